@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
+)
+
+// Moved is what a name move did.
+type Moved struct {
+	Name  string
+	Loser *Image        // the image that lost the name; nil when none held it
+	Entry *Displacement // what was recorded about it; nil when Loser is nil
+}
+
+// MoveName gives name to the image with the ID to. An image that holds the
+// name loses it in the same write of the library, and has a displacement
+// record with command before that: a crash in between leaves a record about a
+// name that the image still holds, which readers ignore. Moving a name to its
+// holder does nothing.
+func (w *Writer) MoveName(ctx context.Context, name, to, command string) (*Moved, error) {
+	lock, err := w.lockNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	target, err := w.image(to)
+	if err != nil {
+		return nil, fmt.Errorf("naming image %s: %w", to, err)
+	}
+	moved := &Moved{Name: name}
+	holder, err := w.image(name)
+	switch {
+	case err == nil && holder.ID == target.ID && slices.Contains(target.Names, name):
+		return moved, nil
+	case err == nil && slices.Contains(holder.Names, name):
+		moved.Loser = holder
+		moved.Entry = &Displacement{Name: name, At: now(), By: target.party(), Was: holder.party(), Command: command}
+		moved.Entry.Was.ID = "" // it is the image that the record lies on
+		if err := w.appendRecord(holder.ID, *moved.Entry); err != nil {
+			return nil, err
+		}
+	case err != nil && !IsGone(err):
+		return nil, fmt.Errorf("looking up %s: %w", name, err)
+	}
+	if err := w.lib.AddNames(target.ID, []string{name}); err != nil {
+		return nil, fmt.Errorf("moving the name %s to image %s: %w", name, target.ID, err)
+	}
+	return moved, nil
+}
+
+// RemoveName takes name from its image, which gets a displacement record
+// without a successor. A name that nobody holds is an error of IsGone's kind.
+func (w *Writer) RemoveName(ctx context.Context, name, command string) (*Moved, error) {
+	lock, err := w.lockNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	holder, err := w.image(name)
+	if err == nil && !slices.Contains(holder.Names, name) {
+		err = storage.ErrImageUnknown
+	}
+	if err != nil {
+		return nil, fmt.Errorf("removing the name %s: %w", name, err)
+	}
+	entry := Displacement{Name: name, At: now(), Was: holder.party(), Command: command}
+	entry.Was.ID = ""
+	if err := w.appendRecord(holder.ID, entry); err != nil {
+		return nil, err
+	}
+	if err := w.lib.RemoveNames(holder.ID, []string{name}); err != nil {
+		return nil, fmt.Errorf("removing the name %s from image %s: %w", name, holder.ID, err)
+	}
+	return &Moved{Name: name, Loser: holder, Entry: &entry}, nil
+}
+
+// lockNames makes record and move one step among mpulls: two of them moving
+// one name would otherwise both record the first holder, and the one in the
+// middle would lose the name without a record.
+func (w *Writer) lockNames(ctx context.Context) (*os.File, error) {
+	return flock(ctx, filepath.Join(w.Root(), namesLockFile), unix.LOCK_EX)
+}
+
+// image reads one image, with its config, by ID or name.
+func (s *Store) image(idOrName string) (*Image, error) {
+	li, err := s.lib.Image(idOrName)
+	if err != nil {
+		return nil, err
+	}
+	img := toImage(li)
+	s.readDetails(&img)
+	return &img, nil
+}
+
+// Lookup returns the image that holds name or has the ID name, with its
+// details. An unknown one is an error of IsGone's kind. For more than one
+// image take a Snapshot.
+func (s *Store) Lookup(name string) (*Image, error) {
+	if s.lib == nil {
+		return nil, fmt.Errorf("looking up %s: %w", name, storage.ErrImageUnknown)
+	}
+	img, err := s.image(name)
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s: %w", name, err)
+	}
+	return img, nil
+}
+
+func (i *Image) party() Party {
+	return Party{ID: i.ID, Digest: i.Digest, Platform: i.Platform()}
+}
+
+// now is the time written into records: seconds are enough for people and
+// keep the records short.
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
+
+// ErrInUse is returned when an image cannot be deleted because a container,
+// of whichever tool, was made from it.
+var ErrInUse = errors.New("image is used by a container")
+
+// DeleteImage deletes an image and the layers that only it uses, by the
+// library's own rules. gone is true when somebody else had deleted it already.
+func (d *Deleter) DeleteImage(_ context.Context, id string) (gone bool, err error) {
+	_, err = d.lib.DeleteImage(id, true)
+	switch {
+	case err == nil:
+		return false, nil
+	case IsGone(err):
+		return true, nil
+	case errors.Is(err, storage.ErrImageUsedByContainer):
+		return false, fmt.Errorf("deleting image %s: %w: %w", id, ErrInUse, err)
+	}
+	return false, fmt.Errorf("deleting image %s: %w", id, err)
+}
+
+// DeleteLayer deletes a layer that no image and no container uses and that has
+// no child layer; otherwise it is an error and nothing changes. gone is true
+// when somebody else had deleted it already.
+func (d *Deleter) DeleteLayer(_ context.Context, id string) (gone bool, err error) {
+	err = d.lib.DeleteLayer(id)
+	if IsGone(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("deleting layer %s: %w", id, err)
+	}
+	return false, nil
+}

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.podman.io/storage"
+	"go.podman.io/storage/types"
+	"golang.org/x/sys/unix"
+)
+
+// Options says which store to open. The zero value means the store that
+// podman would use: the one of storage.conf (CONTAINERS_STORAGE_CONF), else
+// the library's defaults for root or for an ordinary user.
+type Options struct {
+	Root          string   // graph root: images and layers; "" means storage.conf's
+	RunRoot       string   // run root: state that a reboot may lose; "" means storage.conf's
+	Driver        string   // storage driver, "overlay" or "vfs"; "" means storage.conf's, else what is there
+	DriverOptions []string // driver options in podman's form, e.g. "overlay.mountopt=nodev"
+	Sync          bool     // sync a layer's files to disk before the layer counts as complete (overlay only)
+}
+
+// Store is an open containers/storage store. Its methods are safe for
+// concurrent use. Close must be called.
+type Store struct {
+	lib     storage.Store // nil when there is no store yet and it was opened for reading
+	options types.StoreOptions
+	reading bool   // opened by Open: nothing is mounted, so Close has nothing to undo
+	temp    string // graph root made up for a read-only store; removed by Close
+}
+
+// ErrReadOnly is returned by Writer and Deleter of a store whose files cannot
+// be changed: a read-only file system or a directory of another user.
+var ErrReadOnly = errors.New("the store is read-only")
+
+// Open opens a store for reading. It creates nothing: where no store is, the
+// Store behaves as an empty one. A store on a read-only file system is opened
+// the way containers/storage opens an additional image store.
+func Open(o Options) (*Store, error) {
+	options, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if !exists(options.GraphRoot) {
+		return &Store{options: options}, nil
+	}
+	if unix.Access(options.GraphRoot, unix.W_OK) != nil {
+		return openReadOnly(options)
+	}
+	// A reader mounts nothing, so that it has nothing to clean up and needs no
+	// lock of the store to do so beside a running pull.
+	if driver := options.GraphDriverName; driver == "overlay" || driver == "" && driverOf(options.GraphRoot) == "overlay" {
+		options.GraphDriverOptions = append([]string{"overlay.skip_mount_home=true"}, options.GraphDriverOptions...)
+	}
+	s, err := open(options)
+	if err == nil {
+		s.reading = true
+	}
+	return s, err
+}
+
+// Create opens a store for changing and creates it where there is none.
+func Create(o Options) (*Store, error) {
+	options, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if exists(options.GraphRoot) && unix.Access(options.GraphRoot, unix.W_OK) != nil {
+		return nil, fmt.Errorf("opening the store at %s: %w", options.GraphRoot, ErrReadOnly)
+	}
+	return open(options)
+}
+
+func open(options types.StoreOptions) (*Store, error) {
+	lib, err := storage.GetStore(options)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store at %s: %w", options.GraphRoot, err)
+	}
+	return &Store{lib: lib, options: options}, nil
+}
+
+// openReadOnly makes an empty store in a temporary directory that has the
+// read-only one as an additional image store: the way in which the library
+// itself reads files that it must not lock for writing.
+func openReadOnly(options types.StoreOptions) (*Store, error) {
+	temp, err := os.MkdirTemp("", "mpull-readonly-")
+	if err != nil {
+		return nil, err
+	}
+	primary := options
+	primary.GraphRoot, primary.RunRoot, primary.ImageStore = filepath.Join(temp, "root"), filepath.Join(temp, "run"), ""
+	if primary.GraphDriverName == "" {
+		primary.GraphDriverName = driverOf(options.GraphRoot)
+	}
+	primary.GraphDriverOptions = append([]string{"imagestore=" + options.GraphRoot}, options.GraphDriverOptions...)
+	lib, err := storage.GetStore(primary)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the read-only store at %s: %w", options.GraphRoot, err), os.RemoveAll(temp))
+	}
+	return &Store{lib: lib, options: options, temp: temp}, nil
+}
+
+// driverOf tells which driver wrote a graph root, from its folders.
+func driverOf(root string) string {
+	for _, driver := range []string{"overlay", "vfs", "btrfs", "zfs"} {
+		if exists(filepath.Join(root, driver+"-images")) {
+			return driver
+		}
+	}
+	return "overlay"
+}
+
+// Close releases the store: directories that the driver keeps per process are
+// removed, mounts of this process are left to their owners.
+func (s *Store) Close() error {
+	if s.lib == nil {
+		return nil
+	}
+	var err error
+	if !s.reading {
+		_, err = s.lib.Shutdown(false)
+	}
+	if errors.Is(err, storage.ErrLayerUsedByContainer) {
+		err = nil // another tool's container is mounted: nothing of ours
+	}
+	s.lib.Free()
+	if s.temp != "" {
+		err = errors.Join(err, os.RemoveAll(s.temp))
+	}
+	return err
+}
+
+// Root returns the graph root.
+func (s *Store) Root() string { return s.options.GraphRoot }
+
+// RunRoot returns the run root.
+func (s *Store) RunRoot() string { return s.options.RunRoot }
+
+// Driver returns the name of the storage driver: that of the open store, else
+// what the options name, "" when nothing is open and nothing is named.
+func (s *Store) Driver() string {
+	if s.lib == nil {
+		return s.options.GraphDriverName
+	}
+	return s.lib.GraphDriverName()
+}
+
+// Exists tells whether there is a store at all.
+func (s *Store) Exists() bool { return s.lib != nil }
+
+// ReadOnly tells whether the store was found not to be writable.
+func (s *Store) ReadOnly() bool { return s.temp != "" }
+
+// resolve fills what the options leave open from storage.conf, by podman's
+// rules: naming a root means that the driver options of storage.conf, written
+// for another root, do not apply (podman(1), --root).
+func (o Options) resolve() (types.StoreOptions, error) {
+	options, err := types.DefaultStoreOptions()
+	if err != nil {
+		return options, fmt.Errorf("reading storage.conf: %w", err)
+	}
+	if o.Root != "" {
+		if options.GraphRoot, err = filepath.Abs(o.Root); err != nil {
+			return options, err
+		}
+		options.GraphDriverOptions, options.ImageStore = nil, ""
+	}
+	if o.RunRoot != "" {
+		if options.RunRoot, err = filepath.Abs(o.RunRoot); err != nil {
+			return options, err
+		}
+	}
+	if o.Driver != "" {
+		options.GraphDriverName = o.Driver
+	}
+	if len(o.DriverOptions) > 0 {
+		options.GraphDriverOptions = o.DriverOptions
+	}
+	if o.Sync && (options.GraphDriverName == "" || strings.HasPrefix(options.GraphDriverName, "overlay")) {
+		options.GraphDriverOptions = append([]string{"overlay.sync=filesystem"}, options.GraphDriverOptions...)
+	}
+	// Partial pulls identify layers by their table of contents, which gives
+	// the image an ID other than its config's digest. mpull names images by
+	// the config that it has read and checked, so it fetches whole layers.
+	pull := map[string]string{}
+	for k, v := range options.PullOptions {
+		pull[k] = v
+	}
+	pull["enable_partial_images"] = "false"
+	options.PullOptions = pull
+	return options, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}

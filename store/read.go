@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/storage"
+)
+
+// maxConfig bounds the config and manifest files that a snapshot parses; the
+// image library refuses larger ones when it pulls (4 MiB).
+const maxConfig = 4 << 20
+
+// Snapshot reads all images, layers and containers at one moment, and each
+// image's config and displacement record. A damaged image is in it with
+// ConfigError set; it never makes the snapshot fail.
+func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
+	snap := &Snapshot{TakenAt: time.Now()}
+	if s.lib == nil {
+		return snap, nil
+	}
+	list, err := s.lib.MultiList(storage.MultiListOptions{Images: true, Layers: true, Containers: true})
+	if err != nil {
+		return nil, fmt.Errorf("reading the store at %s: %w", s.Root(), err)
+	}
+	snap.Layers = make([]Layer, len(list.Layers))
+	for i := range list.Layers {
+		snap.Layers[i] = toLayer(&list.Layers[i])
+	}
+	for _, c := range list.Containers {
+		snap.Containers = append(snap.Containers, Container{ID: c.ID, Names: c.Names, ImageID: c.ImageID, LayerID: c.LayerID, Created: c.Created})
+	}
+	seen := make(map[string]bool, len(list.Images))
+	for i := range list.Images {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		li := &list.Images[i]
+		if seen[li.ID] {
+			continue // the record in the writable store shadows a read-only one
+		}
+		seen[li.ID] = true
+		img := toImage(li)
+		img.ReadOnly = img.ReadOnly || s.temp != ""
+		s.readDetails(&img)
+		snap.Images = append(snap.Images, img)
+	}
+	return snap, nil
+}
+
+func toLayer(l *storage.Layer) Layer {
+	size := l.UncompressedSize
+	if l.UncompressedDigest == "" {
+		size = -1 // without a digest the library never set the size
+	}
+	incomplete, _ := l.Flags["incomplete"].(bool)
+	return Layer{
+		ID: l.ID, Parent: l.Parent, Created: l.Created,
+		CompressedDigest: l.CompressedDigest, UncompressedDigest: l.UncompressedDigest,
+		CompressedSize: l.CompressedSize, UncompressedSize: size,
+		ReadOnly: l.ReadOnly, Incomplete: incomplete,
+	}
+}
+
+func toImage(i *storage.Image) Image {
+	img := Image{
+		ID: i.ID, Digest: i.Digest, Digests: i.Digests, Names: i.Names, NamesHistory: i.NamesHistory,
+		TopLayer: i.TopLayer, MappedTopLayers: i.MappedTopLayers, Created: i.Created, ReadOnly: i.ReadOnly,
+		BigData: make(map[string]int64, len(i.BigDataNames)),
+	}
+	for _, key := range i.BigDataNames {
+		img.BigData[key] = i.BigDataSizes[key]
+	}
+	return img
+}
+
+// readDetails fills what lies in the image's big data: config, members,
+// displacement record.
+func (s *Store) readDetails(img *Image) {
+	if _, ok := img.BigData[RecordKey]; ok {
+		img.Displaced, img.RecordError = s.readRecord(img.ID, img.Names)
+	}
+	if img.TopLayer == "" && s.readList(img) {
+		return
+	}
+	img.Config, img.ConfigError = s.readConfig(img)
+}
+
+// readList fills Members when the image is a local manifest list, by the rule
+// of podman: no layer, and an index where an image has its manifest.
+func (s *Store) readList(img *Image) bool {
+	blob, err := s.bigData(img, storage.ImageDigestBigDataKey)
+	if err != nil || !manifest.MIMETypeIsMultiImage(manifest.GuessMIMEType(blob)) {
+		return false
+	}
+	img.IsList = true
+	list, err := manifest.ListFromBlob(blob, manifest.GuessMIMEType(blob))
+	if err != nil {
+		img.ConfigError = fmt.Errorf("reading the manifest list %s: %w", img.ID, err)
+		return true
+	}
+	img.Members = list.Instances()
+	return true
+}
+
+func (s *Store) readConfig(img *Image) (*Config, error) {
+	blob, err := s.configBlob(img)
+	if err != nil {
+		return nil, err
+	}
+	var c struct {
+		Created      *time.Time `json:"created"`
+		OS           string     `json:"os"`
+		Architecture string     `json:"architecture"`
+		Variant      string     `json:"variant"`
+		Config       struct {
+			Labels map[string]string `json:"Labels"`
+		} `json:"config"`
+		RootFS struct {
+			DiffIDs []digest.Digest `json:"diff_ids"`
+		} `json:"rootfs"`
+		History []imgspecv1.History `json:"history"`
+	}
+	if err := json.Unmarshal(blob, &c); err != nil {
+		return nil, fmt.Errorf("reading the config of image %s: %w", img.ID, err)
+	}
+	config := &Config{
+		OS: c.OS, Architecture: c.Architecture, Variant: c.Variant,
+		Labels: c.Config.Labels, DiffIDs: c.RootFS.DiffIDs, History: make([]History, len(c.History)),
+	}
+	if c.Created != nil {
+		config.Created = *c.Created
+	}
+	for i, h := range c.History {
+		config.History[i] = History{CreatedBy: h.CreatedBy, Author: h.Author, Comment: h.Comment, EmptyLayer: h.EmptyLayer}
+		if h.Created != nil {
+			config.History[i].Created = h.Created.UTC().Format(time.RFC3339Nano)
+		}
+	}
+	if config.Variant == "" && (config.Architecture == "arm" || config.Architecture == "arm64") {
+		config.Variant = s.variantFromIndex(img)
+	}
+	return config, nil
+}
+
+// configBlob finds the config among the big data: under the image's ID for
+// all but a few images, else under the digest that the manifest names.
+func (s *Store) configBlob(img *Image) ([]byte, error) {
+	key := "sha256:" + img.ID
+	if _, ok := img.BigData[key]; !ok {
+		blob, err := s.bigData(img, storage.ImageDigestBigDataKey)
+		if err != nil {
+			return nil, fmt.Errorf("reading the manifest of image %s: %w", img.ID, err)
+		}
+		m, err := manifest.FromBlob(blob, manifest.GuessMIMEType(blob))
+		if err != nil {
+			return nil, fmt.Errorf("reading the manifest of image %s: %w", img.ID, err)
+		}
+		key = m.ConfigInfo().Digest.String()
+	}
+	blob, err := s.bigData(img, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the config of image %s: %w", img.ID, err)
+	}
+	return blob, nil
+}
+
+// variantFromIndex returns the variant that the index names for an image whose
+// config names none: many arm images are labelled only there. The index is
+// kept with the image when it was pulled through one.
+func (s *Store) variantFromIndex(img *Image) string {
+	for key := range img.BigData {
+		d, ok := strings.CutPrefix(key, storage.ImageDigestManifestBigDataNamePrefix+"-")
+		if !ok || d == img.Digest.String() {
+			continue
+		}
+		blob, err := s.bigData(img, key)
+		if err != nil {
+			continue
+		}
+		var index imgspecv1.Index
+		if json.Unmarshal(blob, &index) != nil {
+			continue
+		}
+		at := slices.IndexFunc(index.Manifests, func(d imgspecv1.Descriptor) bool { return d.Digest == img.Digest && d.Platform != nil })
+		if at >= 0 && index.Manifests[at].Platform.Variant != "" {
+			return index.Manifests[at].Platform.Variant
+		}
+	}
+	return ""
+}
+
+// bigData reads one item after checking its size against maxConfig.
+func (s *Store) bigData(img *Image, key string) ([]byte, error) {
+	size, ok := img.BigData[key]
+	if !ok {
+		return nil, fmt.Errorf("%s is missing: %w", key, fs.ErrNotExist)
+	}
+	if size > maxConfig {
+		return nil, fmt.Errorf("%s has %d bytes, more than the %d that a config or manifest may have", key, size, maxConfig)
+	}
+	return s.lib.ImageBigData(img.ID, key)
+}
+
+// Manifest returns the manifest of an image: the one with digest d (the
+// image's own or the index it came from), or the image's own for "".
+func (s *Store) Manifest(img *Image, d digest.Digest) ([]byte, error) {
+	if s.lib == nil {
+		return nil, storage.ErrImageUnknown
+	}
+	key := storage.ImageDigestBigDataKey
+	if d != "" && d != img.Digest {
+		key += "-" + d.String()
+	}
+	blob, err := s.bigData(img, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest of image %s: %w", img.ID, err)
+	}
+	return blob, nil
+}
+
+// ConfigBlob returns the image's config, byte for byte.
+func (s *Store) ConfigBlob(img *Image) ([]byte, error) {
+	if s.lib == nil {
+		return nil, storage.ErrImageUnknown
+	}
+	return s.configBlob(img)
+}
+
+// IsGone tells whether err says that an image or layer vanished meanwhile:
+// another tool, which does not take mpull's lock, removed it.
+func IsGone(err error) bool {
+	return errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrNotAnImage) ||
+		errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) || errors.Is(err, storage.ErrParentUnknown)
+}

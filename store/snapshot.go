@@ -1,0 +1,114 @@
+package store
+
+import (
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Snapshot is all that a store holds, read at one moment. It is made of plain
+// values: nothing in it reads the store again, and changing it changes nothing.
+type Snapshot struct {
+	TakenAt    time.Time
+	Images     []Image
+	Layers     []Layer
+	Containers []Container
+}
+
+// Image is one image of a snapshot.
+type Image struct {
+	ID              string
+	Digest          digest.Digest    // of the manifest; "" in damaged images
+	Digests         []digest.Digest  // of every manifest kept with the image: its own and the index it came from
+	Names           []string         // references it holds now, in the store's order
+	NamesHistory    []string         // references it held, newest first
+	TopLayer        string           // "" for manifest lists and images without layers
+	MappedTopLayers []string         // copies of TopLayer for other ID mappings
+	Created         time.Time        // build time, as the config claims
+	ReadOnly        bool             // held by an additional, read-only image store
+	BigData         map[string]int64 // key of each big data item, with its size in bytes
+
+	Config      *Config         // nil for manifest lists and when ConfigError is set
+	ConfigError error           // why the config could not be read: the image is damaged
+	Members     []digest.Digest // manifests named by a local manifest list; nil for images
+	IsList      bool            // a local manifest list or index (podman manifest create)
+	Displaced   []Displacement  // names it lost and does not hold, oldest first
+	RecordError error           // why its displacement record could not be read
+}
+
+// Config is what listings and decisions need of an image's config.
+type Config struct {
+	OS           string
+	Architecture string
+	Variant      string // the index's, where the config names none
+	Created      time.Time
+	Labels       map[string]string
+	DiffIDs      []digest.Digest
+	History      []History
+}
+
+// History is one entry of a config's history. Two entries are the same step
+// of a build when they are equal (podman's rule for parent images).
+type History struct {
+	Created    string // RFC 3339 in UTC, "" when not given
+	CreatedBy  string
+	Author     string
+	Comment    string
+	EmptyLayer bool
+}
+
+// Platform returns os/arch[/variant], "" when the config is not readable.
+func (i *Image) Platform() string {
+	if i.Config == nil {
+		return ""
+	}
+	return i.Config.Platform()
+}
+
+// Platform returns os/arch[/variant] as the config and its index claim it.
+func (c *Config) Platform() string {
+	p := c.OS + "/" + c.Architecture
+	if c.Variant != "" {
+		p += "/" + c.Variant
+	}
+	return p
+}
+
+// Layer is one layer of a snapshot.
+type Layer struct {
+	ID                 string
+	Parent             string // "" for a base layer
+	Created            time.Time
+	CompressedDigest   digest.Digest // of the blob it came from, "" when not known
+	UncompressedDigest digest.Digest // the DiffID, "" when not known
+	CompressedSize     int64         // bytes; 0 when not known
+	UncompressedSize   int64         // bytes of the tar stream; -1 when not known
+	ReadOnly           bool          // held by an additional, read-only image store
+	Incomplete         bool          // being written, or left by a writer that died
+}
+
+// Container is one container of a snapshot, of whichever tool made it.
+type Container struct {
+	ID      string
+	Names   []string
+	ImageID string
+	LayerID string // its writable layer
+	Created time.Time
+}
+
+// Displacement is one entry of a displacement record: how an image lost a
+// name. The JSON form is the one kept in the store.
+type Displacement struct {
+	Name    string    `json:"name"`
+	At      time.Time `json:"at"`
+	By      Party     `json:"by,omitzero"` // the image that took the name; zero when the name was removed
+	Was     Party     `json:"was"`         // the image that lost it
+	Command string    `json:"command"`     // the mpull command that did it, e.g. "pull --platform linux/arm/v7"
+}
+
+// Party is one side of a displacement.
+type Party struct {
+	ID       string        `json:"id,omitempty"`
+	Digest   digest.Digest `json:"digest,omitempty"`
+	Platform string        `json:"platform,omitempty"` // os/arch[/variant]
+}
