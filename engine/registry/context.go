@@ -1,0 +1,58 @@
+package registry
+
+import (
+	"fmt"
+	"strings"
+
+	"go.podman.io/image/v5/signature"
+	"go.podman.io/image/v5/types"
+)
+
+// Options says how to reach registries. The zero value means what podman does
+// without flags: the configuration files of this machine and user.
+type Options struct {
+	AuthFile       string // path of an auth file; "" means REGISTRY_AUTH_FILE, else the default ones
+	Creds          string // user[:password] for the registry named by the user; not sent to mirrors
+	CertDir        string // folder with *.crt, *.cert and *.key; "" means certs.d
+	TLSVerify      *bool  // nil means registries.conf decides
+	RegistriesConf string // path of registries.conf; "" means CONTAINERS_REGISTRIES_CONF, else the default ones
+	PolicyFile     string // path of policy.json; "" means the default ones
+	TempDir        string // where big downloads go; "" means /var/tmp
+	UserAgent      string // sent to registries
+}
+
+// SystemContext returns a fresh context for the image library, which keeps
+// state in it: use one per operation.
+func (o Options) SystemContext() (*types.SystemContext, error) {
+	sys := &types.SystemContext{
+		AuthFilePath:             o.AuthFile,
+		DockerCertPath:           o.CertDir,
+		SystemRegistriesConfPath: o.RegistriesConf,
+		SignaturePolicyPath:      o.PolicyFile,
+		BigFilesTemporaryDir:     o.TempDir,
+		DockerRegistryUserAgent:  o.UserAgent,
+		DockerLogMirrorChoice:    true,
+	}
+	if o.TLSVerify != nil {
+		sys.DockerInsecureSkipTLSVerify = types.NewOptionalBool(!*o.TLSVerify)
+		sys.OCIInsecureSkipTLSVerify = !*o.TLSVerify
+	}
+	if o.Creds != "" {
+		user, password, _ := strings.Cut(o.Creds, ":")
+		if user == "" {
+			return nil, fmt.Errorf("credentials have no user name: write user:password")
+		}
+		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
+	}
+	return sys, nil
+}
+
+// Policy reads policy.json. A missing or malformed file is an error: without
+// a policy nothing is accepted. Destroy the context after use.
+func Policy(sys *types.SystemContext) (*signature.PolicyContext, error) {
+	policy, err := signature.DefaultPolicy(sys)
+	if err != nil {
+		return nil, fmt.Errorf("reading the signature policy, without which no image is accepted (policy.json; sample: contrib/config/policy.json): %w", err)
+	}
+	return signature.NewPolicyContext(policy)
+}

@@ -1,0 +1,226 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/image"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// Bounds for indexes: real ones hold a few dozen entries.
+const (
+	maxInstances = 10_000
+	maxNesting   = 3
+)
+
+// Image is what one reference offers, read with one manifest request. Close
+// must be called.
+type Image struct {
+	Ref       types.ImageReference
+	Manifest  []byte // top level, byte for byte
+	MediaType string
+	Digest    digest.Digest // of Manifest
+	IsIndex   bool
+
+	sys *types.SystemContext
+	src types.ImageSource
+}
+
+// Instance is one image that a reference offers.
+type Instance struct {
+	Platform    platform.Platform // zero where the index names none
+	Digest      digest.Digest     // of its manifest
+	Size        int64             // bytes of its manifest
+	MediaType   string
+	Annotations map[string]string
+	Attestation bool          // describes another instance; never an image to run
+	Index       digest.Digest // the nested index it is in; "" for the top level
+}
+
+// Open reads the manifest of ref: one request to a registry.
+func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
+	src, err := ref.NewImageSource(ctx, sys)
+	if err != nil {
+		return nil, err
+	}
+	img := &Image{Ref: ref, sys: sys, src: src}
+	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
+	if err == nil {
+		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
+		img.IsIndex = manifest.MIMETypeIsMultiImage(img.MediaType)
+		img.Digest, err = manifest.Digest(img.Manifest)
+	}
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	return img, nil
+}
+
+// Close releases the connection or file.
+func (i *Image) Close() error { return i.src.Close() }
+
+// Source returns the library's source, for reading blobs.
+func (i *Image) Source() types.ImageSource { return i.src }
+
+// Unparsed returns the library's view of an instance, for signature policy;
+// "" means the top level.
+func (i *Image) Unparsed(d digest.Digest) *image.UnparsedImage {
+	if d == "" || d == i.Digest {
+		return image.UnparsedInstance(i.src, nil)
+	}
+	return image.UnparsedInstance(i.src, &d)
+}
+
+// Instances lists what the reference offers, nested indexes followed, in the
+// order of the index. A single manifest is one instance whose platform is
+// read from its config.
+func (i *Image) Instances(ctx context.Context) ([]Instance, error) {
+	if i.IsIndex {
+		return i.index(ctx, i.Manifest, i.MediaType, "", 0)
+	}
+	one := Instance{Digest: i.Digest, Size: int64(len(i.Manifest)), MediaType: i.MediaType}
+	detail, err := i.Detail(ctx, one)
+	if err != nil {
+		return nil, err
+	}
+	one.Platform = detail.Platform()
+	return []Instance{one}, nil
+}
+
+func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self digest.Digest, depth int) ([]Instance, error) {
+	// The library refuses ambiguous documents, such as one with both layers
+	// and manifests.
+	if _, err := manifest.ListFromBlob(blob, mediaType); err != nil {
+		return nil, fmt.Errorf("reading the index of %s: %w", transportName(i.Ref), err)
+	}
+	var index imgspecv1.Index // docker's manifest list has the same fields
+	if err := json.Unmarshal(blob, &index); err != nil {
+		return nil, fmt.Errorf("reading the index of %s: %w", transportName(i.Ref), err)
+	}
+	if len(index.Manifests) > maxInstances {
+		return nil, fmt.Errorf("reading the index of %s: it has %d entries, more than %d", transportName(i.Ref), len(index.Manifests), maxInstances)
+	}
+	var all []Instance
+	for _, d := range index.Manifests {
+		if err := d.Digest.Validate(); err != nil {
+			return nil, fmt.Errorf("reading the index of %s: entry with digest %q: %w", transportName(i.Ref), d.Digest, err)
+		}
+		if manifest.MIMETypeIsMultiImage(d.MediaType) {
+			if depth+1 >= maxNesting {
+				return nil, fmt.Errorf("reading the index of %s: indexes are nested more than %d deep", transportName(i.Ref), maxNesting)
+			}
+			nested, err := i.nested(ctx, d.Digest, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, nested...)
+			continue
+		}
+		all = append(all, toInstance(d, self))
+	}
+	return all, nil
+}
+
+func (i *Image) nested(ctx context.Context, d digest.Digest, depth int) ([]Instance, error) {
+	blob, mediaType, err := i.src.GetManifest(ctx, &d)
+	if err != nil {
+		return nil, fmt.Errorf("reading the nested index %s: %w", d, err)
+	}
+	if ok, err := manifest.MatchesDigest(blob, d); err != nil || !ok {
+		return nil, errors.Join(fmt.Errorf("the nested index %s has other content than its digest says", d), err)
+	}
+	return i.index(ctx, blob, manifest.NormalizedMIMEType(mediaType), d, depth)
+}
+
+func toInstance(d imgspecv1.Descriptor, index digest.Digest) Instance {
+	one := Instance{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType, Annotations: d.Annotations, Index: index}
+	if d.Platform != nil {
+		one.Platform = platform.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant}
+	}
+	// BuildKit marks attestations both ways; either is enough.
+	one.Attestation = d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" ||
+		one.Platform.OS == "unknown" && one.Platform.Architecture == "unknown"
+	return one
+}
+
+// Detail is the manifest and the config of one instance.
+type Detail struct {
+	Instance
+	Manifest   []byte
+	ConfigBlob []byte
+	Config     *imgspecv1.Image
+	ConfigInfo types.BlobInfo // digest and size of the config
+	Layers     []manifest.LayerInfo
+}
+
+// Detail reads the manifest and the config of an instance, not its layers: at
+// most two requests. Both are checked against their digests.
+func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
+	fail := func(err error) (*Detail, error) {
+		return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
+	}
+	unparsed := i.Unparsed(one.Digest)
+	d := &Detail{Instance: one}
+	var err error
+	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {
+		return fail(err)
+	}
+	if ok, err := manifest.MatchesDigest(d.Manifest, one.Digest); err != nil || !ok {
+		return fail(errors.Join(errors.New("its manifest has other content than its digest says"), err))
+	}
+	img, err := image.FromUnparsedImage(ctx, i.sys, unparsed)
+	if err != nil {
+		return fail(err)
+	}
+	if d.ConfigBlob, err = img.ConfigBlob(ctx); err != nil {
+		return fail(err)
+	}
+	if d.Config, err = img.OCIConfig(ctx); err != nil {
+		return fail(err)
+	}
+	d.ConfigInfo = img.ConfigInfo()
+	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
+	if err != nil {
+		return fail(err)
+	}
+	d.Layers = m.LayerInfos()
+	return d, nil
+}
+
+// Platform returns the platform that the config claims, with the variant of
+// the index where the config has none.
+func (d *Detail) Platform() platform.Platform {
+	p := platform.Platform{OS: d.Config.OS, Architecture: d.Config.Architecture, Variant: d.Config.Variant}
+	if p.Variant == "" && d.Instance.Platform.Architecture == p.Architecture {
+		p.Variant = d.Instance.Platform.Variant
+	}
+	return p
+}
+
+// Size returns the compressed bytes of the layers, each counted once.
+func (d *Detail) Size() int64 {
+	seen := map[digest.Digest]bool{}
+	var n int64
+	for _, l := range d.Layers {
+		if !seen[l.Digest] && !l.EmptyLayer && l.Size > 0 {
+			seen[l.Digest] = true
+			n += l.Size
+		}
+	}
+	return n
+}
+
+func transportName(ref types.ImageReference) string {
+	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == "docker" {
+		return named.String()
+	}
+	return ref.Transport().Name() + ":" + ref.StringWithinTransport()
+}
