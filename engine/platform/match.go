@@ -1,0 +1,143 @@
+package platform
+
+// Candidate is one entry of an index, or a single image seen as an index of one
+// entry, its platform taken from its config.
+type Candidate struct {
+	// Platform is nil when the entry of an OCI index has none. As in podman such an
+	// entry fits any request, after all that name a platform.
+	Platform *Platform
+	// Hidden marks what is not an image, such as attestations: never chosen and
+	// never listed. Entries of unknown/unknown need no mark.
+	Hidden bool
+	// Zstd says that the entry is annotated as zstd compressed. Of two entries of
+	// one platform podman takes that one.
+	Zstd bool
+}
+
+// Outcome says what became of a candidate.
+type Outcome string
+
+// The outcomes: Taken is the choice, PassedOver would do but a better one or an
+// earlier one is there, Refused would not do.
+const (
+	Taken      Outcome = "taken"
+	PassedOver Outcome = "passed over"
+	Refused    Outcome = "refused"
+)
+
+// Verdict is a candidate's outcome and the rule that decided it.
+type Verdict struct {
+	Outcome Outcome `json:"outcome"`
+	Rule    Rule    `json:"rule"`
+}
+
+// Attempt is one request and its verdict on each candidate, in their order.
+type Attempt struct {
+	Request  Request   `json:"request"`
+	Verdicts []Verdict `json:"verdicts"`
+}
+
+// Decision tells what was chosen and why.
+type Decision struct {
+	// Chosen is the index of the candidate taken, -1 when there is none.
+	Chosen int `json:"chosen"`
+	// Rule is why it was taken; empty when there is none.
+	Rule Rule `json:"rule,omitempty"`
+	// Attempts holds the requests tried, in order. The last one is the one that
+	// matched, if any did; requests after it were not tried.
+	Attempts []Attempt `json:"attempts"`
+}
+
+// Choose tries each request in order and takes the best candidate of the first
+// that any fits. For one request the choice is podman's (see the package comment
+// for where it goes further): the preferred variant first, a zstd entry before
+// others of its variant, then the first in the index. Fitting nothing is a
+// [*NotFoundError]; the decision then still tells how each candidate failed.
+//
+// A choice by [RuleNoPlatform] is a guess that the image's config must confirm.
+func Choose(requests []Request, candidates []Candidate) (Decision, error) {
+	d := Decision{Chosen: -1}
+	for _, r := range requests {
+		a, chosen := try(r, candidates)
+		d.Attempts = append(d.Attempts, a)
+		if chosen >= 0 {
+			d.Chosen, d.Rule = chosen, a.Verdicts[chosen].Rule
+			return d, nil
+		}
+	}
+	return d, newNotFoundError(requests, candidates)
+}
+
+// try judges every candidate for one request. Only the best keeps Taken.
+func try(r Request, candidates []Candidate) (Attempt, int) {
+	target, list := r.Target(), wants(r)
+	verdicts := make([]Verdict, len(candidates))
+	ranks := make([]int, len(candidates))
+	best := -1
+	for i, c := range candidates {
+		verdicts[i], ranks[i] = judge(target, list, c)
+		if verdicts[i].Outcome == Refused {
+			continue
+		}
+		if best < 0 || ranks[i] < ranks[best] || ranks[i] == ranks[best] && c.Zstd && !candidates[best].Zstd {
+			best = i
+		}
+	}
+	if best < 0 {
+		return Attempt{r, verdicts}, best
+	}
+	verdicts[best].Outcome = Taken
+	for i, c := range candidates {
+		if i == best || verdicts[i].Outcome == Refused || ranks[i] != ranks[best] {
+			continue
+		}
+		verdicts[i].Rule = RuleDuplicate
+		if c.Zstd != candidates[best].Zstd {
+			verdicts[i].Rule = RuleCompression
+		}
+	}
+	return Attempt{r, verdicts}, best
+}
+
+// judge returns PassedOver and a rank, the lower the better, for a candidate that
+// fits. Entries spelled in another way, which podman does not understand, rank
+// after all that it does, and entries without a platform last.
+func judge(target Platform, list []want, c Candidate) (Verdict, int) {
+	if c.Hidden {
+		return Verdict{Refused, RuleHidden}, 0
+	}
+	if c.Platform == nil {
+		return Verdict{PassedOver, RuleNoPlatform}, 2 * len(list)
+	}
+	p := spell(*c.Platform)
+	if p.isUnknown() {
+		return Verdict{Refused, RuleUnknown}, 0
+	}
+	if p.OS == target.OS && p.Architecture == target.Architecture {
+		for i, w := range list {
+			if w.variant != p.Variant {
+				continue
+			}
+			if p != *c.Platform {
+				return Verdict{PassedOver, RuleSpelling}, len(list) + i
+			}
+			return Verdict{PassedOver, w.rule}, i
+		}
+	}
+	return Verdict{Refused, refusal(target, p)}, 0
+}
+
+// refusal names the first field in which p fails target.
+func refusal(target, p Platform) Rule {
+	switch {
+	case p.OS != target.OS:
+		return RuleOtherOS
+	case contains32(target.Architecture, p.Architecture):
+		return RuleOnlyAsked
+	case p.Architecture != target.Architecture:
+		return RuleOtherArch
+	case isLevel(p.Architecture, p.Variant) && (target.Variant == "" || isLevel(target.Architecture, target.Variant)):
+		return RuleStronger
+	}
+	return RuleOtherVariant
+}

@@ -1,0 +1,138 @@
+package platform
+
+import (
+	"slices"
+	"strconv"
+)
+
+// want is one acceptable variant and the rule that accepts it.
+type want struct {
+	variant string
+	rule    Rule
+}
+
+// wants returns the variants that fit r, the preferred first. The order is the
+// one of containers/image (internal/pkg/platform, WantedPlatforms) after podman's
+// normalisation of the request, with the levels of amd64 and arm64 added.
+func wants(r Request) []want {
+	target := r.Target()
+	arch, variant := target.Architecture, target.Variant
+	if arch == "amd64" && variant == "v1" {
+		variant = "" // podman asks for plain amd64 then
+	}
+	if variant == "" {
+		return unnamed(arch)
+	}
+	first := RuleExact
+	if spell(r.Platform).Variant == "" {
+		first = RuleArmIsV7
+	}
+	list := []want{{variant, first}}
+	for _, v := range weaker(arch, variant) {
+		list = append(list, want{v, RuleWeaker})
+	}
+	if isBaseline(arch, variant) {
+		return append(list, want{"", RuleBaseline})
+	}
+	return append(list, want{"", RuleNoVariant})
+}
+
+// unnamed is what fits when no variant is asked for.
+func unnamed(arch string) []want {
+	list := []want{{"", RuleExact}}
+	switch arch {
+	case "arm":
+		for _, v := range levels(arch) {
+			list = append(list, want{v, RuleAnyVariant})
+		}
+	case "arm64":
+		list = append(list, want{"v8", RuleBaseline})
+	case "amd64":
+		list = append(list, want{"v1", RuleBaseline})
+	}
+	return list
+}
+
+// isBaseline reports whether the variant is what the architecture means without
+// one. arm has none: its code without a variant may be of any level.
+func isBaseline(arch, variant string) bool {
+	return arch == "amd64" && variant == "v1" || arch == "arm64" && variant == "v8"
+}
+
+// weaker returns the variants whose code a processor of the given variant runs,
+// strongest first, without the variant itself; nil for what is not known. Sources:
+// the x86-64 psABI's micro-architecture levels v1 to v4, and the Arm Architecture
+// Reference Manual, where v9.N contains v8.(N+5).
+func weaker(arch, variant string) []string {
+	if arch == "arm64" {
+		return weakerArm64(variant)
+	}
+	all := levels(arch)
+	if i := slices.Index(all, variant); i >= 0 {
+		return all[i+1:]
+	}
+	return nil
+}
+
+// levels returns the variants of an architecture whose levels are one chain, the
+// strongest first.
+func levels(arch string) []string {
+	switch arch {
+	case "amd64":
+		return []string{"v4", "v3", "v2", "v1"}
+	case "arm":
+		return []string{"v8", "v7", "v6", "v5"}
+	}
+	return nil
+}
+
+func weakerArm64(variant string) []string {
+	major, minor, ok := arm64Level(variant)
+	if !ok {
+		return nil
+	}
+	var list []string
+	for n := minor - 1; n >= 0; n-- {
+		list = append(list, arm64Variant(major, n))
+	}
+	if major == 9 {
+		for n := min(minor+5, 9); n >= 0; n-- {
+			list = append(list, arm64Variant(8, n))
+		}
+	}
+	return list
+}
+
+// arm64Level reads v8, v9, v8.1 to v8.9 and v9.1 to v9.9.
+func arm64Level(variant string) (major, minor int, ok bool) {
+	for major = 8; major <= 9; major++ {
+		for minor = 0; minor <= 9; minor++ {
+			if variant == arm64Variant(major, minor) {
+				return major, minor, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
+func arm64Variant(major, minor int) string {
+	if minor == 0 {
+		return "v" + strconv.Itoa(major)
+	}
+	return "v" + strconv.Itoa(major) + "." + strconv.Itoa(minor)
+}
+
+// isLevel reports whether the order of the variant among its architecture's
+// variants is known.
+func isLevel(arch, variant string) bool {
+	if arch == "arm64" {
+		_, _, ok := arm64Level(variant)
+		return ok
+	}
+	return slices.Contains(levels(arch), variant)
+}
+
+// contains32 reports whether processors of arch may run code of the 32-bit small.
+func contains32(arch, small string) bool {
+	return arch == "arm64" && small == "arm" || arch == "amd64" && small == "386"
+}

@@ -1,0 +1,94 @@
+package platform
+
+import (
+	"fmt"
+	"strings"
+)
+
+const (
+	// maxField bounds one field of a platform, in bytes. The longest name in use
+	// is about a dozen.
+	maxField = 32
+	// maxSpecifier bounds a platform's text: three fields and two slashes.
+	maxSpecifier = 3*maxField + 2
+	// maxRequests bounds the elements of a fallback list.
+	maxRequests = 16
+)
+
+// Parse reads "os/arch" or "os/arch/variant". Case does not matter; common
+// aliases become the names of GOOS and GOARCH: linux/x86_64 is linux/amd64,
+// linux/armhf is linux/arm/v7, linux/arm64/8 is linux/arm64/v8. No variant is
+// added where none was written: linux/arm stays linux/arm.
+//
+// Fields hold [A-Za-z0-9._-] and at most 32 bytes. Names that are not known are
+// accepted, since indexes carry any. The os version and features that containerd
+// writes in parentheses are not.
+func Parse(s string) (Platform, error) {
+	if len(s) > maxSpecifier {
+		return Platform{}, fmt.Errorf("platform %q... is longer than %d bytes", s[:maxField], maxSpecifier)
+	}
+	fields := strings.Split(s, "/")
+	if len(fields) < 2 || len(fields) > 3 {
+		return Platform{}, fmt.Errorf("platform %q is not os/arch or os/arch/variant, as in linux/arm/v7", s)
+	}
+	variant := ""
+	if len(fields) == 3 {
+		if variant = fields[2]; variant == "" {
+			return Platform{}, fmt.Errorf("platform %q has an empty variant: leave out the last slash", s)
+		}
+	}
+	if fields[0] == "" || fields[1] == "" {
+		return Platform{}, fmt.Errorf("platform %q has an empty field: write os/arch or os/arch/variant", s)
+	}
+	return fromFields(fields[0], fields[1], variant)
+}
+
+// fromFields checks and spells three fields; empty ones stay empty.
+func fromFields(os, arch, variant string) (Platform, error) {
+	for _, f := range []struct{ name, value string }{
+		{"operating system", os}, {"architecture", arch}, {"variant", variant},
+	} {
+		if err := checkField(f.name, f.value); err != nil {
+			return Platform{}, err
+		}
+	}
+	p := spell(Platform{OS: os, Architecture: arch, Variant: variant})
+	if asked := spellVariant(p.Architecture, lower(variant)); asked != "" && asked != p.Variant {
+		return Platform{}, fmt.Errorf("architecture %q means %s/%s, so variant %q contradicts it: write %s/%s",
+			arch, p.Architecture, p.Variant, variant, p.Architecture, asked)
+	}
+	return p, nil
+}
+
+func checkField(name, s string) error {
+	if len(s) > maxField {
+		return fmt.Errorf("%s %q... is longer than %d bytes", name, s[:maxField], maxField)
+	}
+	for _, c := range []byte(s) {
+		if !isFieldByte(c) {
+			return fmt.Errorf("%s %q has a character other than letters, digits, '.', '_' and '-'", name, s)
+		}
+	}
+	return nil
+}
+
+func isFieldByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '.' || c == '_' || c == '-'
+}
+
+// parseWord reads an operating system or an architecture standing alone; the
+// other fields stay empty.
+func parseWord(s string) (Platform, error) {
+	p, err := fromFields("", s, "")
+	if err != nil {
+		return Platform{}, fmt.Errorf("platform: %w", err)
+	}
+	if isArch(p.Architecture) {
+		return p, nil
+	}
+	if p = spell(Platform{OS: s}); isOS(p.OS) {
+		return p, nil
+	}
+	return Platform{}, fmt.Errorf("platform %q is no known operating system or architecture: write os/arch, as in linux/arm64", s)
+}

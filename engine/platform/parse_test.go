@@ -1,0 +1,181 @@
+package platform
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"linux/amd64", "linux/amd64"},
+		{"linux/x86_64", "linux/amd64"},
+		{"linux/x86-64", "linux/amd64"},
+		{"LINUX/AMD64", "linux/amd64"},
+		{"linux/amd64/v1", "linux/amd64/v1"},
+		{"linux/amd64/3", "linux/amd64/v3"},
+		{"linux/i386", "linux/386"},
+		{"linux/i486", "linux/386"},
+		{"linux/i686", "linux/386"},
+		{"linux/aarch64", "linux/arm64"},
+		{"linux/arm64/8", "linux/arm64/v8"},
+		{"linux/arm64/v8.0", "linux/arm64/v8"},
+		{"linux/arm64/8.2", "linux/arm64/v8.2"},
+		{"linux/arm64/9", "linux/arm64/v9"},
+		{"linux/arm64/9.0", "linux/arm64/v9"},
+		{"linux/arm", "linux/arm"},
+		{"linux/arm/7", "linux/arm/v7"},
+		{"linux/arm/V6", "linux/arm/v6"},
+		{"linux/arm/v9", "linux/arm/v9"},
+		{"linux/armhf", "linux/arm/v7"},
+		{"linux/armhf/v7", "linux/arm/v7"},
+		{"linux/armhf/7", "linux/arm/v7"},
+		{"linux/armel", "linux/arm/v6"},
+		{"linux/armv6l", "linux/arm/v6"},
+		{"linux/armv7l", "linux/arm/v7"},
+		{"linux/armv8l", "linux/arm/v8"},
+		{"linux/ppc64el", "linux/ppc64le"},
+		{"linux/ppc64le/power9", "linux/ppc64le/power9"},
+		{"linux/mipsel", "linux/mipsle"},
+		{"linux/mips64el", "linux/mips64le"},
+		{"linux/loongarch64", "linux/loong64"},
+		{"macos/aarch64", "darwin/arm64"},
+		{"wasi/wasm", "wasi/wasm"},
+		{"plan10/vax", "plan10/vax"},
+	} {
+		got, err := Parse(tt.in)
+		if err != nil || got.String() != tt.want {
+			t.Errorf("Parse(%q) = %v, %v, want %s", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{"", "is not os/arch"},
+		{"linux", "is not os/arch"},
+		{"linux/", "empty field"},
+		{"/amd64", "empty field"},
+		{"linux/arm/", "empty variant"},
+		{"linux//v7", "empty field"},
+		{"linux/arm/v7/x", "is not os/arch"},
+		{"linux/ arm", "other than letters"},
+		{"linux/arm\x1b[31m", "other than letters"},
+		{"linux/\u212a", "other than letters"}, // the Kelvin sign lowers to k
+		{"linux/arm\xff", "other than letters"},
+		{"windows(10.0.17763)/amd64", "other than letters"},
+		{"linux/*", "other than letters"},
+		{"linux/armhf/v6", "contradicts"},
+		{"linux/armel/7", "contradicts"},
+		{"linux/" + strings.Repeat("a", 33), "longer than 32"},
+		{strings.Repeat("a", 1<<20), "longer than 98"},
+	} {
+		got, err := Parse(tt.in)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Parse(%.40q) = %v, %v, want an error with %q", tt.in, got, err, tt.want)
+			continue
+		}
+		if len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\x1b\n\xff") {
+			t.Errorf("Parse(%.40q): unsafe message %q", tt.in, err)
+		}
+		if got != (Platform{}) {
+			t.Errorf("Parse(%.40q) returned %v with an error", tt.in, got)
+		}
+	}
+}
+
+func TestNormalize(t *testing.T) {
+	for _, tt := range []struct{ in, want Platform }{
+		{Platform{"linux", "arm", ""}, Platform{"linux", "arm", "v7"}},
+		{Platform{"linux", "arm", "7"}, Platform{"linux", "arm", "v7"}},
+		{Platform{"linux", "arm", "v6"}, Platform{"linux", "arm", "v6"}},
+		{Platform{"linux", "armel", ""}, Platform{"linux", "arm", "v6"}},
+		{Platform{"linux", "arm64", "v8"}, Platform{"linux", "arm64", ""}},
+		{Platform{"linux", "aarch64", "8"}, Platform{"linux", "arm64", ""}},
+		{Platform{"linux", "arm64", "v9"}, Platform{"linux", "arm64", "v9"}},
+		{Platform{"linux", "amd64", "v1"}, Platform{"linux", "amd64", ""}},
+		{Platform{"linux", "amd64", "v3"}, Platform{"linux", "amd64", "v3"}},
+		{Platform{"Linux", "i386", ""}, Platform{"linux", "386", ""}},
+		{Platform{"macos", "arm64", ""}, Platform{"darwin", "arm64", ""}},
+		{Platform{}, Platform{}},
+		{Platform{"\xff", "A\x1b", "V\x00"}, Platform{"\xff", "a\x1b", "v\x00"}},
+	} {
+		got := tt.in.Normalize()
+		if got != tt.want {
+			t.Errorf("%v: got %v, want %v", tt.in, got, tt.want)
+		}
+		if again := got.Normalize(); again != got {
+			t.Errorf("%v: not idempotent: %v, then %v", tt.in, got, again)
+		}
+	}
+}
+
+func TestSame(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"linux/arm", "linux/arm/v7", true}, // a config that lacks the variant
+		{"linux/arm", "linux/arm/v6", false},
+		{"linux/arm/v7", "linux/arm/v6", false},
+		{"linux/arm64", "linux/arm64/v8", true},
+		{"linux/arm64", "linux/arm64/v9", false},
+		{"linux/arm64", "linux/arm/v8", false},
+		{"linux/amd64", "linux/amd64/v1", true},
+		{"linux/amd64", "linux/amd64/v2", false},
+		{"linux/amd64", "windows/amd64", false},
+		{"linux/x86_64", "linux/amd64", true},
+		{"linux/386", "linux/i686", true},
+	} {
+		a, b := mustParse(t, tt.a), mustParse(t, tt.b)
+		if a.Same(b) != tt.want || b.Same(a) != tt.want {
+			t.Errorf("%s same as %s: got %v and %v, want %v", tt.a, tt.b, a.Same(b), b.Same(a), tt.want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"linux/arm/v7", "native", "arm64", "linux", "linux/armhf/v6", "LINUX/X86_64/V1", "linux/arm64/8.0", "a/b/c/d", "\xff/\x1b", "native,linux/arm/v7"} {
+		f.Add(s)
+	}
+	host := Platform{"linux", "arm64", "v8.2"}
+	f.Fuzz(func(t *testing.T, s string) {
+		if p, err := Parse(s); err == nil {
+			again, err := Parse(p.String())
+			if err != nil || again != p {
+				t.Errorf("Parse(%q) = %v, which parses to %v, %v", s, p, again, err)
+			}
+			if n := p.Normalize(); n != n.Normalize() || !n.Same(p) {
+				t.Errorf("%v normalises to %v", p, n)
+			}
+		}
+		requests, err := ParseList(s, host)
+		if err != nil {
+			return
+		}
+		for _, r := range requests {
+			target := r.Target()
+			for _, field := range []string{target.OS, target.Architecture} {
+				if field == "" || len(field) > maxField {
+					t.Errorf("ParseList(%q): incomplete or long %v", s, target)
+				}
+			}
+			// What was asked for is always accepted when it is there.
+			if target.isUnknown() {
+				continue
+			}
+			d, err := Choose([]Request{r}, []Candidate{{Platform: &target}})
+			if err != nil || d.Chosen != 0 {
+				t.Errorf("ParseList(%q): %v does not take itself: %v", s, target, err)
+			}
+		}
+	})
+}
+
+func mustParse(t testing.TB, s string) Platform {
+	t.Helper()
+	p, err := Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,120 @@
+package platform
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Request is a platform that somebody wants, and how it came about. Make it with
+// [Native], [ParseRequest], [ParseList] or [FromFlags].
+type Request struct {
+	// Platform is what is wanted, as it was written.
+	Platform Platform `json:"platform"`
+	// Native says that the architecture is the host's, not one that was named.
+	// Only then does arm without a variant not mean arm/v7: the host's variant is
+	// not known.
+	Native bool `json:"native"`
+	// Explicit says that the user asked. Not finding it is then an error, while a
+	// default that only finds a foreign single image is worth a warning.
+	Explicit bool `json:"explicit"`
+}
+
+// Native is the request that nobody made: the host's platform. The levels of an
+// amd64 or arm64 host are dropped, so that it chooses what podman chooses there;
+// an arm host keeps its variant (a Pi Zero wants v6).
+func Native(host Platform) Request {
+	p := spell(host)
+	switch {
+	case p.Architecture == "amd64":
+		p.Variant = ""
+	case p.Architecture == "arm64" && p.Variant != "":
+		p.Variant = "v8"
+	}
+	return Request{Platform: p, Native: true}
+}
+
+// ParseRequest reads one value of --platform: os/arch[/variant] as [Parse] reads
+// it, "native" for the host's platform, an operating system alone ("linux": the
+// rest is the host's) or a known architecture alone ("arm64": the operating
+// system is the host's).
+func ParseRequest(s string, host Platform) (Request, error) {
+	if strings.Contains(s, "/") || len(s) > maxField {
+		p, err := Parse(s)
+		return Request{Platform: p, Explicit: true}, err
+	}
+	if lower(s) == "native" {
+		r := Native(host)
+		r.Explicit = true
+		return r, nil
+	}
+	p, err := parseWord(s)
+	if err != nil {
+		return Request{}, err
+	}
+	return fill(p, host), nil
+}
+
+// ParseList reads an ordered fallback: values of [ParseRequest] separated by
+// commas, the preferred first, at most 16. "native,linux/arm/v7" is the host's
+// platform or, where an image lacks it, linux/arm/v7.
+func ParseList(s string, host Platform) ([]Request, error) {
+	items := strings.SplitN(s, ",", maxRequests+1)
+	if len(items) > maxRequests {
+		return nil, fmt.Errorf("more than %d platforms in one list", maxRequests)
+	}
+	requests := make([]Request, 0, len(items))
+	for _, item := range items {
+		r, err := ParseRequest(strings.TrimSpace(item), host)
+		if err != nil {
+			return nil, err
+		}
+		requests = append(requests, r)
+	}
+	return requests, nil
+}
+
+// FromFlags makes a request of --os, --arch and --variant, each empty when not
+// given. What is missing is the host's, except that an architecture given without
+// a variant gets none, even if it is the host's own: what the host's processor can
+// do says nothing about what was asked. With all three empty it is [Native].
+func FromFlags(os, arch, variant string, host Platform) (Request, error) {
+	if os == "" && arch == "" && variant == "" {
+		return Native(host), nil
+	}
+	if arch == "" && variant != "" {
+		arch = host.Architecture
+	}
+	p, err := fromFields(os, arch, variant)
+	if err != nil {
+		return Request{}, err
+	}
+	return fill(p, host), nil
+}
+
+// fill completes an explicit request from the host. The host's variant comes only
+// together with its architecture.
+func fill(p, host Platform) Request {
+	native := Native(host).Platform
+	if p.OS == "" {
+		p.OS = native.OS
+	}
+	r := Request{Platform: p, Explicit: true}
+	if p.Architecture == "" {
+		r.Platform.Architecture, r.Platform.Variant = native.Architecture, native.Variant
+		r.Native = true
+	}
+	return r
+}
+
+// Target returns the platform that r stands for: its platform, except that arm
+// without a variant is arm/v7 when it was named, as in podman.
+func (r Request) Target() Platform {
+	p := spell(r.Platform)
+	if p.Architecture == "arm" && p.Variant == "" && !r.Native {
+		p.Variant = "v7"
+	}
+	return p
+}
+
+// String returns the platform as it was asked for.
+func (r Request) String() string { return r.Platform.String() }
