@@ -45,6 +45,12 @@ type Instance struct {
 	Index       digest.Digest // the nested index it is in; "" for the top level
 }
 
+// Zstd tells whether the index says that the instance's layers are compressed
+// with zstd (annotation of containers/image).
+func (i Instance) Zstd() bool {
+	return i.Annotations["io.github.containers.compression.zstd"] == "true"
+}
+
 // Open reads the manifest of ref: one request to a registry.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
 	src, err := ref.NewImageSource(ctx, sys)

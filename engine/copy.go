@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// progressInterval is how often the copy reports bytes.
+const progressInterval = 200 * time.Millisecond
+
+// copyImage brings the chosen instance into the store under its image ID and
+// without a name: a library commit that fails while naming deletes the image
+// with all its other names (containers/image#1267).
+func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string) error {
+	dest, err := w.Destination(imageID(c.detail))
+	if err != nil {
+		return err
+	}
+	src, sys, err := e.copySource(img, c.detail, temp)
+	if err != nil {
+		return err
+	}
+	policy, err := registry.Policy(sys)
+	if err != nil {
+		return err
+	}
+	defer policy.Destroy()
+	ctx, watch := newWatchdog(ctx, idleLimit)
+	defer watch.stop()
+	progress := make(chan types.ProgressProperties)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := range progress {
+			watch.note(p)
+			e.emit(layerEvent(img.Ref, p))
+		}
+	}()
+	_, err = copy.Image(ctx, policy, dest, src, &copy.Options{
+		ReportWriter: io.Discard, SourceCtx: sys, DestinationCtx: sys,
+		Progress: progress, ProgressInterval: progressInterval,
+		PreferGzipInstances: types.OptionalBoolFalse, // as libraryChoice has it
+	})
+	close(progress)
+	<-done
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// copySource returns the reference and the context by which the copy chooses
+// the instance that was chosen here: the whole index, so that its digest is
+// recorded too, with exactly the instance's platform. Where that would choose
+// another entry (no platform, nested index, the same platform twice) the
+// instance is named by its digest.
+func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string) (types.ImageReference, *types.SystemContext, error) {
+	options := e.config.Registry
+	options.TempDir = temp
+	sys, err := options.SystemContext()
+	if err != nil {
+		return nil, nil, err
+	}
+	sys.BlobInfoCacheDir = temp // one pull knows all it needs; the shared cache costs syncs
+	if !img.IsIndex {
+		return img.Ref, sys, nil
+	}
+	p := d.Instance.Platform
+	sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = p.OS, p.Architecture, p.Variant
+	if d.Index == "" && p != (platform.Platform{}) {
+		if chosen, err := libraryChoice(img, sys); err == nil && chosen == d.Digest {
+			return img.Ref, sys, nil
+		}
+	}
+	named := img.Ref.DockerReference()
+	if img.Ref.Transport().Name() != docker.Transport.Name() || named == nil {
+		return nil, nil, fmt.Errorf("cannot take %s out of %s: its index names no platform for it or is nested", d.Digest, img.Ref.StringWithinTransport())
+	}
+	canonical, err := reference.WithDigest(reference.TrimNamed(named), d.Digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	ref, err := docker.NewReference(canonical)
+	return ref, sys, err
+}
+
+// libraryChoice returns the instance that the library takes from the index.
+func libraryChoice(img *registry.Image, sys *types.SystemContext) (digest.Digest, error) {
+	list, err := manifest.ListFromBlob(img.Manifest, img.MediaType)
+	if err != nil {
+		return "", err
+	}
+	return list.ChooseInstance(sys)
+}
+
+// imageID returns the ID of the image in the store: the digest of its config,
+// as for every image whose layers are known by their contents.
+func imageID(d *registry.Detail) string { return d.ConfigInfo.Digest.Encoded() }
+
+func layerEvent(ref types.ImageReference, p types.ProgressProperties) Event {
+	ev := &LayerEvent{Reference: refName(ref), Digest: p.Artifact.Digest.String(), Offset: int64(p.Offset), Size: p.Artifact.Size}
+	switch p.Event {
+	case types.ProgressEventNewArtifact:
+		ev.State = LayerStarted
+	case types.ProgressEventRead:
+		ev.State = LayerRead
+	case types.ProgressEventSkipped:
+		ev.State = LayerPresent
+	case types.ProgressEventDone:
+		ev.State = LayerDone
+	}
+	return Event{Layer: ev}
+}
+
+func refName(ref types.ImageReference) string {
+	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == docker.Transport.Name() {
+		return named.String()
+	}
+	return ref.Transport().Name() + ":" + ref.StringWithinTransport()
+}
+
+// complete tells whether an image of the store has all that pulling d would
+// give it: its config, both manifests, and every layer.
+func complete(snap *store.Snapshot, d *registry.Detail, top digest.Digest) *store.Image {
+	id := imageID(d)
+	for i := range snap.Images {
+		img := &snap.Images[i]
+		if img.ID != id {
+			continue
+		}
+		if img.ConfigError != nil || !hasDigest(img, d.Digest) || !hasDigest(img, top) || !hasLayers(snap, img) {
+			return nil
+		}
+		return img
+	}
+	return nil
+}
+
+func hasDigest(img *store.Image, d digest.Digest) bool {
+	for _, have := range img.Digests {
+		if have == d {
+			return true
+		}
+	}
+	return false
+}
+
+// hasLayers tells whether the chain of layers under an image is whole.
+func hasLayers(snap *store.Snapshot, img *store.Image) bool {
+	parents := make(map[string]string, len(snap.Layers))
+	for _, l := range snap.Layers {
+		if !l.Incomplete {
+			parents[l.ID] = l.Parent
+		}
+	}
+	n := 0
+	for id := img.TopLayer; id != ""; n++ {
+		parent, ok := parents[id]
+		if !ok || n > len(snap.Layers) {
+			return false
+		}
+		id = parent
+	}
+	return n == len(img.Config.DiffIDs)
+}

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// Config says what an Engine works on. The zero value is this machine, the
+// store that podman would use and the registries as podman reaches them.
+type Config struct {
+	Store    store.Options
+	Registry registry.Options
+	Host     func() platform.Host // facts about the machine that images are for; nil means this one
+	Events   func(Event)          // called for each event, from one goroutine at a time; nil means nobody listens
+}
+
+// Engine carries out use cases. It holds no open store: each use case opens
+// the store, reads it once, and closes it.
+type Engine struct {
+	config Config
+	host   func() platform.Host
+	mu     sync.Mutex // serialises Events
+}
+
+// New returns an engine. It reads nothing yet.
+func New(c Config) *Engine {
+	host := c.Host
+	if host == nil {
+		host = platform.LocalHost
+	}
+	return &Engine{config: c, host: sync.OnceValue(host)}
+}
+
+// Host returns the facts about the machine that images are for.
+func (e *Engine) Host() platform.Host { return e.host() }
+
+func (e *Engine) emit(ev Event) {
+	if e.config.Events == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.config.Events(ev)
+}
+
+// read opens the store, takes one snapshot, and hands both to f.
+func (e *Engine) read(ctx context.Context, f func(*store.Store, *store.Snapshot) error) (err error) {
+	s, err := store.Open(e.config.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	snap, err := s.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return f(s, snap)
+}
+
+// write opens the store for changing, takes the shared lock and one snapshot,
+// and hands both to f.
+func (e *Engine) write(ctx context.Context, f func(*store.Writer, *store.Snapshot) error) (err error) {
+	s, err := store.Create(e.config.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	w, err := s.Writer(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	snap, err := s.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return f(w, snap)
+}
+
+// remove is write with the right to delete.
+func (e *Engine) remove(ctx context.Context, f func(*store.Deleter, *store.Snapshot) error) (err error) {
+	s, err := store.Create(e.config.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	d, err := s.Deleter(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	snap, err := s.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return f(d, snap)
+}

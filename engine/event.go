@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/store"
+)
+
+// Event is something that a person or a program watching wants to know while
+// a use case runs. Exactly one of its fields is set.
+type Event struct {
+	Resolved *ResolvedEvent
+	Layer    *LayerEvent
+	Retry    *RetryEvent
+	Moved    *MovedEvent
+	Note     *NoteEvent
+}
+
+// ResolvedEvent: a reference was read and an instance chosen.
+type ResolvedEvent struct {
+	Reference string
+	Platform  platform.Platform
+	Rule      platform.Rule
+	Layers    int
+	Bytes     int64 // compressed, of all layers
+}
+
+// LayerState is how far a layer is.
+type LayerState string
+
+// States of a layer or config blob.
+const (
+	LayerStarted LayerState = "started"
+	LayerRead    LayerState = "read" // some bytes came in
+	LayerDone    LayerState = "done"
+	LayerPresent LayerState = "present" // it was there already
+)
+
+// LayerEvent: progress of one blob.
+type LayerEvent struct {
+	Reference string
+	Digest    string
+	State     LayerState
+	Offset    int64 // bytes so far
+	Size      int64 // bytes in all, -1 when not known
+}
+
+// RetryEvent: something failed and is tried again.
+type RetryEvent struct {
+	Err   error
+	Wait  time.Duration
+	Tries int // still left
+}
+
+// MovedEvent: a name passed from one image to another.
+type MovedEvent struct {
+	Name  string
+	To    string // image ID
+	Loser *store.Image
+	Entry *store.Displacement
+	Kept  string // the name that the loser was given instead, "" when none
+	Bytes int64  // that removing the loser would free: layers that no other image uses, and its own data
+}
+
+// NoteEvent: one line that the user should read, such as a warning.
+type NoteEvent struct {
+	Text string
+}

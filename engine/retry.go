@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/docker/distribution/registry/api/errcode"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/signature"
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// Retry says how often something that failed in passing is tried again.
+type Retry struct {
+	Times int           // tries after the first; negative means none
+	Delay time.Duration // before the first retry, doubled after each; 0 means one second
+}
+
+const (
+	defaultDelay = time.Second
+	maxDelay     = time.Minute
+	// vanishedTries bounds retries after another tool removed a layer or image
+	// that was just relied on: it cannot be kept from doing so again.
+	vanishedTries = 20
+)
+
+// do calls f until it succeeds, fails for good, or the tries are used up.
+func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.Multiplier, wait.MaxInterval = r.Delay, 2, maxDelay
+	if r.Delay <= 0 {
+		wait.InitialInterval = defaultDelay
+	}
+	left, vanished := max(r.Times, 0), vanishedTries
+	for {
+		err := f()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		pause := time.Duration(0)
+		switch {
+		case store.IsGone(err) && vanished > 0:
+			vanished--
+			pause = time.Duration(vanishedTries-vanished) * 10 * time.Millisecond
+		case left > 0 && passing(err):
+			left--
+			pause = wait.NextBackOff()
+			e.emit(Event{Retry: &RetryEvent{Err: err, Wait: pause, Tries: left}})
+		default:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// passing tells whether err may go away by itself. What the user, the image,
+// the policy or the disk decides does not.
+func passing(err error) bool {
+	var notFound *platform.NotFoundError
+	var shortName *registry.ShortNameError
+	var unauthorized docker.ErrUnauthorizedForCredentials
+	var rejected signature.PolicyRequirementError
+	switch {
+	case errors.As(err, &notFound), errors.As(err, &shortName), errors.As(err, &unauthorized), errors.As(err, &rejected):
+		return false
+	case errors.Is(err, store.ErrReadOnly), errors.Is(err, context.Canceled):
+		return false
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EROFS), errors.Is(err, unix.EACCES):
+		return false
+	}
+	var unexpected docker.UnexpectedHTTPStatusError
+	if errors.As(err, &unexpected) {
+		return unexpected.StatusCode >= http.StatusInternalServerError
+	}
+	var coded errcode.ErrorCoder
+	if errors.As(err, &coded) {
+		status := coded.ErrorCode().Descriptor().HTTPStatusCode
+		return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
+	}
+	return isTransport(err)
+}

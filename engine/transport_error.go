@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net"
+
+	"go.podman.io/image/v5/docker"
+	"golang.org/x/sys/unix"
+)
+
+// errStalled is the cause when no byte came for the idle limit.
+var errStalled = errors.New("the registry sent nothing")
+
+// passingErrno are the system errors of a connection that may work next time.
+var passingErrno = [...]unix.Errno{
+	unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.EPIPE, unix.ETIMEDOUT,
+	unix.ENETDOWN, unix.ENETUNREACH, unix.ENETRESET, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EAGAIN,
+}
+
+// isTransport tells whether err is a connection that broke rather than an
+// answer that was given.
+func isTransport(err error) bool {
+	if errors.Is(err, errStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, docker.ErrTooManyRequests) {
+		return true
+	}
+	for _, errno := range passingErrno {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return dns.IsTemporary || dns.IsTimeout
+	}
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
