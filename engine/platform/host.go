@@ -1,0 +1,169 @@
+package platform
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// A Compat names a second kind of program that a kernel can run beside its
+// own: 32-bit programs on a 64-bit kernel.
+type Compat string
+
+// The kinds of compatibility that a Host can have.
+const (
+	CompatIA32    Compat = "ia32"    // 386 programs on amd64 (CONFIG_IA32_EMULATION and ia32_emulation=)
+	CompatX32     Compat = "x32"     // ILP32 programs with amd64 instructions (CONFIG_X86_X32_ABI)
+	CompatAArch32 Compat = "aarch32" // arm programs on arm64 (CONFIG_COMPAT and a CPU with 32-bit EL0)
+)
+
+// Host holds the facts about a machine that decide whether a program starts
+// there. It is a plain value: LocalHost reads it from this machine, tests and
+// ReadHost build it for others. Its JSON form is stable.
+type Host struct {
+	// Platform is what kernel and CPU run natively. Variant is the highest
+	// level: v1 to v4 on amd64, v5 to v8 on arm, v8 or v9 on arm64.
+	Platform Platform `json:"platform"`
+	// Compat lists what else the kernel runs without a handler.
+	Compat []Compat `json:"compat,omitempty"`
+	// PageSize is the size of a memory page in bytes; 0 stands for 4096.
+	PageSize int `json:"pageSize"`
+	// Kernel is the release as uname prints it ("6.1.0-18-amd64").
+	Kernel string `json:"kernel"`
+	// ProtectedSymlinks is the sysctl fs.protected_symlinks: links in sticky
+	// world-writable directories are followed for their owner only.
+	ProtectedSymlinks bool `json:"protectedSymlinks"`
+	// Binfmt holds the registered handlers of binfmt_misc.
+	Binfmt Binfmt `json:"binfmt"`
+}
+
+// Limits of ReadHost.
+const (
+	maxHostJSON = 1 << 20
+	maxHandlers = 512
+	maxHostText = 256
+)
+
+// ReadHost reads a Host from its JSON form, as written by json.Marshal. It
+// reads at most 1 MiB and refuses unknown fields, trailing data, more than 512
+// handlers and handlers that no kernel would have registered.
+func ReadHost(r io.Reader) (Host, error) {
+	var h Host
+	data, err := io.ReadAll(io.LimitReader(r, maxHostJSON+1))
+	if err != nil {
+		return h, fmt.Errorf("reading host facts: %w", err)
+	}
+	if len(data) > maxHostJSON {
+		return h, fmt.Errorf("host facts are longer than %d bytes", maxHostJSON)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&h); err != nil {
+		return Host{}, fmt.Errorf("host facts are not what info --host writes: %w", err)
+	}
+	if dec.More() {
+		return Host{}, fmt.Errorf("host facts are followed by more data")
+	}
+	if err := h.validate(); err != nil {
+		return Host{}, fmt.Errorf("host facts: %w", err)
+	}
+	return h, nil
+}
+
+// validate reports the first fact that no machine can have.
+func (h Host) validate() error {
+	if h.Platform.OS == "" || h.Platform.Architecture == "" {
+		return fmt.Errorf("platform needs os and architecture")
+	}
+	for _, s := range []string{h.Platform.OS, h.Platform.Architecture, h.Platform.Variant, h.Kernel} {
+		if len(s) > maxHostText {
+			return fmt.Errorf("a text is longer than %d bytes", maxHostText)
+		}
+	}
+	known := []Compat{CompatIA32, CompatX32, CompatAArch32}
+	for _, c := range h.Compat {
+		if !slices.Contains(known, c) {
+			return fmt.Errorf("compat %q is unknown; known are %v", c, known)
+		}
+	}
+	if h.PageSize < 0 || h.PageSize > 1<<20 || h.PageSize&(h.PageSize-1) != 0 {
+		return fmt.Errorf("page size %d is not a power of two up to 1 MiB", h.PageSize)
+	}
+	if len(h.Binfmt.Handlers) > maxHandlers {
+		return fmt.Errorf("more than %d binfmt handlers", maxHandlers)
+	}
+	for _, e := range h.Binfmt.Handlers {
+		if err := e.validate(); err != nil {
+			return fmt.Errorf("binfmt handler %q: %w", e.Name, err)
+		}
+	}
+	return nil
+}
+
+// Has reports whether the kernel runs programs of kind c.
+func (h Host) Has(c Compat) bool { return slices.Contains(h.Compat, c) }
+
+// Page returns the page size in bytes, 4096 when the host does not say.
+func (h Host) Page() int {
+	if h.PageSize == 0 {
+		return 4096
+	}
+	return h.PageSize
+}
+
+// Native reports whether kernel and CPU run programs of platform p without a
+// handler. It answers for the platform, not for a file: handlers that take
+// native files over, and files that are not what the platform says, are the
+// business of package preflight. An arm platform without variant counts as
+// native on every arm CPU, since it claims no level.
+func (h Host) Native(p Platform) bool {
+	if p.OS != "linux" || h.Platform.OS != "linux" {
+		return p == h.Platform
+	}
+	if p.Architecture == h.Platform.Architecture {
+		return level(p.Variant) <= level(h.Platform.Variant)
+	}
+	switch {
+	case p.Architecture == "386":
+		return h.Platform.Architecture == "amd64" && h.Has(CompatIA32)
+	case p.Architecture == "arm" && h.Platform.Architecture == "arm64":
+		return h.Has(CompatAArch32) && level(p.Variant) <= level("v8")
+	}
+	return false
+}
+
+// Emulated returns the interpreter of the handler that takes the programs of
+// platform p, and whether those start in any image: the handler must be
+// enabled, be asked first, and hold its interpreter open (flag F). With ok
+// false and a handler, the image itself must ship that interpreter. The
+// decision is made on the bytes of ELF headers of p, not on names.
+func (h Host) Emulated(p Platform) (handler string, ok bool) {
+	if p.OS != "linux" || h.Platform.OS != "linux" {
+		return "", false
+	}
+	for _, head := range elfHeads(p) {
+		if e, found := h.Binfmt.Match(head, ""); found {
+			return e.Interpreter, e.Has('F')
+		}
+	}
+	return "", false
+}
+
+// level orders the variants of one architecture: v1 < v2 < ... and "" first.
+func level(variant string) int {
+	s, ok := strings.CutPrefix(variant, "v")
+	if !ok {
+		return 0
+	}
+	n := 0
+	for _, c := range s {
+		if c < '0' || c > '9' {
+			break
+		}
+		n = min(n*10+int(c-'0'), 1000)
+	}
+	return n
+}

@@ -1,0 +1,252 @@
+package platform
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// binfmtDir is where binfmt_misc is mounted.
+const binfmtDir = "/proc/sys/fs/binfmt_misc"
+
+// LocalHost reads the facts of this machine. It starts no program. Facts that
+// cannot be read are left out: an unreadable level counts as the lowest, and
+// Binfmt.Unread says when the handlers are not known.
+func LocalHost() Host {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	h := Host{
+		Platform:          Platform{OS: "linux", Architecture: runtime.GOARCH},
+		PageSize:          os.Getpagesize(),
+		Kernel:            unix.ByteSliceToString(u.Release[:]),
+		ProtectedSymlinks: strings.TrimSpace(readHead("/proc/sys/fs/protected_symlinks", 16)) == "1",
+		Binfmt:            ReadBinfmt(binfmtDir),
+	}
+	facts := parseCPUInfo(readHead("/proc/cpuinfo", 4096))
+	switch machine := unix.ByteSliceToString(u.Machine[:]); {
+	case machine == "x86_64":
+		// A 386 build of this program asks the same kernel.
+		h.Platform.Architecture = "amd64"
+		h.Platform.Variant = readCPUID().amd64Level()
+		h.Compat = x86Compat(h.Kernel)
+	case machine == "aarch64":
+		h.Platform.Architecture = "arm64"
+		h.Platform.Variant = arm64Level(facts["Features"])
+		if hasAArch32() {
+			h.Compat = []Compat{CompatAArch32}
+		}
+	case runtime.GOARCH == "arm":
+		h.Platform.Variant = armLevel(facts, machine)
+	}
+	return h
+}
+
+// readHead reads at most n bytes of a file of /proc, or "".
+func readHead(path string, n int64) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	data, _ := io.ReadAll(io.LimitReader(f, n))
+	return string(data)
+}
+
+// ReadBinfmt reads the handlers of the binfmt_misc mounted at dir.
+//
+// Their order is the order of the directory entries, unsorted. A registered
+// handler is put at the head of the list that the kernel walks (list_add in
+// bm_register_write), and under the same lock its new directory entry is put
+// at the head of the children of the directory (d_alloc), which
+// dcache_readdir walks from the head. Nothing renames or moves entries, and
+// look-ups of absent names leave none behind. Times are too coarse to tell
+// the order, and inode numbers are handed out per CPU.
+func ReadBinfmt(dir string) Binfmt {
+	status, err := os.ReadFile(filepath.Join(dir, "status"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Binfmt{}
+	}
+	b := Binfmt{Enabled: string(bytes.TrimSpace(status)) == "enabled"}
+	if err != nil {
+		return Binfmt{Unread: err.Error()}
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return Binfmt{Unread: err.Error()}
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return Binfmt{Unread: err.Error()}
+	}
+	for _, name := range names {
+		if name == "status" || name == "register" {
+			continue
+		}
+		e, err := readHandler(dir, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			b.Unread = err.Error()
+			continue
+		}
+		b.Handlers = append(b.Handlers, e)
+	}
+	return b
+}
+
+func readHandler(dir, name string) (Handler, error) {
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return Handler{}, err
+	}
+	e, err := ParseHandler(name, text)
+	if err == nil && e.Has('F') {
+		e.Opened = readOpened(e.Interpreter)
+	}
+	return e, err
+}
+
+// readOpened reads the beginning of an interpreter that the kernel opened when
+// the handler was registered. The path is that of the registering process; a
+// file that is not there, or is no regular file, tells nothing.
+func readOpened(path string) *OpenedFile {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return nil
+	}
+	head := make([]byte, maxOpenedHead)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	return &OpenedFile{Size: st.Size(), Head: trimHead(head[:n])}
+}
+
+// trimHead keeps what a kernel reads of a program without a loader: its
+// header and program headers. Other files keep all.
+func trimHead(head []byte) []byte {
+	for _, class64 := range []bool{true, false} {
+		h, ok := DecodeELF(head, class64, nativeOrder())
+		if !ok || (h.Class == ELFClass64) != class64 {
+			continue
+		}
+		end := h.Phoff + uint64(h.Phentsize)*uint64(h.Phnum)
+		if h.Phoff > uint64(len(head)) || end > uint64(len(head)) || h.Phentsize < 4 {
+			return head
+		}
+		for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
+			if nativeOrder().Uint32(head[p:]) == 3 { // PT_INTERP
+				return head
+			}
+		}
+		return slices.Clone(head[:max(end, headSize)])
+	}
+	return head
+}
+
+// x86Compat finds what an amd64 kernel runs besides its own.
+func x86Compat(release string) []Compat {
+	var c []Compat
+	if hasIA32(release) {
+		c = append(c, CompatIA32)
+	}
+	// A kernel without the x32 system calls answers ENOSYS to all of them.
+	const x32GetPID = 0x40000000 + 39
+	if runtime.GOARCH == "amd64" {
+		if _, _, errno := unix.RawSyscall(x32GetPID, 0, 0, 0); errno == 0 {
+			c = append(c, CompatX32)
+		}
+	}
+	return c
+}
+
+// hasIA32 reports whether 386 programs run: the support leaves the sysctl
+// abi.vsyscall32, ia32_emulation= on the kernel's command line turns it on and
+// off (the last one counts), and without it the build's default decides.
+func hasIA32(release string) bool {
+	if _, err := os.Stat("/proc/sys/abi/vsyscall32"); err != nil {
+		return false
+	}
+	if on, said := ia32Switch(readHead("/proc/cmdline", 65536)); said {
+		return on
+	}
+	return !strings.Contains("\n"+kernelConfig(release), "\nCONFIG_IA32_EMULATION_DEFAULT_DISABLED=y\n")
+}
+
+// ia32Switch finds ia32_emulation= on a kernel command line; the kernel reads
+// its value with kstrtobool.
+func ia32Switch(cmdline string) (on, said bool) {
+	for _, word := range strings.Fields(cmdline) {
+		value, ok := strings.CutPrefix(word, "ia32_emulation=")
+		if !ok {
+			continue
+		}
+		switch strings.ToLower(value) {
+		case "0", "n", "no", "f", "false", "off":
+			on, said = false, true
+		case "1", "y", "yes", "t", "true", "on":
+			on, said = true, true
+		}
+	}
+	return on, said
+}
+
+// kernelConfig returns the build configuration of the running kernel, or "".
+func kernelConfig(release string) string {
+	const limit = 2 << 20
+	for _, path := range []string{"/boot/config-" + release, "/usr/lib/modules/" + release + "/config"} {
+		if text := readHead(path, limit); text != "" {
+			return text
+		}
+	}
+	f, err := os.Open("/proc/config.gz")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return ""
+	}
+	text, _ := io.ReadAll(io.LimitReader(z, limit))
+	return string(text)
+}
+
+// hasAArch32 asks an arm64 kernel for the personality of 32-bit programs,
+// which it refuses when the CPU has no 32-bit EL0, and then looks whether
+// /proc/cpuinfo lists features for them, which it does with CONFIG_COMPAT.
+// The personality belongs to the thread and is put back.
+func hasAArch32() bool {
+	const perLinux, perLinux32, query = 0x0, 0x8, 0xffffffff
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, query, 0, 0)
+	if errno != 0 {
+		return false
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, perLinux32, 0, 0); errno != 0 {
+		return false
+	}
+	defer func() {
+		if _, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, old, 0, 0); errno != 0 {
+			_, _, _ = unix.RawSyscall(unix.SYS_PERSONALITY, perLinux, 0, 0)
+		}
+	}()
+	return hasAll(parseCPUInfo(readHead("/proc/cpuinfo", 4096))["Features"], "thumb")
+}
