@@ -4,7 +4,8 @@ package platform
 // entry, its platform taken from its config.
 type Candidate struct {
 	// Platform is nil when the entry of an OCI index has none. As in podman such an
-	// entry fits any request, after all that name a platform.
+	// entry fits any request, after all that name a platform. A platform with every
+	// field empty, which only a Docker list can have, fits none.
 	Platform *Platform
 	// Hidden marks what is not an image, such as attestations: never chosen and
 	// never listed. Entries of unknown/unknown need no mark.
@@ -54,7 +55,8 @@ type Decision struct {
 // others of its variant, then the first in the index. Fitting nothing is a
 // [*NotFoundError]; the decision then still tells how each candidate failed.
 //
-// A choice by [RuleNoPlatform] is a guess that the image's config must confirm.
+// A choice by [RuleNoPlatform] is a guess that the image's config must confirm; in
+// a list it ends the search like any other.
 func Choose(requests []Request, candidates []Candidate) (Decision, error) {
 	d := Decision{Chosen: -1}
 	for _, r := range requests {

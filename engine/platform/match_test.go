@@ -102,6 +102,7 @@ func TestChoose(t *testing.T) {
 		{"spelling", amd64, "", "Linux/x86_64", 0, RuleSpelling},
 		{"spelling after all", amd64, "linux/arm/v7", "linux/armhf linux/arm/7 linux/arm", 2, RuleNoVariant},
 		{"spelling before no platform", amd64, "", "- linux/x86_64", 1, RuleSpelling},
+		{"half unknown os", amd64, "unknown/amd64", "unknown/amd64", -1, ""},
 		{"other os", amd64, "", "windows/amd64", -1, ""},
 		{"unknown variant", amd64, "linux/ppc64le/power9", "linux/ppc64le/power8 linux/ppc64le", 1, RuleNoVariant},
 		{"unknown variant offered", amd64, "linux/ppc64le", "linux/ppc64le/power9", -1, ""},

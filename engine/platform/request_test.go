@@ -46,6 +46,12 @@ func TestParseRequest(t *testing.T) {
 			t.Errorf("%q: got %+v, %v, want %s native %v", tt.in, r, err, tt.target, tt.native)
 		}
 	}
+	for _, in := range []string{"arm64", "amd64"} { // the operating system is the host's
+		r, err := ParseRequest(in, Platform{"freebsd", "arm64", ""})
+		if err != nil || r.Target().OS != "freebsd" {
+			t.Errorf("%q on freebsd: got %+v, %v", in, r, err)
+		}
+	}
 	for _, in := range []string{"", "vax", "linux arm", "linux/", strings.Repeat("a", 1000)} {
 		if r, err := ParseRequest(in, host); err == nil {
 			t.Errorf("%.20q: got %+v, want an error", in, r)
