@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v2"
+	"go.podman.io/storage/pkg/unshare"
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// run carries out one command line and returns the exit code.
+func run(ctx context.Context, args []string, s *streams) int {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := cancelOnSignal(cancel)
+	defer stop()
+	app := newApp(s)
+	args, err := straighten(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = errors.Join(cause, err)
+	}
+	if err != nil {
+		report(s, err)
+	}
+	return exitCode(err)
+}
+
+// cancelOnSignal makes SIGINT, SIGTERM and SIGHUP end the context, so that
+// what was begun is cleaned up. A second one ends the program at once.
+func cancelOnSignal(cancel context.CancelCauseFunc) (stop func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	go func() {
+		sig, ok := <-signals
+		if !ok {
+			return
+		}
+		cancel(&signalError{sig})
+		signal.Reset(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+	}
+}
+
+// program is what commands share: streams, and global flags once parsed.
+type program struct {
+	*streams
+	store    store.Options
+	registry registry.Options
+}
+
+func newApp(s *streams) *cli.App {
+	p := &program{streams: s}
+	app := &cli.App{
+		Name:      "mpull",
+		Usage:     "pull images of a chosen platform, and keep track of the ones that lose their name to them",
+		UsageText: "mpull [global flags] [pull] IMAGE...\nmpull [global flags] COMMAND [flags] [arguments]",
+		Version:   version,
+		Flags:     p.globalFlags(),
+		Before:    p.before,
+		Commands:  p.commands(),
+		Writer:    s.out, ErrWriter: s.err,
+		HideVersion:     true,
+		HideHelpCommand: true,
+		// Errors are reported in one place, run; the library would exit by itself.
+		ExitErrHandler:        func(*cli.Context, error) {},
+		OnUsageError:          onUsageError,
+		CustomAppHelpTemplate: appHelp,
+	}
+	adopt(app.Commands)
+	return app
+}
+
+// adopt gives each command what the library does not inherit.
+func adopt(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError = onUsageError
+		c.HideHelpCommand = true
+		c.CustomHelpTemplate = commandHelp
+		adopt(c.Subcommands)
+	}
+}
+
+func onUsageError(_ *cli.Context, err error, _ bool) error {
+	return usagef("%v", err)
+}
+
+func (p *program) globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "root", Usage: "graph `DIR` of the store (default: storage.conf's)", Destination: &p.store.Root},
+		&cli.StringFlag{Name: "runroot", Usage: "run `DIR` of the store (default: storage.conf's)", Destination: &p.store.RunRoot},
+		&cli.StringFlag{Name: "storage-driver", Usage: "storage `DRIVER`: overlay or vfs (default: storage.conf's)", Destination: &p.store.Driver},
+		&cli.StringSliceFlag{Name: "storage-opt", Usage: "`OPTION` of the storage driver, as for podman; may be repeated"},
+		&cli.StringFlag{Name: "registries-conf", Usage: "`FILE` to read instead of registries.conf", Destination: &p.registry.RegistriesConf},
+		&cli.StringFlag{Name: "policy-file", Usage: "`FILE` to read instead of policy.json", Destination: &p.registry.PolicyFile},
+		&cli.StringFlag{Name: "log-level", Usage: "`LEVEL` of messages from the libraries: debug, info, warn, error", Value: "warn"},
+	}
+}
+
+// before applies the global flags. It runs before each command.
+func (p *program) before(c *cli.Context) error {
+	level, err := logrus.ParseLevel(c.String("log-level"))
+	if err != nil {
+		return usagef("unknown --log-level %q: use debug, info, warn or error", c.String("log-level"))
+	}
+	logrus.SetLevel(level)
+	logrus.SetOutput(p.err)
+	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
+	p.store.DriverOptions = c.StringSlice("storage-opt")
+	p.registry.UserAgent = "mpull/" + version
+	return nil
+}
+
+func (p *program) commands() []*cli.Command {
+	return []*cli.Command{
+		p.pullCommand(),
+		p.imagesCommand(),
+		p.imageCommand(),
+		p.pruneCommand(),
+		p.tagCommand(),
+		p.untagCommand(),
+		p.rmiCommand(),
+		p.versionCommand(),
+	}
+}
+
+// engine returns an engine for one command. An ordinary user's store needs a
+// user namespace: the program starts itself again in one, as podman does.
+func (p *program) engine(events func(engine.Event)) *engine.Engine {
+	if unshare.IsRootless() {
+		unshare.MaybeReexecUsingUserNamespace(false)
+	}
+	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Events: events})
+}
+
+// line prints one line for people.
+func (p *program) line(format string, args ...any) {
+	fmt.Fprintf(p.err, format+"\n", args...)
+}
+
+// exactly checks the number of names that a command takes; most < 0 means any.
+func exactly(c *cli.Context, least, most int, usage string) error {
+	if n := c.Args().Len(); n < least || most >= 0 && n > most {
+		return usagef("usage: mpull %s", usage)
+	}
+	return nil
+}
+
+var _ io.Writer = escaper{}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
+)
+
+// takesCommand tells whether what follows the first name is a command line to
+// run in the image, with flags of its own.
+func takesCommand(c *cli.Command) bool {
+	return c != nil && (c.Name == "run" || c.Name == "check")
+}
+
+// straighten puts a command line into the order that the flag library reads:
+// global flags, command, the command's flags, "--", names. The library stops
+// at the first name, and would take a flag behind it for a name. It also makes
+// "mpull IMAGE" mean "mpull pull IMAGE".
+func straighten(app *cli.App, args []string) ([]string, error) {
+	l := &line{app: app, global: flagTable(app.Flags)}
+	l.pull = flagTable(app.Command("pull").Flags)
+	if err := l.read(args[1:]); err != nil {
+		return nil, err
+	}
+	return append(args[:1:1], l.ordered()...), nil
+}
+
+// line is a command line taken apart.
+type line struct {
+	app     *cli.App
+	global  map[string]cli.Flag
+	pull    map[string]cli.Flag // of the command that is meant when none is named
+	own     map[string]cli.Flag // of the command, once it is known
+	path    []string            // command and sub-command names
+	command *cli.Command
+
+	globals, flags, names []string
+}
+
+func (l *line) read(args []string) error {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			l.names = append(l.names, args[i+1:]...)
+			return l.finish()
+		case len(arg) > 1 && arg[0] == '-':
+			n, err := l.flag(args[i:])
+			if err != nil {
+				return err
+			}
+			i += n
+		case l.names == nil && l.enter(arg):
+		default:
+			if err := l.name(arg); err != nil {
+				return err
+			}
+			if takesCommand(l.command) {
+				l.names = append(l.names, args[i+1:]...)
+				return l.finish()
+			}
+		}
+	}
+	return l.finish()
+}
+
+// enter takes arg as the name of a command or sub-command, if it is one.
+func (l *line) enter(arg string) bool {
+	list := l.app.Commands
+	if l.command != nil {
+		list = l.command.Subcommands
+	}
+	for _, c := range list {
+		if c.HasName(arg) {
+			l.command = c
+			l.path = append(l.path, c.Name)
+			l.own = flagTable(c.Flags)
+			return true
+		}
+	}
+	return false
+}
+
+// name takes arg as a name; without a command before it, the command is pull,
+// unless it looks like a command that was mistyped.
+func (l *line) name(arg string) error {
+	if l.command == nil && len(l.names) == 0 {
+		if near := nearestCommand(l.app, arg); near != "" {
+			return usagef("there is no command %q; did you mean %q? (an image of that name: mpull pull %s)", arg, near, arg)
+		}
+	}
+	if l.command != nil && len(l.command.Subcommands) > 0 && len(l.names) == 0 && l.command.Action == nil {
+		return usagef("there is no command \"%s %s\"; see mpull %s --help", l.command.Name, arg, l.command.Name)
+	}
+	l.names = append(l.names, arg)
+	return nil
+}
+
+// flag takes a flag and its value; it returns how many further arguments the
+// value took.
+func (l *line) flag(args []string) (int, error) {
+	name, _, inline := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+	f, global := l.find(name)
+	if f == nil {
+		return l.unknown(args[0], name)
+	}
+	n := 0
+	if takesValue(f) && !inline {
+		if len(args) < 2 {
+			return 0, usagef("the flag %s needs a value", args[0])
+		}
+		n = 1
+	}
+	if global {
+		l.globals = append(l.globals, args[:n+1]...)
+	} else {
+		l.flags = append(l.flags, args[:n+1]...)
+	}
+	return n, nil
+}
+
+func (l *line) find(name string) (f cli.Flag, global bool) {
+	own := l.own
+	if l.command == nil {
+		own = l.pull
+	}
+	if f := own[name]; f != nil {
+		return f, false
+	}
+	if f := l.global[name]; f != nil {
+		return f, true
+	}
+	if l.command == nil {
+		// A flag may stand before its command: mpull -q images.
+		for _, c := range l.app.Commands {
+			if f := flagTable(c.Flags)[name]; f != nil {
+				return f, false
+			}
+		}
+	}
+	return nil, false
+}
+
+// unknown explains a flag that nothing has. Short flags written together
+// (-aq) are taken apart.
+func (l *line) unknown(arg, name string) (int, error) {
+	if !strings.HasPrefix(arg, "--") && len(name) > 1 {
+		var apart []string
+		for _, c := range name {
+			f, _ := l.find(string(c))
+			if f == nil || takesValue(f) {
+				apart = nil
+				break
+			}
+			apart = append(apart, "-"+string(c))
+		}
+		if apart != nil {
+			l.flags = append(l.flags, apart...)
+			return 0, nil
+		}
+	}
+	where := "mpull"
+	if l.command != nil {
+		where += " " + strings.Join(l.path, " ")
+	}
+	if near := l.nearestFlag(name); near != "" {
+		return 0, usagef("%s has no flag %s; did you mean --%s?", where, arg, near)
+	}
+	return 0, usagef("%s has no flag %s; see %s --help", where, arg, where)
+}
+
+// finish settles the command when none was named.
+func (l *line) finish() error {
+	if l.command == nil && len(l.names) > 0 {
+		l.path = []string{"pull"}
+		l.command = l.app.Command("pull")
+	}
+	return nil
+}
+
+func (l *line) ordered() []string {
+	var out []string
+	out = append(out, l.globals...)
+	if l.command == nil {
+		return append(out, l.flags...)
+	}
+	out = append(out, l.path...)
+	out = append(out, l.flags...)
+	if len(l.names) > 0 {
+		out = append(out, "--")
+	}
+	return append(out, l.names...)
+}
+
+func flagTable(flags []cli.Flag) map[string]cli.Flag {
+	t := map[string]cli.Flag{"help": cli.HelpFlag, "h": cli.HelpFlag}
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			t[n] = f
+		}
+	}
+	return t
+}
+
+func takesValue(f cli.Flag) bool {
+	d, ok := f.(cli.DocGenerationFlag)
+	return ok && d.TakesValue()
+}
+
+// maxDistance is how different a word may be to count as mistyped.
+const maxDistance = 2
+
+// nearestCommand suggests a command for a word that cannot be meant as an
+// image: it has no slash, colon, dot or digit, and differs little.
+func nearestCommand(app *cli.App, word string) string {
+	if strings.ContainsAny(word, "/:@.0123456789") {
+		return ""
+	}
+	best, bestDistance := "", maxDistance+1
+	for _, c := range app.VisibleCommands() {
+		for _, n := range c.Names() {
+			if d := distance(word, n); d < bestDistance && d < len(n)-1 {
+				best, bestDistance = n, d
+			}
+		}
+	}
+	return best
+}
+
+func (l *line) nearestFlag(word string) string {
+	best, bestDistance := "", maxDistance+1
+	own := l.own
+	if l.command == nil {
+		own = l.pull
+	}
+	for _, t := range []map[string]cli.Flag{own, l.global} {
+		for n := range t {
+			if d := distance(word, n); len(n) > 1 && (d < bestDistance || d == bestDistance && n < best) {
+				best, bestDistance = n, d
+			}
+		}
+	}
+	return best
+}
+
+func distance(a, b string) int { return smetrics.WagnerFischer(a, b, 1, 1, 1) }

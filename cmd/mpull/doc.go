@@ -1,0 +1,13 @@
+// Mpull pulls images of a chosen platform into the store that podman, buildah
+// and skopeo use, and remembers which image lost its name to which.
+//
+// This folder is the command line: one file for each command, thin. It owns
+// flags, tables, help and exit codes, and nothing that another program would
+// want to call; that is package engine.
+//
+// From main to output: main calls run, which straightens the arguments
+// (args.go), builds the application (app.go) and runs one command. A command
+// parses its flags into a value of package engine and prints what comes back
+// through streams (streams.go). One place maps errors to exit codes and hints
+// (errors.go).
+package main

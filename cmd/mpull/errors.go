@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/store"
+)
+
+// Exit codes of every command.
+const (
+	exitOK          = 0
+	exitNo          = 1   // no such image, or the answer is no
+	exitInUse       = 2   // a container uses the image
+	exitFailed      = 125 // mpull, registry or store failed, or bad usage
+	exitInterrupted = 130 // SIGINT; SIGTERM ends with 143
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// codeError is an error that has been reported already, or has nothing to
+// report, and carries its exit code.
+type codeError struct{ code int }
+
+func (e *codeError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// signalError is the cause of a context that a signal ended.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string { return "interrupted by " + e.signal.String() }
+
+// exitCode maps an error to the code that the program ends with.
+func exitCode(err error) int {
+	var coded *codeError
+	var sig *signalError
+	var unknown *engine.UnknownImageError
+	var notHere *engine.NotHereError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.As(err, &sig):
+		if s, ok := sig.signal.(unix.Signal); ok {
+			return 128 + int(s)
+		}
+		return exitInterrupted
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &unknown), errors.As(err, &notHere):
+		return exitNo
+	case errors.Is(err, store.ErrInUse):
+		return exitInUse
+	}
+	return exitFailed
+}
+
+// hint says what to do next about an error, "" when there is nothing to add.
+func hint(err error) string {
+	var unknown *engine.UnknownImageError
+	var notFound *platform.NotFoundError
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return "see mpull --help"
+	case errors.As(err, &unknown):
+		if len(unknown.Held) > 0 {
+			img := unknown.Held[0]
+			return fmt.Sprintf("an image of %s once had that name: mpull restore %.12s gives it back", img.Platform(), img.ID)
+		}
+		return "mpull images --all lists what is here"
+	case errors.As(err, &notFound):
+		if n := notFound.Nearest; n != nil {
+			return fmt.Sprintf("the nearest is %s: mpull pull --platform %s ...", n, n)
+		}
+	case errors.Is(err, store.ErrReadOnly):
+		return "name another store with --root and --runroot"
+	case errors.Is(err, unix.ENOSPC):
+		return "mpull prune shows what can be freed"
+	}
+	return ""
+}
+
+// report prints an error as one line, and a hint as another. What an error
+// says about causes stays in it; line breaks inside become separators.
+func report(s *streams, err error) {
+	var coded *codeError
+	if errors.As(err, &coded) {
+		return
+	}
+	fmt.Fprintf(s.err, "Error: %s\n", oneLine(err.Error()))
+	if h := hint(err); h != "" {
+		fmt.Fprintf(s.err, "Hint: %s\n", oneLine(h))
+	}
+}
+
+func oneLine(s string) string {
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return escape(strings.Join(lines, "; "))
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// escape makes a value from an image, a registry or a user safe for one cell
+// or line of a terminal: control characters, characters that turn the writing
+// direction or break the line, and invalid UTF-8 become visible escapes.
+func escape(s string) string {
+	var b strings.Builder
+	escapeTo(&b, s, "")
+	return b.String()
+}
+
+// escapeTo writes s to b, with the control characters in keep left as they are.
+func escapeTo(b *strings.Builder, s, keep string) {
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			fmt.Fprintf(b, `\x%02x`, s[i])
+		case steers(r) && (r >= utf8.RuneSelf || strings.IndexByte(keep, byte(r)) < 0):
+			b.WriteString(escapeRune(r))
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+}
+
+// steers tells whether a character does something to a terminal other than
+// being shown: C0, DEL and C1 controls, bidirectional overrides and isolates,
+// line and paragraph separators, and the marks and tags that are invisible.
+func steers(r rune) bool {
+	switch {
+	case r < 0x20, r >= 0x7f && r <= 0x9f:
+		return true
+	case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		return true
+	case r == 0x2028, r == 0x2029, r == 0x061c, r >= 0x200b && r <= 0x200f, r == 0xfeff:
+		return true
+	}
+	return r >= 0xe0000 && r <= 0xe007f
+}
+
+func escapeRune(r rune) string {
+	switch r {
+	case '\n':
+		return `\n`
+	case '\r':
+		return `\r`
+	case '\t':
+		return `\t`
+	}
+	if r < 0x100 {
+		return fmt.Sprintf(`\x%02x`, r)
+	}
+	if r > 0xffff {
+		return fmt.Sprintf(`\U%08x`, r)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// platformFlags choose a platform. The override- names are skopeo's.
+func platformFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "platform", Usage: "`OS/ARCH[/VARIANT]` wanted; a list such as native,linux/arm/v7 is tried in order; may be repeated"},
+		&cli.StringFlag{Name: "os", Aliases: []string{"override-os"}, Usage: "`OS` wanted (default: this machine's)"},
+		&cli.StringFlag{Name: "arch", Aliases: []string{"override-arch"}, Usage: "`ARCH` wanted (default: this machine's)"},
+		&cli.StringFlag{Name: "variant", Aliases: []string{"override-variant"}, Usage: "`VARIANT` of the architecture wanted, such as v7"},
+	}
+}
+
+// requests reads the platform flags: one ordered fallback for each --platform,
+// or one request of --os, --arch and --variant; nil when none is given.
+func requests(c *cli.Context, host platform.Platform) ([][]platform.Request, error) {
+	lists := c.StringSlice("platform")
+	single := c.String("os") != "" || c.String("arch") != "" || c.String("variant") != ""
+	if len(lists) > 0 && single {
+		return nil, usagef("use either --platform or --os, --arch and --variant, not both")
+	}
+	if single {
+		r, err := platform.FromFlags(c.String("os"), c.String("arch"), c.String("variant"), host)
+		if err != nil {
+			return nil, usagef("%v", err)
+		}
+		return [][]platform.Request{{r}}, nil
+	}
+	var all [][]platform.Request
+	for _, s := range lists {
+		list, err := platform.ParseList(s, host)
+		if err != nil {
+			return nil, usagef("--platform %s: %v", s, err)
+		}
+		all = append(all, list)
+	}
+	return all, nil
+}
+
+// registryFlags say how to reach a registry.
+func registryFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "creds", Usage: "`USER[:PASSWORD]` for the registry; without a password it is asked for"},
+		&cli.StringFlag{Name: "authfile", Usage: "`FILE` with credentials (default: REGISTRY_AUTH_FILE, else podman's)"},
+		&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)"},
+		&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)"},
+		&cli.IntFlag{Name: "retry", Usage: "`TIMES` to try again after a failure that may pass", Value: 3},
+		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each", Value: time.Second},
+	}
+}
+
+// applyRegistryFlags puts the flags of a registry command into the options.
+func (p *program) applyRegistryFlags(c *cli.Context) error {
+	p.registry.AuthFile = c.String("authfile")
+	p.registry.CertDir = c.String("cert-dir")
+	if c.IsSet("tls-verify") {
+		verify := c.Bool("tls-verify")
+		p.registry.TLSVerify = &verify
+	}
+	creds, err := p.completeCreds(c.String("creds"))
+	p.registry.Creds = creds
+	return err
+}
+
+func retry(c *cli.Context) engine.Retry {
+	return engine.Retry{Times: c.Int("retry"), Delay: c.Duration("retry-delay")}
+}

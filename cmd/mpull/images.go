@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+)
+
+func (p *program) imagesCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "images",
+		Aliases:   []string{"list", "ls"},
+		Usage:     "list local images with their platforms",
+		UsageText: "images [flags] [NAME...]",
+		Description: `Lists local images, newest build first. A * marks a platform that this machine
+does not run natively; <none> <none> is an image without a name.
+
+Filters (--filter key=value, or key!=value): dangling, reference, label,
+platform, before, since, until, id, digest, readonly, intermediate. Several
+references are alternatives; all else must hold together. platform=linux/arm
+matches every variant.
+
+Fields for --format: ID Repository Tag Digest Platform Native Created Size Names
+Dangling Displaced ReadOnly Labels Digests History; in a template also
+CreatedSince CreatedAt CreatedTime.
+
+Examples:
+  mpull images
+  mpull images --filter dangling=true --filter platform=linux/arm
+  mpull images --format '{{.Repository}}:{{.Tag}} {{.Platform}}'
+  mpull images --format json alpine`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also intermediate images of builds"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print image IDs only"},
+			&cli.BoolFlag{Name: "no-trunc", Usage: "print full IDs"},
+			&cli.BoolFlag{Name: "digests", Usage: "show manifest digests"},
+			&cli.StringSliceFlag{Name: "filter", Aliases: []string{"f"}, Usage: "only images with `KEY=VALUE`; may be repeated"},
+			&cli.StringFlag{Name: "sort", Usage: "order by `FIELD`: created, id, repository, size or tag", Value: "created"},
+			&cli.StringFlag{Name: "format", Usage: "print json, or each image by a Go `TEMPLATE`"},
+			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading", "n"}, Usage: "print no heading"},
+		},
+		Action: p.images,
+	}
+}
+
+// imageCommand gathers what podman has under "image".
+func (p *program) imageCommand() *cli.Command {
+	list := p.imagesCommand()
+	list.Name, list.Aliases, list.UsageText = "ls", []string{"list"}, "image ls [flags] [NAME...]"
+	return &cli.Command{Name: "image", Usage: "the image commands under the names that podman has for them", UsageText: "image COMMAND",
+		Subcommands: []*cli.Command{list}}
+}
+
+func (p *program) images(c *cli.Context) error {
+	o := engine.ListOptions{All: c.Bool("all"), Sort: c.String("sort"), Names: c.Args().Slice()}
+	for _, s := range c.StringSlice("filter") {
+		f, err := engine.ParseFilter(s)
+		if err != nil {
+			return usagef("%v", err)
+		}
+		o.Filters = append(o.Filters, f)
+	}
+	rows, err := p.engine(nil).Images(c.Context, o)
+	if err != nil {
+		return err
+	}
+	switch format := c.String("format"); {
+	case c.Bool("quiet"):
+		return printIDs(p.out, rows, c.Bool("no-trunc"))
+	case format == "json":
+		return printJSON(p.out, rows)
+	case format != "":
+		return printTemplate(p.out, format, templateRows(rows, c.Bool("no-trunc")))
+	}
+	return printImages(p.out, rows, imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")})
+}
+
+type imageColumns struct{ noTrunc, digests, noHeading bool }
+
+func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) error {
+	t := &table{}
+	if !columns.noHeading {
+		t.head = []string{"REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
+		if columns.digests {
+			t.head = []string{"REPOSITORY", "TAG", "DIGEST", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
+		}
+	}
+	for _, r := range rows {
+		cells := []string{r.Repository, r.Tag}
+		if columns.digests {
+			cells = append(cells, orDash(r.Digest.String()))
+		}
+		t.add(append(cells, platformCell(r), imageID(r.ID, columns.noTrunc), since(r.Created), size(r.Size))...)
+	}
+	return t.write(w)
+}
+
+func platformCell(r engine.ListedImage) string {
+	switch {
+	case r.Platform == "":
+		return "-"
+	case !r.Native:
+		return r.Platform + " *"
+	}
+	return r.Platform
+}
+
+func printIDs(w io.Writer, rows []engine.ListedImage, noTrunc bool) error {
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if seen[r.ID] {
+			continue
+		}
+		seen[r.ID] = true
+		id := r.ID[:min(12, len(r.ID))]
+		if noTrunc {
+			id = "sha256:" + r.ID
+		}
+		if _, err := fmt.Fprintln(w, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// templateRow is what a template sees: the fields of an image, shaped for
+// people where the name says so.
+type templateRow struct {
+	engine.ListedImage
+	ID           string
+	Size         string
+	CreatedSince string
+	CreatedAt    string
+	CreatedTime  string
+}
+
+func templateRows(rows []engine.ListedImage, noTrunc bool) []any {
+	out := make([]any, len(rows))
+	for i, r := range rows {
+		out[i] = templateRow{
+			ListedImage: r, ID: imageID(r.ID, noTrunc), Size: size(r.Size), CreatedSince: since(r.Created),
+			CreatedAt: r.Created.Format(time.RFC3339), CreatedTime: r.Created.Format(time.RFC3339),
+		}
+	}
+	return out
+}
+
+func imageID(id string, noTrunc bool) string {
+	if noTrunc {
+		return id
+	}
+	return id[:min(12, len(id))]
+}
+
+func since(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return units.HumanDuration(time.Since(t)) + " ago"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// printJSON prints v indented. Control characters inside strings are escaped
+// by the encoder; the stream escapes the rest.
+func printJSON(w io.Writer, v any) error {
+	b, err := json.MarshalIndent(v, "", "    ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", b)
+	return err
+}
+
+// printTemplate prints each row by a Go template that the user wrote; a
+// leading "table" is podman's word for columns and is taken off.
+func printTemplate(w io.Writer, format string, rows []any) error {
+	format = strings.TrimPrefix(format, "table ")
+	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
+	t, err := template.New("format").Funcs(template.FuncMap{
+		"json":  func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
+		"join":  strings.Join,
+		"upper": strings.ToUpper,
+		"lower": strings.ToLower,
+	}).Parse(format)
+	if err != nil {
+		return usagef("--format: %v", err)
+	}
+	for _, row := range rows {
+		if err := t.Execute(w, row); err != nil {
+			return usagef("--format: %v", err)
+		}
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}

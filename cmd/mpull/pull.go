@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+)
+
+func (p *program) pullCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "pull",
+		Usage:     "pull images of a chosen platform",
+		UsageText: "[pull] [flags] IMAGE...",
+		Description: `Pulls the host's platform of each image, or the one that --platform (or --os,
+--arch, --variant) names, and gives it the image's name. The image that had the
+name until then keeps existing; what it lost, when and to whom is recorded, and
+the command that gives the name back is printed.
+
+IMAGE is a name as for podman (alpine, docker.io/library/alpine:3.15,
+host:5000/app@sha256:..., docker://...) or oci:DIR[:TAG], oci-archive:FILE,
+docker-archive:FILE, dir:DIR.
+
+Standard output has the full image ID of each image, and nothing else.
+
+Examples:
+  mpull alpine:3.15
+  mpull --arch arm --os linux --variant v7 alpine:3.15
+  mpull pull --platform linux/arm64 --policy missing docker.io/library/alpine:3.15
+  mpull pull --as localhost/tool:dev oci:./build:latest
+
+Exit codes: 0 done; 1 --policy never and the image is not here; 125 the image,
+the platform asked for or the registry is not there, or the store failed.`,
+		Flags: append(append(platformFlags(), registryFlags()...),
+			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always"},
+			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own"},
+			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
+			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
+		),
+		Action: p.pull,
+	}
+}
+
+func (p *program) pull(c *cli.Context) error {
+	if err := exactly(c, 1, -1, "[pull] [flags] IMAGE..."); err != nil {
+		return err
+	}
+	if err := p.applyRegistryFlags(c); err != nil {
+		return err
+	}
+	view := newPullView(p.streams, c.Bool("quiet"))
+	defer view.close()
+	e := p.engine(view.event)
+	options, err := pullOptions(c, e)
+	if err != nil {
+		return err
+	}
+	if options.As != "" && c.Args().Len() > 1 {
+		return usagef("--as names one image; %d were given", c.Args().Len())
+	}
+	for _, input := range c.Args().Slice() {
+		results, err := e.Pull(c.Context, input, options)
+		view.close()
+		for _, r := range results {
+			fmt.Fprintln(p.out, r.ID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pullOptions(c *cli.Context, e *engine.Engine) (engine.PullOptions, error) {
+	var o engine.PullOptions
+	var err error
+	if o.Platforms, err = requests(c, e.Host().Platform); err != nil {
+		return o, err
+	}
+	if o.Policy, err = engine.ParsePullPolicy(c.String("policy")); err != nil {
+		return o, usagef("%v", err)
+	}
+	if c.String("as") != "" {
+		if o.As, err = engine.NormalizeName(c.String("as")); err != nil {
+			return o, usagef("--as: %v", err)
+		}
+	}
+	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), retry(c)
+	o.Command = "pull" + platformWords(o)
+	return o, nil
+}
+
+// platformWords is the part of a pull's command line that a record keeps: what
+// tells one pull of a name from another.
+func platformWords(o engine.PullOptions) string {
+	var b strings.Builder
+	for _, list := range o.Platforms {
+		b.WriteString(" --platform ")
+		for i, r := range list {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(r.String())
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+)
+
+func (p *program) rmiCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "rmi",
+		Usage:     "remove images or names of images",
+		UsageText: "rmi [flags] IMAGE...",
+		Description: `Takes a name away; with its last name, or by ID, the image goes, and with it
+nameless parents that nothing else needs. An image that a container uses, of
+whichever tool, is never removed, also not by --force.
+
+Examples:
+  mpull rmi alpine:3.15
+  mpull rmi --force 6e30ab57aeee
+  mpull rmi --platform linux/arm/v7 alpine:3.15
+
+Exit codes: 0 all removed; 1 one was not here; 2 one is in use; 125 otherwise.`,
+		Flags: append(platformFlags(),
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names"},
+			&cli.BoolFlag{Name: "ignore", Aliases: []string{"i"}, Usage: "an image that is not here is no error"},
+		),
+		Action: p.rmi,
+	}
+}
+
+func (p *program) rmi(c *cli.Context) error {
+	if err := exactly(c, 1, -1, "rmi [flags] IMAGE..."); err != nil {
+		return err
+	}
+	e := p.engine(p.tellMoves)
+	o := engine.RemoveOptions{Force: c.Bool("force"), Ignore: c.Bool("ignore"), Command: "rmi"}
+	wanted, err := requests(c, e.Host().Platform)
+	if err != nil {
+		return err
+	}
+	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
+		return usagef("rmi takes one platform")
+	}
+	if len(wanted) == 1 {
+		o.Platform = &wanted[0][0]
+	}
+	results, err := e.Remove(c.Context, c.Args().Slice(), o)
+	return errors.Join(p.tellRemoved(results), err)
+}
+
+// tellRemoved prints each result; the error returned has the highest of their
+// exit codes.
+func (p *program) tellRemoved(results []engine.Removed) error {
+	code := exitOK
+	for _, r := range results {
+		for _, name := range r.Untagged {
+			fmt.Fprintf(p.out, "Untagged: %s\n", escape(name))
+		}
+		for _, id := range r.Deleted {
+			fmt.Fprintf(p.out, "Deleted: %s\n", id)
+		}
+		if r.Err != nil {
+			report(p.streams, r.Err)
+			code = max(code, exitCode(r.Err))
+		}
+	}
+	if code != exitOK {
+		return &codeError{code}
+	}
+	return nil
+}

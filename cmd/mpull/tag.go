@@ -1,0 +1,55 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+)
+
+// tellMoves is the event listener of commands that move names but show no
+// progress.
+func (p *program) tellMoves(ev engine.Event) {
+	if ev.Moved != nil {
+		tellMoved(p.streams, ev.Moved)
+	}
+}
+
+func (p *program) tagCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "tag",
+		Usage:     "give an image more names",
+		UsageText: "tag IMAGE NAME...",
+		Description: `Gives IMAGE each NAME. A NAME that another image holds moves to IMAGE; that is
+recorded, and the command that undoes it is printed.
+
+Examples:
+  mpull tag alpine:3.15 localhost/base:stable
+  mpull tag 6e30ab57aeee alpine:3.15`,
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 2, -1, "tag IMAGE NAME..."); err != nil {
+				return err
+			}
+			return p.engine(p.tellMoves).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag")
+		},
+	}
+}
+
+func (p *program) untagCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "untag",
+		Usage:     "take names from an image",
+		UsageText: "untag IMAGE [NAME...]",
+		Description: `Takes each NAME from IMAGE; without NAME, all names. The image stays, and
+remembers what it lost.
+
+Examples:
+  mpull untag alpine:3.15
+  mpull untag 6e30ab57aeee localhost/base:stable`,
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 1, -1, "untag IMAGE [NAME...]"); err != nil {
+				return err
+			}
+			return p.engine(p.tellMoves).Untag(c.Context, c.Args().First(), c.Args().Tail(), "untag")
+		},
+	}
+}
