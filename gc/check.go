@@ -1,0 +1,180 @@
+package gc
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mpull/mpull/store"
+)
+
+// check compares a plan with a fresh snapshot.
+type check struct {
+	*graph
+	plan        *Plan
+	going       map[string]int    // images that are still there and may go -> index in the snapshot
+	kept        map[string]keeper // images that changed
+	goingLayers map[string]int    // leftover layers that are still leftovers
+}
+
+// keeper is what keeps something that was planned to go.
+type keeper struct {
+	reason Reason
+	by     string
+}
+
+func newCheck(plan *Plan, g *graph) *check {
+	c := &check{graph: g, plan: plan, going: make(map[string]int), kept: make(map[string]keeper), goingLayers: make(map[string]int)}
+	at := make(map[string]int, len(g.snap.Images))
+	for i := range g.snap.Images {
+		at[g.snap.Images[i].ID] = i
+	}
+	var soft []int // images that go only while nothing was built on them
+	for i, d := range plan.Removals() {
+		index, ok := at[d.ID]
+		if !ok {
+			continue
+		}
+		if k, changed := c.changed(&plan.Images[i], &g.snap.Images[index]); changed {
+			c.kept[d.ID] = k
+			continue
+		}
+		c.going[d.ID] = index
+		if d.Reason != Unused {
+			soft = append(soft, index)
+		}
+	}
+	c.settle(soft)
+	c.leftoverLayers()
+	return c
+}
+
+// changed tells what keeps an image by itself now.
+func (c *check) changed(d *Decision, img *store.Image) (keeper, bool) {
+	if img.ReadOnly {
+		return keeper{reason: ReadOnly}, true
+	}
+	if user, ok := c.users[img.ID]; ok {
+		return keeper{UsedByContainer, user.ID}, true
+	}
+	if d.Reason == Unused && !sameNames(d.Names, img.Names) || d.Reason != Unused && len(img.Names) > 0 {
+		return keeper{reason: Named}, true
+	}
+	if d.Reason == Incomplete && !incomplete(img) {
+		return keeper{reason: Dangling}, true // its writer came back and completed it
+	}
+	return keeper{}, false
+}
+
+// sameNames compares without regard to order: the library keeps none.
+func sameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// settle keeps the images that an image outside the plan keeps: a child or a
+// list of theirs. Those are kept by one that changed, too.
+func (c *check) settle(soft []int) {
+	k := newKin(c.graph)
+	for again := true; again; {
+		again = false
+		for _, i := range soft {
+			img := &c.snap.Images[i]
+			if _, goes := c.going[img.ID]; !goes {
+				continue
+			}
+			if why, kept := c.keptBy(k, i, img); kept {
+				c.kept[img.ID] = why
+				delete(c.going, img.ID)
+				again = true
+			}
+		}
+	}
+}
+
+func (c *check) keptBy(k *kin, i int, img *store.Image) (keeper, bool) {
+	for _, child := range k.children[i] {
+		if id := c.snap.Images[child].ID; !c.goes(id) {
+			return keeper{Parent, id}, true
+		}
+	}
+	for _, list := range c.lists[img.Digest] {
+		if id := c.snap.Images[list].ID; list != i && !c.goes(id) {
+			return keeper{ListMember, id}, true
+		}
+	}
+	if c.blind != nil {
+		return keeper{ListMember, c.blind.ID}, true
+	}
+	return keeper{}, false
+}
+
+func (c *check) goes(id string) bool {
+	_, ok := c.going[id]
+	return ok
+}
+
+// leftoverLayers finds the planned layers that still nothing uses: a pull that
+// was interrupted may have been taken up again.
+func (c *check) leftoverLayers() {
+	refs := slices.Clone(c.refs)
+	for i := range c.plan.Leftovers {
+		l := &c.plan.Leftovers[i]
+		layer := c.find(l.ID)
+		if !l.Goes || l.Kind != LeftoverLayer || layer == none || refs[layer] > 0 || c.snap.Layers[layer].ReadOnly {
+			continue
+		}
+		c.goingLayers[l.ID] = layer
+		if above := c.above[layer]; above != none {
+			refs[above]--
+		}
+	}
+}
+
+// ChangedError is returned by Verify: what the plan removes is not any more
+// what it was.
+type ChangedError struct {
+	Changes []Change
+}
+
+// Change is one planned image or layer that must not be removed any more.
+type Change struct {
+	ID     string
+	Reason Reason // what keeps it now
+	By     string // ID of the container, child image or list that keeps it
+}
+
+func (e *ChangedError) Error() string {
+	var b strings.Builder
+	for i, c := range e.Changes {
+		if i == 3 {
+			fmt.Fprintf(&b, " and %d more", len(e.Changes)-i)
+			break
+		}
+		fmt.Fprintf(&b, " %.12s (%s)", c.ID, c.Reason)
+	}
+	return fmt.Sprintf("the store changed since the plan was made:%s: make a new plan", b.String())
+}
+
+// Verify compares a plan with a fresh snapshot and returns a *ChangedError
+// when something in it must not go any more. What is gone already is no
+// change.
+func Verify(plan *Plan, fresh *store.Snapshot) error {
+	c := newCheck(plan, newGraph(fresh))
+	var changes []Change
+	for _, d := range plan.Removals() {
+		if k, ok := c.kept[d.ID]; ok {
+			changes = append(changes, Change{d.ID, k.reason, k.by})
+		}
+	}
+	for i := range plan.Leftovers {
+		l := &plan.Leftovers[i]
+		_, goes := c.goingLayers[l.ID]
+		if l.Goes && l.Kind == LeftoverLayer && !goes && c.find(l.ID) != none {
+			changes = append(changes, Change{ID: l.ID, Reason: Parent})
+		}
+	}
+	if len(changes) > 0 {
+		return &ChangedError{changes}
+	}
+	return nil
+}

@@ -1,0 +1,284 @@
+package gc
+
+import (
+	"cmp"
+	"container/heap"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mpull/mpull/store"
+)
+
+// MakePlan decides about every image of a snapshot exactly once, and about
+// everything that interrupted work left. It is pure, apart from what
+// policy.Measure reads. It fails only when the policy makes no sense.
+func MakePlan(snap *store.Snapshot, policy Policy, now time.Time) (*Plan, error) {
+	if snap == nil {
+		return nil, errors.New("planning a prune: no snapshot")
+	}
+	if err := policy.resolve(); err != nil {
+		return nil, fmt.Errorf("planning a prune: %w", err)
+	}
+	g := newGraph(snap)
+	p := &planner{
+		graph: g, kin: newKin(g), policy: policy, now: now,
+		sizes: sizer{g, policy.Measure}, refs: slices.Clone(g.refs),
+		decisions: make([]Decision, len(snap.Images)), blocked: make([]int, len(snap.Images)),
+		plan: &Plan{Version: PlanVersion, CreatedAt: now.UTC().Round(0), Images: make([]Decision, 0, len(snap.Images))},
+	}
+	p.leftovers()
+	p.judge()
+	p.remove()
+	p.keepRest()
+	return p.plan, nil
+}
+
+// planner holds what one planning needs.
+type planner struct {
+	*graph
+	kin       *kin
+	policy    Policy
+	now       time.Time
+	sizes     sizer
+	refs      []int // what remains of graph.refs while the plan removes
+	decisions []Decision
+	blocked   []int // image -> staying children and lists that keep it
+	ready     queue // images that may go now
+	plan      *Plan
+}
+
+// judge fills every decision but for what depends on other images: an image
+// that may go has no Reason that keeps it, and is in ready when nothing blocks
+// it.
+func (p *planner) judge() {
+	newest := p.newest()
+	for i := range p.snap.Images {
+		img := &p.snap.Images[i]
+		d := &p.decisions[i]
+		*d = Decision{ID: img.ID, Digest: img.Digest, Names: img.Names, Since: p.since(img), Platform: img.Platform()}
+		d.Was, d.ByOtherTool = former(img)
+		d.Reason, d.By, d.ByName = p.stays(img, d)
+		if d.Reason == "" && newest[i] {
+			d.Reason = KeptByCount
+		}
+		if d.Reason != "" {
+			continue
+		}
+		if !p.policy.All {
+			p.block(i, img)
+		}
+		if p.blocked[i] == 0 {
+			p.ready = append(p.ready, ready{i, d.Since, img.ID})
+		}
+	}
+	heap.Init(&p.ready)
+}
+
+// stays returns why an image stays by itself, whatever happens to the others;
+// "" when it may go.
+func (p *planner) stays(img *store.Image, d *Decision) (reason Reason, by, byName string) {
+	if img.ReadOnly {
+		return ReadOnly, "", ""
+	}
+	if c, ok := p.users[img.ID]; ok {
+		return UsedByContainer, c.ID, first(c.Names)
+	}
+	if len(img.Names) > 0 && !p.policy.All {
+		if slices.ContainsFunc(img.Names, func(name string) bool { return !strings.Contains(name, "@") }) {
+			return Named, "", ""
+		}
+		return Pinned, "", ""
+	}
+	switch {
+	case img.ConfigError != nil && !incomplete(img):
+		return Damaged, "", ""
+	case p.blind != nil && !p.policy.All:
+		return ListMember, p.blind.ID, first(p.blind.Names)
+	case incomplete(img) && !older(d.Since, p.now, p.policy.LeftoverAge):
+		return TooYoung, "", ""
+	case nameless(img) && !older(p.pulled(img), p.now, p.policy.MinAge):
+		return TooYoung, "", ""
+	}
+	if f := failing(p.policy.Filters, img, d.Since, p.now); f != nil {
+		return FilteredOut, f.String(), ""
+	}
+	return "", "", ""
+}
+
+// incomplete tells whether an image's manifest or config was never written:
+// its writer died. One that is there but unreadable is damaged, which is
+// nothing to remove unasked.
+func incomplete(img *store.Image) bool {
+	return !img.IsList && errors.Is(img.ConfigError, fs.ErrNotExist)
+}
+
+// nameless tells whether an image never had a name, as far as is known.
+func nameless(img *store.Image) bool {
+	return len(img.Names) == 0 && len(img.NamesHistory) == 0 && len(img.Displaced) == 0
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
+}
+
+// block counts what keeps an image besides itself.
+func (p *planner) block(i int, img *store.Image) {
+	p.blocked[i] = len(p.kin.children[i])
+	for _, list := range p.lists[img.Digest] {
+		if list != i {
+			p.blocked[i]++
+		}
+	}
+}
+
+// remove takes the images that may go, oldest first, until none is left or
+// enough comes free. Removing one may free those that only it kept.
+func (p *planner) remove() {
+	for len(p.ready) > 0 && (p.policy.Free == 0 || p.plan.Bytes < p.policy.Free) {
+		i := heap.Pop(&p.ready).(ready).image
+		img, d := &p.snap.Images[i], &p.decisions[i]
+		d.Goes = true
+		d.Reason = cmp.Or(d.Reason, p.why(img))
+		d.Data = p.sizes.image(img)
+		d.Bytes = d.Data
+		_, freed := p.release(p.refs, img)
+		for _, layer := range freed {
+			l := LayerBytes{p.snap.Layers[layer].ID, p.sizes.layer(layer)}
+			p.plan.Layers = append(p.plan.Layers, l)
+			d.Bytes += l.Bytes
+		}
+		d.Alone = d.Data + p.sizes.sum(p.alone(img))
+		p.plan.Bytes += d.Bytes
+		p.plan.Images = append(p.plan.Images, *d)
+		if !p.policy.All {
+			p.unblock(i, img)
+		}
+	}
+}
+
+func (p *planner) why(img *store.Image) Reason {
+	switch {
+	case incomplete(img):
+		return Incomplete
+	case p.policy.All:
+		return Unused
+	}
+	return Dangling
+}
+
+// unblock frees the images that image i kept as their child or their list.
+func (p *planner) unblock(i int, img *store.Image) {
+	free := func(at int) {
+		p.blocked[at]--
+		d := &p.decisions[at]
+		if p.blocked[at] == 0 && d.Reason == "" {
+			d.Reason, d.By, d.ByName = ParentRemoved, img.ID, first(img.Names)
+			heap.Push(&p.ready, ready{at, d.Since, d.ID})
+		}
+	}
+	for _, parent := range p.kin.parents[i] {
+		free(parent)
+	}
+	for _, member := range p.members(i, img) {
+		free(member)
+	}
+}
+
+// keepRest completes the plan with the images that stay, in the order of the
+// snapshot. Their bytes are estimates: what stays is not worth a walk.
+func (p *planner) keepRest() {
+	estimate := sizer{graph: p.graph}
+	for i := range p.decisions {
+		d := &p.decisions[i]
+		if d.Goes {
+			continue
+		}
+		if d.Reason == "" || d.Reason == ParentRemoved {
+			d.Reason, d.By, d.ByName = p.keeper(i)
+		}
+		img := &p.snap.Images[i]
+		d.Data = estimate.image(img)
+		d.Alone = d.Data + estimate.sum(p.alone(img))
+		p.plan.Images = append(p.plan.Images, *d)
+	}
+}
+
+// keeper names a staying child or list of an image that would otherwise go.
+func (p *planner) keeper(i int) (Reason, string, string) {
+	for _, child := range p.kin.children[i] {
+		if c := &p.decisions[child]; !c.Goes {
+			return Parent, c.ID, first(c.Names)
+		}
+	}
+	for _, list := range p.lists[p.snap.Images[i].Digest] {
+		if l := &p.decisions[list]; list != i && !l.Goes {
+			return ListMember, l.ID, first(l.Names)
+		}
+	}
+	return TargetReached, "", ""
+}
+
+// newest marks the images that Policy.Keep spares.
+func (p *planner) newest() []bool {
+	keep := make([]bool, len(p.snap.Images))
+	if p.policy.Keep == 0 {
+		return keep
+	}
+	groups := make(map[[2]string][]ready)
+	for i := range p.snap.Images {
+		img := &p.snap.Images[i]
+		names := formerNames(img)
+		if len(img.Names) > 0 {
+			if !p.policy.All {
+				continue
+			}
+			names = img.Names
+		}
+		for _, name := range names {
+			key := [2]string{name, img.Platform()}
+			groups[key] = append(groups[key], ready{i, p.since(img), img.ID})
+		}
+	}
+	for _, group := range groups {
+		slices.SortFunc(group, func(a, b ready) int {
+			held := func(r ready) int { return min(1, len(p.snap.Images[r.image].Names)) }
+			return cmp.Or(held(b)-held(a), b.since.Compare(a.since), cmp.Compare(b.id, a.id))
+		})
+		for _, r := range group[:min(p.policy.Keep, len(group))] {
+			keep[r.image] = true
+		}
+	}
+	return keep
+}
+
+// ready is an image that may go.
+type ready struct {
+	image int
+	since time.Time
+	id    string
+}
+
+// queue is a heap of images, the one displaced first on top; the ID makes the
+// order a total one.
+type queue []ready
+
+func (q queue) Len() int { return len(q) }
+func (q queue) Less(a, b int) bool {
+	return cmp.Or(q[a].since.Compare(q[b].since), cmp.Compare(q[a].id, q[b].id)) < 0
+}
+func (q queue) Swap(a, b int) { q[a], q[b] = q[b], q[a] }
+
+// Push and Pop are heap.Interface's.
+func (q *queue) Push(x any) { *q = append(*q, x.(ready)) }
+func (q *queue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
+}

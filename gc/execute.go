@@ -1,0 +1,212 @@
+package gc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mpull/mpull/store"
+)
+
+// Remover deletes. *store.Deleter is one: it holds the exclusive lock.
+type Remover interface {
+	// DeleteImages deletes images and the layers that only they use, and tells
+	// what became of each, in the order of ids.
+	DeleteImages(ctx context.Context, ids []string) ([]store.Deletion, error)
+	// DeleteLayers deletes layers that nothing uses, in the order of ids.
+	DeleteLayers(ctx context.Context, ids []string) ([]store.Deletion, error)
+	// DeleteDownload removes the directory of a dead download.
+	DeleteDownload(ctx context.Context, path string) (gone bool, err error)
+}
+
+// Status tells what became of something that was planned to go.
+type Status string
+
+// The statuses of an Outcome.
+const (
+	Removed Status = "removed"
+	Gone    Status = "already-gone" // somebody else removed it: as good as removed, but not our bytes
+	Skipped Status = "skipped"      // it changed since the plan: Reason and By say how
+	Failed  Status = "failed"       // Err says why
+)
+
+// Outcome is what became of one planned image or leftover.
+type Outcome struct {
+	Kind   string `json:"kind"` // "image", or the leftover's kind
+	ID     string `json:"id"`
+	Status Status `json:"status"`
+	Reason Reason `json:"reason,omitempty"` // why it was skipped: what keeps it now
+	By     string `json:"by,omitempty"`     // ID of the container, child image or list that keeps it
+	Bytes  int64  `json:"bytes"`            // that came free with it
+	Error  string `json:"error,omitempty"`
+	Err    error  `json:"-"`
+}
+
+// Result is what a prune did.
+type Result struct {
+	Outcomes  []Outcome `json:"outcomes"`
+	Reclaimed int64     `json:"reclaimed"` // bytes that really came free
+}
+
+// Err joins what failed; nil when nothing did. Skipped and gone images are no
+// failures.
+func (r *Result) Err() error {
+	var errs []error
+	for i := range r.Outcomes {
+		errs = append(errs, r.Outcomes[i].Err)
+	}
+	return errors.Join(errs...)
+}
+
+// ErrUsed is returned when a plan is executed a second time.
+var ErrUsed = errors.New("this plan was executed already: make a new one")
+
+// Execute removes what the plan removes, and nothing else. fresh must have
+// been taken while the Remover's exclusive lock was held, after the plan was
+// made. What changed in between is skipped: an image that gained or lost a
+// name, a container, a child, a place in a list. What is gone is a success.
+// measure gives the bytes of layers that come free now but did not when the
+// plan was made; nil means estimates.
+//
+// The result is complete as far as the work went, also when the error is not
+// nil: the plan was used, or ctx ended.
+func Execute(ctx context.Context, plan *Plan, fresh *store.Snapshot, remover Remover, measure Measure) (*Result, error) {
+	if plan.used.Swap(true) {
+		return &Result{}, ErrUsed
+	}
+	g := newGraph(fresh)
+	x := &execution{check: newCheck(plan, g), remover: remover, sizes: sizer{g, measure}, known: make(map[string]int64, len(plan.Layers)), result: &Result{}}
+	for _, l := range plan.Layers {
+		x.known[l.ID] = l.Bytes
+	}
+	x.measureFirst()
+	if err := x.leftovers(ctx); err != nil {
+		return x.result, fmt.Errorf("removing leftovers: %w", err)
+	}
+	if err := x.images(ctx); err != nil {
+		return x.result, fmt.Errorf("removing images: %w", err)
+	}
+	return x.result, nil
+}
+
+type execution struct {
+	*check
+	remover Remover
+	sizes   sizer
+	known   map[string]int64 // layer -> bytes
+	result  *Result
+}
+
+// measureFirst measures, before it is too late, the layers that the plan did
+// not expect to come free: what used them went meanwhile.
+func (x *execution) measureFirst() {
+	refs := slices.Clone(x.refs)
+	for _, l := range x.goingLayers {
+		_, freed := x.drop(refs, x.above[l], nil, nil)
+		x.learn(freed)
+	}
+	for i := range x.plan.Images {
+		if at, ok := x.going[x.plan.Images[i].ID]; ok {
+			_, freed := x.release(refs, &x.snap.Images[at])
+			x.learn(freed)
+		}
+	}
+}
+
+func (x *execution) learn(layers []int) {
+	for _, layer := range layers {
+		id := x.snap.Layers[layer].ID
+		if _, ok := x.known[id]; !ok {
+			x.known[id] = x.sizes.layer(layer)
+		}
+	}
+}
+
+func (x *execution) leftovers(ctx context.Context) error {
+	var ids []string
+	bytes := make(map[string]int64)
+	for i := range x.plan.Leftovers {
+		l := &x.plan.Leftovers[i]
+		if !l.Goes {
+			continue
+		}
+		bytes[l.ID] = l.Bytes
+		switch _, ok := x.goingLayers[l.ID]; {
+		case l.Kind == LeftoverDownload:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			gone, err := x.remover.DeleteDownload(ctx, l.ID)
+			x.add(string(l.Kind), store.Deletion{ID: l.ID, Gone: gone, Err: err}, l.Bytes)
+		case ok:
+			ids = append(ids, l.ID)
+		case x.find(l.ID) == none:
+			x.add(string(l.Kind), store.Deletion{ID: l.ID, Gone: true}, 0)
+		default:
+			x.skip(string(l.Kind), l.ID, keeper{reason: Parent})
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	done, err := x.remover.DeleteLayers(ctx, ids)
+	for _, d := range done {
+		x.add(string(LeftoverLayer), d, bytes[d.ID])
+		if d.Err == nil {
+			x.drop(x.refs, x.above[x.goingLayers[d.ID]], nil, nil)
+		}
+	}
+	return err
+}
+
+func (x *execution) images(ctx context.Context) error {
+	var ids []string
+	data := make(map[string]int64)
+	for _, d := range x.plan.Removals() {
+		_, goes := x.going[d.ID]
+		k, skipped := x.kept[d.ID]
+		switch {
+		case skipped:
+			x.skip("image", d.ID, k)
+		case !goes:
+			x.add("image", store.Deletion{ID: d.ID, Gone: true}, 0)
+		default:
+			ids = append(ids, d.ID)
+			data[d.ID] = d.Data
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	done, err := x.remover.DeleteImages(ctx, ids)
+	for _, d := range done {
+		bytes := data[d.ID]
+		if d.Err == nil {
+			_, freed := x.release(x.refs, &x.snap.Images[x.going[d.ID]])
+			for _, layer := range freed {
+				bytes += x.known[x.snap.Layers[layer].ID]
+			}
+		}
+		x.add("image", d, bytes)
+	}
+	return err
+}
+
+func (x *execution) skip(kind, id string, k keeper) {
+	x.result.Outcomes = append(x.result.Outcomes, Outcome{Kind: kind, ID: id, Status: Skipped, Reason: k.reason, By: k.by})
+}
+
+func (x *execution) add(kind string, d store.Deletion, bytes int64) {
+	o := Outcome{Kind: kind, ID: d.ID, Status: Removed, Bytes: bytes}
+	switch {
+	case errors.Is(d.Err, store.ErrInUse):
+		o.Status, o.Reason, o.Bytes = Skipped, UsedByContainer, 0
+	case d.Err != nil:
+		o.Status, o.Err, o.Error, o.Bytes = Failed, d.Err, d.Err.Error(), 0
+	case d.Gone:
+		o.Status, o.Bytes = Gone, 0
+	}
+	x.result.Reclaimed += o.Bytes
+	x.result.Outcomes = append(x.result.Outcomes, o)
+}

@@ -1,0 +1,178 @@
+package gc
+
+import (
+	"slices"
+	"time"
+
+	"github.com/mpull/mpull/store"
+	"github.com/opencontainers/go-digest"
+)
+
+// graph is a snapshot with its references resolved to indices. none stands
+// for "no such layer".
+type graph struct {
+	snap  *store.Snapshot
+	layer map[string]int // ID -> index in snap.Layers; the writable one when both exist
+	above []int          // layer -> its parent layer, or none
+	refs  []int          // writable layer -> images, child layers and containers that need it
+	users map[string]*store.Container
+	lists map[digest.Digest][]int // manifest digest -> local lists that name it
+
+	digests map[digest.Digest][]int // digest -> images of that digest; only of those in lists
+	blind   *store.Image            // a local list that cannot be read: it may name any image
+}
+
+const none = -1
+
+func newGraph(snap *store.Snapshot) *graph {
+	g := &graph{
+		snap:  snap,
+		layer: make(map[string]int, len(snap.Layers)),
+		above: make([]int, len(snap.Layers)),
+		refs:  make([]int, len(snap.Layers)),
+		users: make(map[string]*store.Container, len(snap.Containers)),
+		lists: make(map[digest.Digest][]int),
+
+		digests: make(map[digest.Digest][]int),
+	}
+	for i := range snap.Layers {
+		if at, ok := g.layer[snap.Layers[i].ID]; !ok || snap.Layers[at].ReadOnly {
+			g.layer[snap.Layers[i].ID] = i
+		}
+	}
+	for i := range snap.Layers {
+		g.above[i] = g.find(snap.Layers[i].Parent)
+		// The library too looks only at children in the same, writable store.
+		if !snap.Layers[i].ReadOnly {
+			g.hold(g.above[i])
+		}
+	}
+	for i := range snap.Containers {
+		c := &snap.Containers[i]
+		g.hold(g.find(c.LayerID))
+		if _, ok := g.users[c.ImageID]; !ok {
+			g.users[c.ImageID] = c
+		}
+	}
+	for i := range snap.Images {
+		img := &snap.Images[i]
+		if img.IsList && img.ConfigError != nil {
+			g.blind = img
+		}
+		for _, d := range img.Members {
+			if !slices.Contains(g.lists[d], i) {
+				g.lists[d] = append(g.lists[d], i)
+			}
+		}
+		if !img.ReadOnly {
+			g.eachTop(img, g.hold)
+		}
+	}
+	for i := range snap.Images {
+		if d := snap.Images[i].Digest; len(g.lists[d]) > 0 {
+			g.digests[d] = append(g.digests[d], i)
+		}
+	}
+	return g
+}
+
+func (g *graph) find(id string) int {
+	if at, ok := g.layer[id]; ok && id != "" {
+		return at
+	}
+	return none
+}
+
+// eachTop calls f for the layers that an image points at.
+func (g *graph) eachTop(img *store.Image, f func(int)) {
+	f(g.find(img.TopLayer))
+	for _, id := range img.MappedTopLayers {
+		f(g.find(id))
+	}
+}
+
+func (g *graph) hold(layer int) {
+	if layer != none {
+		g.refs[layer]++
+	}
+}
+
+// drop takes one reference from a layer, and from its parent if the layer
+// comes free by that, and so on: the rule by which containers/storage removes
+// the layers of a deleted image. touched collects every layer that lost a
+// reference; freed those that have none left. Read-only layers never come free.
+func (g *graph) drop(refs []int, layer int, touched, freed []int) (t, f []int) {
+	for layer != none && !g.snap.Layers[layer].ReadOnly {
+		refs[layer]--
+		touched = append(touched, layer)
+		if refs[layer] > 0 {
+			break
+		}
+		freed = append(freed, layer)
+		layer = g.above[layer]
+	}
+	return touched, freed
+}
+
+// release drops what an image holds and returns the layers that come free.
+func (g *graph) release(refs []int, img *store.Image) (touched, freed []int) {
+	if img.ReadOnly {
+		return nil, nil
+	}
+	g.eachTop(img, func(layer int) { touched, freed = g.drop(refs, layer, touched, freed) })
+	return touched, freed
+}
+
+// alone returns the layers that would come free if only this image went.
+func (g *graph) alone(img *store.Image) []int {
+	touched, freed := g.release(g.refs, img)
+	for _, layer := range touched {
+		g.refs[layer]++
+	}
+	return freed
+}
+
+// unreferenced returns the writable layers that are in the chain of no image
+// and of no container.
+func (g *graph) unreferenced() []int {
+	live := make([]bool, len(g.snap.Layers))
+	mark := func(layer int) {
+		for layer != none && !live[layer] {
+			live[layer] = true
+			layer = g.above[layer]
+		}
+	}
+	for i := range g.snap.Images {
+		g.eachTop(&g.snap.Images[i], mark)
+	}
+	for i := range g.snap.Containers {
+		mark(g.find(g.snap.Containers[i].LayerID))
+	}
+	var dead []int
+	for i := range live {
+		if !live[i] && !g.snap.Layers[i].ReadOnly {
+			dead = append(dead, i)
+		}
+	}
+	return dead
+}
+
+// pulled returns when an image came: when its top layer was made. An image
+// without layers has only the time that its config claims.
+func (g *graph) pulled(img *store.Image) time.Time {
+	if top := g.find(img.TopLayer); top != none {
+		return g.snap.Layers[top].Created
+	}
+	if img.TopLayer == "" {
+		return img.Created
+	}
+	return time.Time{}
+}
+
+// since returns when an image lost its last name, else when it was pulled.
+func (g *graph) since(img *store.Image) time.Time {
+	if last := lastDisplaced(img); last != nil && len(img.Names) == 0 {
+		return last.At
+	}
+	return g.pulled(img)
+}

@@ -1,0 +1,86 @@
+package gc
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mpull/mpull/store"
+)
+
+// Defaults of Policy.
+const (
+	// DefaultMinAge spares an image that never had a name while it may belong
+	// to a pull by another tool: that tool creates the image first and names it
+	// afterwards, and takes no lock of mpull's.
+	DefaultMinAge = 10 * time.Minute
+	// DefaultLeftoverAge is the age after which containers/storage too takes
+	// an unreferenced layer for garbage (LayerUnreferencedMaximumAge).
+	DefaultLeftoverAge = 24 * time.Hour
+)
+
+// Policy says what a prune may remove. The zero value removes dangling images
+// and old leftovers, as podman's "image prune" does.
+type Policy struct {
+	// All also removes images that have names, parents and members of
+	// manifest lists, unless a container uses them ("image prune --all").
+	All bool
+	// Filters that an image must match to go. Filters of one key: label and
+	// until must all match; of reference, platform and was one must match, and
+	// of their negations all. Leftovers match no filter.
+	Filters []Filter
+	// Keep spares, for each former name and platform, the images displaced (or
+	// pulled) last. With All the holders of a name are counted too. Images
+	// that never had a name are not counted. 0 spares none.
+	Keep int
+	// Free stops when this many bytes come free: leftovers first, then images
+	// in the order of their displacement, oldest first. 0 means no target.
+	Free int64
+	// MinAge spares younger images that never had a name; their age counts
+	// from their top layer. 0 means DefaultMinAge, less than 0 no age.
+	MinAge time.Duration
+	// LeftoverAge spares younger leftovers and incomplete images. 0 means
+	// DefaultLeftoverAge, less than 0 no age.
+	LeftoverAge time.Duration
+	// Downloads are directories of downloads whose owner is dead.
+	Downloads []store.Download
+	// Measure gives the bytes on disk; nil means estimates: the sizes in the
+	// layers' records. It is asked only about what may come free.
+	Measure Measure
+}
+
+// Measure tells how many bytes of disk something takes. *store.Usage is one.
+type Measure interface {
+	Layer(id string) int64 // a layer's directory and what belongs to it
+	Image(id string) int64 // an image's big data, without its layers
+}
+
+func (p *Policy) resolve() error {
+	if p.Keep < 0 {
+		return fmt.Errorf("keeping %d images of each name: the number must not be negative", p.Keep)
+	}
+	if p.Free < 0 {
+		return fmt.Errorf("freeing %d bytes: the number must not be negative", p.Free)
+	}
+	p.MinAge = orDefault(p.MinAge, DefaultMinAge)
+	p.LeftoverAge = orDefault(p.LeftoverAge, DefaultLeftoverAge)
+	return nil
+}
+
+func orDefault(age, or time.Duration) time.Duration {
+	switch {
+	case age == 0:
+		return or
+	case age < 0:
+		return 0
+	}
+	return age
+}
+
+// older tells whether something that exists since at is at least age old. An
+// unknown or a future time is not old.
+func older(at, now time.Time, age time.Duration) bool {
+	if age == 0 {
+		return true
+	}
+	return !at.IsZero() && now.Sub(at) >= age
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// DownloadDir is the directory under the graph root that holds one directory
+// for each download in progress. Its owner holds a flock(2) on the directory
+// while it lives.
+const DownloadDir = "mpull-downloads"
+
+// Download is the directory of a download whose owner is dead.
+type Download struct {
+	Path  string
+	Since time.Time // when it was last written to
+	Bytes int64     // what it takes on disk
+}
+
+// Downloads lists the directories of downloads whose owner is dead.
+func (s *Store) Downloads() ([]Download, error) {
+	dir := filepath.Join(s.Root(), DownloadDir)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for abandoned downloads: %w", err)
+	}
+	var found []Download
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		info, err := e.Info()
+		if err != nil || !e.IsDir() || owned(path) {
+			continue // gone meanwhile, not ours, or alive
+		}
+		bytes, err := diskUsage(path)
+		if err != nil {
+			return nil, fmt.Errorf("looking for abandoned downloads: %w", err)
+		}
+		found = append(found, Download{Path: path, Since: info.ModTime(), Bytes: bytes})
+	}
+	return found, nil
+}
+
+// owned tells whether the owner of a download's directory lives.
+func owned(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil
+}
+
+// DeleteDownload removes the directory of a download whose owner is dead. It
+// refuses any other path. gone is true when there was none.
+func (d *Deleter) DeleteDownload(_ context.Context, path string) (gone bool, err error) {
+	if filepath.Dir(path) != filepath.Join(d.Root(), DownloadDir) {
+		return false, fmt.Errorf("removing the download %q: it is not in %s", path, filepath.Join(d.Root(), DownloadDir))
+	}
+	if !exists(path) {
+		return true, nil
+	}
+	if owned(path) {
+		return false, fmt.Errorf("removing the download %q: it is still running", path)
+	}
+	return false, os.RemoveAll(path)
+}
