@@ -9,13 +9,16 @@ VERSION ?= 0.1.0-dev
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test
+.PHONY: help build demo test
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/mpull
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mpull ./cmd/mpull
 
-test: ## Run the tests
+demo: build ## Walk the story with the real binary, on a throw-away store and registry
+	$(GO) run ./contrib/demo bin/mpull
+
+test: build ## Run the tests
 	$(GO) vet ./...
 	$(GO) test ./...

@@ -47,7 +47,9 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 		defer close(done)
 		for p := range progress {
 			watch.note(p)
-			e.emit(layerEvent(img.Ref, p))
+			if p.Artifact.Digest != c.detail.ConfigInfo.Digest {
+				e.emit(layerEvent(img.Ref, p))
+			}
 		}
 	}()
 	_, err = copy.Image(ctx, policy, dest, src, &copy.Options{

@@ -23,6 +23,15 @@ const (
 // context does, which a blocking flock cannot.
 const lockPoll = 20 * time.Millisecond
 
+// flockDir takes the exclusive lock of a directory that exists.
+func flockDir(ctx context.Context, path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return waitFlock(ctx, f, unix.LOCK_EX)
+}
+
 // flock opens path and takes the lock how (unix.LOCK_SH or unix.LOCK_EX). The
 // lock is released by closing the file, also when the process dies.
 func flock(ctx context.Context, path string, how int) (*os.File, error) {
@@ -33,6 +42,11 @@ func flock(ctx context.Context, path string, how int) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
+	return waitFlock(ctx, f, how)
+}
+
+// waitFlock takes the lock of an open file, or closes it.
+func waitFlock(ctx context.Context, f *os.File, how int) (*os.File, error) {
 	tick := time.NewTicker(lockPoll)
 	defer tick.Stop()
 	for {
@@ -41,11 +55,11 @@ func flock(ctx context.Context, path string, how int) (*os.File, error) {
 			return f, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close())
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for the lock %s, held by another mpull: %w", path, context.Cause(ctx)), f.Close())
+			return nil, errors.Join(fmt.Errorf("waiting for the lock %s, held by another mpull: %w", f.Name(), context.Cause(ctx)), f.Close())
 		case <-tick.C:
 		}
 	}

@@ -87,7 +87,7 @@ func levels(arch string) []string {
 }
 
 func weakerArm64(variant string) []string {
-	major, minor, ok := arm64Level(variant)
+	major, minor, ok := arm64Version(variant)
 	if !ok {
 		return nil
 	}
@@ -103,8 +103,8 @@ func weakerArm64(variant string) []string {
 	return list
 }
 
-// arm64Level reads v8, v9, v8.1 to v8.9 and v9.1 to v9.9.
-func arm64Level(variant string) (major, minor int, ok bool) {
+// arm64Version reads v8, v9, v8.1 to v8.9 and v9.1 to v9.9.
+func arm64Version(variant string) (major, minor int, ok bool) {
 	for major = 8; major <= 9; major++ {
 		for minor = 0; minor <= 9; minor++ {
 			if variant == arm64Variant(major, minor) {
@@ -126,7 +126,7 @@ func arm64Variant(major, minor int) string {
 // variants is known.
 func isLevel(arch, variant string) bool {
 	if arch == "arm64" {
-		_, _, ok := arm64Level(variant)
+		_, _, ok := arm64Version(variant)
 		return ok
 	}
 	return slices.Contains(levels(arch), variant)
