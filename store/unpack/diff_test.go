@@ -92,8 +92,8 @@ func assertNothingLeftToCopy(t *testing.T, store storage.Store, img image) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(before) != len(after) || len(after) != len(img.layers) {
-		t.Errorf("%d layers, %d before the library's copy, image has %d", len(after), len(before), len(img.layers))
+	if len(before) != len(after) {
+		t.Errorf("%d layers, %d before the library's copy", len(after), len(before))
 	}
 }
 

@@ -28,6 +28,13 @@ func TestMain(m *testing.M) {
 	if reexec.Init() { // the library unpacks in a child process
 		return
 	}
+	if os.Getenv(fetchRootEnv) != "" {
+		if err := fetchProcess(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
