@@ -9,10 +9,12 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker/reference"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // PullPolicy says when a registry is asked. It is honoured per platform: an
@@ -75,8 +77,9 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 	}
 	var results []PullResult
 	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
+		group := unpack.NewGroup(unpack.DefaultWorkers)
 		for _, input := range inputs {
-			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input}
+			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input, group: group}
 			err := p.run(ctx)
 			snap = p.snap
 			for _, j := range p.jobs {
@@ -101,6 +104,7 @@ type pull struct {
 	o     PullOptions
 	input string
 	jobs  []*job
+	group *unpack.Group // bounds the layers under way, over all inputs
 }
 
 // job is one image of a pull.
@@ -108,6 +112,8 @@ type job struct {
 	requests Fallback
 	named    bool // it gets the name itself, not its digest name
 	choice   *choice
+	present  bool // the store has it, complete
+	fetched  bool // its layers are in the store
 	done     bool
 	result   PullResult
 }
@@ -268,6 +274,9 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 			return err
 		}
 	}
+	if err := p.fetchAll(ctx, source, img); err != nil {
+		return err
+	}
 	for _, j := range p.jobs {
 		if j.done {
 			continue
@@ -277,6 +286,29 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 		}
 	}
 	return nil
+}
+
+// fetchAll brings the layers of all images that need any at the same time,
+// each blob once; committing and naming then go one after the other.
+func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *registry.Image) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(unpack.DefaultWorkers)
+	for _, j := range p.jobs {
+		if j.done {
+			continue
+		}
+		p.announce(source, j.choice)
+		j.present = complete(p.snap, j.choice.detail, img.Digest) != nil
+		g.Go(func() (err error) {
+			// The signature policy agrees before any layer is asked for.
+			if err := p.allowed(ctx, img, j.choice); err != nil || j.present {
+				return err
+			}
+			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group)
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // allJobs makes a job for each platform that is offered.
@@ -299,9 +331,11 @@ func (p *pull) allJobs(instances []registry.Instance) {
 func (p *pull) finish(ctx context.Context, source registry.Source, img *registry.Image, j *job) (err error) {
 	d := j.choice.detail
 	r := PullResult{ID: imageID(d), Digest: d.Digest, Platform: d.Platform(), Rule: j.choice.rule}
-	p.announce(source, j.choice)
-	if r.Present, err = p.bring(ctx, img, j.choice); err != nil {
-		return err
+	r.Present = j.present
+	if !j.present {
+		if err := p.commit(ctx, img, j); err != nil {
+			return err
+		}
 	}
 	if j.result, err = p.name(ctx, r, p.target(source), j.named); err != nil {
 		return err
@@ -326,20 +360,17 @@ func (p *pull) announce(source registry.Source, c *choice) {
 	}
 }
 
-// bring makes the chosen image complete in the store, under its ID.
-func (p *pull) bring(ctx context.Context, img *registry.Image, c *choice) (present bool, err error) {
-	if complete(p.snap, c.detail, img.Digest) != nil {
-		return true, p.allowed(ctx, img, c)
-	}
+// commit makes the chosen image in the store, under its ID.
+func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err error) {
 	temp, release, err := p.w.TempDir(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return false, p.copyImage(ctx, p.w, img, c, temp)
+	return p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched)
 }
 
-// allowed asks the signature policy about an image that needs no copy.
+// allowed asks the signature policy about an image.
 func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) error {
 	sys, err := p.config.Registry.SystemContext()
 	if err != nil {
