@@ -147,8 +147,11 @@ func (l *loading) loadELF(p *program) *fault {
 	if ld != nil {
 		defer ld.close()
 	}
-	if why := l.mapped(p, ld); why != "" {
-		return &fault{errKilled, p.id.path, "the kernel kills the process with SIGSEGV while loading: " + why}
+	switch e := l.mapped(p, ld); {
+	case e.killed != "":
+		return &fault{errKilled, p.id.path, "the kernel kills the process with SIGSEGV while loading: " + e.killed}
+	case e.random != "":
+		return &fault{at: p.id.path, why: e.random}
 	}
 	l.out.program = l.cur.id
 	l.note("%s is an ELF program that this kernel loads", p.id.path)

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -14,18 +15,22 @@ func TestKernel(t *testing.T) {
 		t.Errorf("handlers were read in the order %q, registered last to first %q", got, want)
 	}
 	for _, st := range states() {
-		right, unknown := 0, 0
+		right, chance := 0, 0
 		for _, a := range w.States[st.name] {
 			if a.Got.Verdict == a.Want && a.Got.ExitCode == a.WantCode {
 				right++
 				continue
 			}
-			if a.Got.Verdict == Unknown {
-				unknown++
+			if a.Got.Verdict == Unknown && strings.Contains(a.Got.Reason, "depends on chance") {
+				chance++ // where the kernel puts a file at random, one execve proves nothing
+				continue
 			}
 			t.Errorf("%s: %s: kernel %+v means %s %d, predicted %s %d: %s",
 				st.name, a.Name, a.Kernel, a.Want, a.WantCode, a.Got.Verdict, a.Got.ExitCode, a.Got.Reason)
 		}
-		t.Logf("handlers %s: %d cases right / %d (%d unknown)", st.name, right, len(w.States[st.name]), unknown)
+		t.Logf("handlers %s: %d cases right / %d, %d left to chance", st.name, right, len(w.States[st.name]), chance)
+		if n := len(w.States[st.name]); n < 800 || chance > n/200 {
+			t.Errorf("%s: %d cases, %d left to chance: the matrix does not test what it should", st.name, n, chance)
+		}
 	}
 }

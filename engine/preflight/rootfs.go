@@ -140,16 +140,14 @@ func (w *walker) as(c cred) *walker {
 }
 
 // walk follows name from the directory cwd to the end, links included, as
-// path_openat of fs/namei.c does.
+// path_openat of fs/namei.c does. An empty name, which a #! line or PT_INTERP
+// can hold, leads to cwd.
 func (w *walker) walk(cwd, name string) (node, *fault) {
-	if name == "" {
-		return node{}, &fault{unix.ENOENT, name, "an empty name"}
-	}
 	if len(name) >= pathMax {
 		return node{}, &fault{errno: unix.ENAMETOOLONG, at: name[:32] + "..."}
 	}
 	st := walkState{walker: w, dir: cwd, name: name}
-	if name[0] == '/' {
+	if strings.HasPrefix(name, "/") {
 		st.dir = "/"
 	}
 	return st.run(name)

@@ -128,11 +128,11 @@ func work(out *worked) {
 		for i, c := range cases {
 			t := tree{filepath.Join(base, st.name, fmt.Sprint(i))}
 			a := oneCase(t, c, host)
-			key := c.name
+			key := fmt.Sprint(c.name, i)
 			if st.name == "none" {
 				plain[key] = a.Kernel.Exe
 			}
-			a.Want, a.WantCode = verdictOf(a.Kernel, st.name != "none" && a.Kernel.Exe != plain[key])
+			a.Want, a.WantCode = verdictOf(a.Kernel, st.name != "none" && a.Kernel.Exe != plain[key], isDeep(c.name))
 			out.States[st.name] = append(out.States[st.name], a)
 		}
 	}
@@ -190,7 +190,7 @@ func attemptOf(t tree, c Command) attempt {
 }
 
 // verdictOf is the table: what the kernel did, as a verdict and an exit code.
-func verdictOf(s seen, differs bool) (Verdict, int) {
+func verdictOf(s seen, differs, deep bool) (Verdict, int) {
 	switch e := syscall.Errno(s.Errno); {
 	case s.Exe != "" && differs:
 		return Emulated, 0
@@ -199,6 +199,8 @@ func verdictOf(s seen, differs bool) (Verdict, int) {
 	case s.Sig == int(syscall.SIGSEGV):
 		return ExecFormatError, 139
 	case e == syscall.ENOEXEC, e == syscall.ELIBBAD, e == syscall.EIO, e == syscall.EINVAL:
+		return ExecFormatError, 126
+	case deep && e == syscall.ELOOP:
 		return ExecFormatError, 126
 	case e == syscall.ENOENT:
 		return NotFound, 127
