@@ -36,6 +36,7 @@ type Spec struct {
 	FileSize        int               // bytes of each; 0 means 4096
 	Labels          map[string]string // of the config
 	NoConfigVariant bool              // leave the variant to the index
+	Compressible    bool              // contents that gzip shrinks to about half, as programs do
 }
 
 // Index builds an index with an image for each platform, in order.
@@ -127,7 +128,11 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 	for i := range orElse(spec.Files, 3) {
 		data := make([]byte, orElse(spec.FileSize, 4096))
 		for at := 0; at+8 <= len(data); at += 8 {
-			binary.LittleEndian.PutUint64(data[at:], random.Uint64())
+			word := random.Uint64()
+			if spec.Compressible {
+				word &= 0x00000fff00ff0fff
+			}
+			binary.LittleEndian.PutUint64(data[at:], word)
 		}
 		if err := add(tar.Header{Name: fmt.Sprintf("data%d/file%d", n, i), Typeflag: tar.TypeReg, Mode: 0o644}, data); err != nil {
 			return nil, err
