@@ -10,15 +10,17 @@ import (
 
 // nameAnnotations are where tools write the name of an image in an OCI layout,
 // in podman's order: containerd's own annotation, then the specification's.
-var nameAnnotations = [...]string{"io.containerd.image.name", imgspecv1.AnnotationRefName}
+func nameAnnotations() []string {
+	return []string{"io.containerd.image.name", imgspecv1.AnnotationRefName}
+}
 
 // archiveName returns the name that an OCI archive gives to its image.
-func archiveName(ref types.ImageReference) reference.Named {
-	desc, err := ociarchive.LoadManifestDescriptor(ref)
+func archiveName(sys *types.SystemContext, ref types.ImageReference) reference.Named {
+	desc, err := ociarchive.LoadManifestDescriptorWithContext(sys, ref)
 	if err != nil {
 		return nil // opening the archive reports the error
 	}
-	for _, key := range nameAnnotations {
+	for _, key := range nameAnnotations() {
 		if name := namedOrNil(desc.Annotations[key]); name != nil {
 			return name
 		}
