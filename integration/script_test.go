@@ -124,8 +124,8 @@ insecure = true
 
 func storageConf(driver, dir, name string) string {
 	root := filepath.Join(dir, name)
-	return fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrootless_storage_path = %q\nrunroot = %q\n",
-		driver, filepath.Join(root, "root"), filepath.Join(root, "root"), filepath.Join(root, "run"))
+	return fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n",
+		driver, filepath.Join(root, "root"), filepath.Join(root, "run"))
 }
 
 // unmountBelow undoes what a tool left mounted in a directory.
