@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
 )
 
@@ -14,7 +15,9 @@ type Event struct {
 	Layer    *LayerEvent
 	Retry    *RetryEvent
 	Moved    *MovedEvent
+	Check    *preflight.Result // of a pull: what keeps the image from starting here as it is
 	Note     *NoteEvent
+	Debug    *NoteEvent
 }
 
 // ResolvedEvent says that a reference was read and an instance chosen.
@@ -24,6 +27,7 @@ type ResolvedEvent struct {
 	Rule      platform.Rule
 	Layers    int
 	Bytes     int64 // compressed, of all layers
+	Present   bool  // the store has it already
 }
 
 // LayerState is how far a layer is.
@@ -63,7 +67,8 @@ type MovedEvent struct {
 	Bytes int64  // that removing the loser would free: layers that no other image uses, and its own data
 }
 
-// NoteEvent is one line that the user should read, such as a warning.
+// NoteEvent is one line that the user should read, such as a warning; as
+// Event.Debug, one that only a search for a cause needs.
 type NoteEvent struct {
 	Text string
 }

@@ -8,61 +8,13 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"go.podman.io/image/v5/docker/reference"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
 )
-
-// PullPolicy says when a registry is asked. It is honoured per platform: an
-// image of another platform under the same name does not count as present.
-type PullPolicy string
-
-// Pull policies, with podman's names.
-const (
-	PullAlways  PullPolicy = "always"  // ask, and take what the registry has
-	PullMissing PullPolicy = "missing" // ask only when that platform is not here
-	PullNewer   PullPolicy = "newer"   // ask; when that fails, what is here will do
-	PullNever   PullPolicy = "never"   // never ask
-)
-
-// ParsePullPolicy reads a policy; "" is PullAlways.
-func ParsePullPolicy(s string) (PullPolicy, error) {
-	switch p := PullPolicy(s); p {
-	case "":
-		return PullAlways, nil
-	case PullAlways, PullMissing, PullNewer, PullNever:
-		return p, nil
-	}
-	return "", fmt.Errorf("unknown pull policy %q: use always, missing, newer or never", s)
-}
-
-// PullOptions says what to pull and what to do with names. The zero value
-// pulls the host's platform and gives it the name.
-type PullOptions struct {
-	Platforms []Fallback // the images wanted; nil means the host's platform
-	All       bool       // every platform that the source offers, instead of Platforms
-	Policy    PullPolicy // "" means PullAlways
-	As        string     // name for the result; "" means the source's own
-	NoTag     bool       // give the image its repo@digest name only
-	Keep      bool       // give the image that loses the name its repo@digest name, so that nothing prunes it
-	Retry     Retry
-	Command   string // recorded with a displacement, e.g. "pull --platform linux/arm/v7"
-}
-
-// Fallback is one image wanted, as platforms to try in order.
-type Fallback = []platform.Request
-
-// PullResult is one image pulled, or found to be here.
-type PullResult struct {
-	ID       string
-	Name     string // the name it has now
-	Digest   digest.Digest
-	Platform platform.Platform
-	Rule     platform.Rule // why this instance was chosen
-	Present  bool          // nothing was fetched
-}
 
 // Pull brings images into the store and moves names to them, as the package
 // documentation of store describes. Of several platforms of one input the
@@ -75,8 +27,9 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 	}
 	var results []PullResult
 	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
+		group := unpack.NewGroup(unpack.DefaultWorkers)
 		for _, input := range inputs {
-			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input}
+			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input, group: group}
 			err := p.run(ctx)
 			snap = p.snap
 			for _, j := range p.jobs {
@@ -101,6 +54,7 @@ type pull struct {
 	o     PullOptions
 	input string
 	jobs  []*job
+	group *unpack.Group // bounds the layers under way, over all inputs
 }
 
 // job is one image of a pull.
@@ -108,6 +62,8 @@ type job struct {
 	requests Fallback
 	named    bool // it gets the name itself, not its digest name
 	choice   *choice
+	present  bool // the store has it, complete
+	fetched  bool // its layers are in the store
 	done     bool
 	result   PullResult
 }
@@ -268,6 +224,9 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 			return err
 		}
 	}
+	if err := p.fetchAll(ctx, source, img); err != nil {
+		return err
+	}
 	for _, j := range p.jobs {
 		if j.done {
 			continue
@@ -277,6 +236,29 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 		}
 	}
 	return nil
+}
+
+// fetchAll brings the layers of all images that need any at the same time,
+// each blob once; committing and naming then go one after the other.
+func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *registry.Image) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(unpack.DefaultWorkers)
+	for _, j := range p.jobs {
+		if j.done {
+			continue
+		}
+		j.present = complete(p.snap, j.choice.detail, img.Digest) != nil
+		p.announce(source, j)
+		g.Go(func() (err error) {
+			// The signature policy agrees before any layer is asked for.
+			if err := p.allowed(ctx, img, j.choice); err != nil || j.present {
+				return err
+			}
+			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group)
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // allJobs makes a job for each platform that is offered.
@@ -299,22 +281,28 @@ func (p *pull) allJobs(instances []registry.Instance) {
 func (p *pull) finish(ctx context.Context, source registry.Source, img *registry.Image, j *job) (err error) {
 	d := j.choice.detail
 	r := PullResult{ID: imageID(d), Digest: d.Digest, Platform: d.Platform(), Rule: j.choice.rule}
-	p.announce(source, j.choice)
-	if r.Present, err = p.bring(ctx, img, j.choice); err != nil {
-		return err
+	r.Present = j.present
+	if !j.present {
+		if err := p.commit(ctx, img, j); err != nil {
+			return err
+		}
 	}
 	if j.result, err = p.name(ctx, r, p.target(source), j.named); err != nil {
 		return err
+	}
+	if !j.present {
+		p.predict(ctx, p.w.Store, r.ID)
 	}
 	j.done = true
 	return nil
 }
 
 // announce says what was chosen, and warns where that needs a second look.
-func (p *pull) announce(source registry.Source, c *choice) {
+func (p *pull) announce(source registry.Source, j *job) {
+	c := j.choice
 	p.emit(Event{Resolved: &ResolvedEvent{
 		Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
-		Layers: len(c.detail.Layers), Bytes: c.detail.Size(),
+		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
 	}})
 	if c.foreign {
 		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
@@ -326,20 +314,17 @@ func (p *pull) announce(source registry.Source, c *choice) {
 	}
 }
 
-// bring makes the chosen image complete in the store, under its ID.
-func (p *pull) bring(ctx context.Context, img *registry.Image, c *choice) (present bool, err error) {
-	if complete(p.snap, c.detail, img.Digest) != nil {
-		return true, p.allowed(ctx, img, c)
-	}
+// commit makes the chosen image in the store, under its ID.
+func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err error) {
 	temp, release, err := p.w.TempDir(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return false, p.copyImage(ctx, p.w, img, c, temp)
+	return p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched)
 }
 
-// allowed asks the signature policy about an image that needs no copy.
+// allowed asks the signature policy about an image.
 func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) error {
 	sys, err := p.config.Registry.SystemContext()
 	if err != nil {
@@ -384,35 +369,4 @@ func (p *pull) name(ctx context.Context, r PullResult, name string, named bool) 
 	}
 	r.Name = name
 	return r, p.moveName(ctx, p.w, nameMove{name: name, to: r.ID, keep: p.o.Keep, command: p.o.Command})
-}
-
-// digestName returns repo@digest for a name.
-func digestName(name string, d digest.Digest) string {
-	return repoOf(name) + "@" + d.String()
-}
-
-// NormalizeName returns the full name that podman would give to what a user
-// wrote as a new name: a name without a registry belongs to localhost, and one
-// without a tag has the tag latest.
-func NormalizeName(name string) (string, error) {
-	ref, err := reference.Parse(name)
-	if err != nil {
-		return "", fmt.Errorf("reading the name %q: %w", name, err)
-	}
-	named, ok := ref.(reference.Named)
-	if !ok {
-		return "", fmt.Errorf("reading the name %q: a digest alone is no name", name)
-	}
-	if _, ok := ref.(reference.Digested); ok {
-		return "", fmt.Errorf("reading the name %q: a name with a digest cannot be given away; use a tag", name)
-	}
-	first, _, slash := strings.Cut(named.Name(), "/")
-	if !slash || !strings.ContainsAny(first, ".:") && first != "localhost" {
-		name = "localhost/" + name
-	}
-	full, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
-		return "", fmt.Errorf("reading the name %q: %w", name, err)
-	}
-	return reference.TagNameOnly(full).String(), nil
 }

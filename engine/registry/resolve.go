@@ -88,7 +88,7 @@ func transportSource(sys *types.SystemContext, ref types.ImageReference) ([]Sour
 	case "oci-archive":
 		s.Name = archiveName(sys, ref)
 	case "docker-archive":
-		s.Name = ref.DockerReference()
+		s.Name = dockerArchiveName(sys, ref)
 	}
 	return []Source{s}, nil
 }
