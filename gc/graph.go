@@ -4,8 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mpull/mpull/store"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/store"
 )
 
 // graph is a snapshot with its references resolved to indices. none stands

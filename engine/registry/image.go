@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -58,6 +61,9 @@ func (i Instance) Zstd() bool {
 
 // Open reads the manifest of ref: one request to a registry.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
+	if err := notBlocked(sys, ref); err != nil {
+		return nil, err
+	}
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err
@@ -73,6 +79,23 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 		return nil, errors.Join(err, src.Close())
 	}
 	return img, nil
+}
+
+// notBlocked honours "blocked" of registries.conf for the name as the user
+// wrote it. The library looks only at the place that a location or a mirror
+// turns it into, and so would reach a blocked registry under another address.
+func notBlocked(sys *types.SystemContext, ref types.ImageReference) error {
+	if ref.Transport().Name() != docker.Transport.Name() {
+		return nil
+	}
+	r, err := sysregistriesv2.FindRegistry(sys, ref.DockerReference().Name())
+	if err != nil {
+		return fmt.Errorf("reading registries.conf: %w", err)
+	}
+	if r != nil && r.Blocked {
+		return fmt.Errorf("registry %s is blocked in %s", r.Prefix, sysregistriesv2.ConfigurationSourceDescription(sys))
+	}
+	return nil
 }
 
 // Close releases the connection or file.
@@ -267,5 +290,5 @@ func transportName(ref types.ImageReference) string {
 	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == "docker" {
 		return named.String()
 	}
-	return ref.Transport().Name() + ":" + ref.StringWithinTransport()
+	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }
