@@ -97,35 +97,38 @@ func (k *check) chdir() *fault {
 // search finds the file that the runtime hands to execve: a name with a slash
 // as it is, others in PATH. The search goes on after an entry that is missing,
 // a directory or not executable for this user; what kind of file is found does
-// not matter.
+// not matter. So do runtimes built with Go 1.20 or later; crun and older runc
+// stop at an entry that others may execute, and runc before 1.2 refuses
+// entries found through a relative element of PATH.
 func (k *check) search(name string) (string, *fault) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
-	list := k.cmd.path()
+	list, passed := k.cmd.path(), ""
 	if list == "" {
 		return "", &fault{unix.ENOENT, name, "PATH is empty"}
 	}
 	for dir := range strings.SplitSeq(list, ":") {
 		candidate := joinPath(dir, name)
 		n, f := k.user.walk(k.cwd, candidate)
-		if f != nil && f.errno == 0 {
+		switch {
+		case f != nil && f.errno == 0:
 			return "", f
+		case f != nil || n.info.Type.IsDir():
+		case !k.user.cred.may(n.info, 1):
+			passed = ", " + quote(candidate) + " is not executable for this user"
+		default:
+			k.step("PATH leads to %q", candidate)
+			return candidate, nil
 		}
-		if f != nil || n.info.Type.IsDir() || !k.user.cred.may(n.info, 1) {
-			continue
-		}
-		k.step("PATH leads to %q", candidate)
-		return candidate, nil
 	}
-	return "", &fault{unix.ENOENT, name, "not found in PATH " + quote(list)}
+	return "", &fault{unix.ENOENT, name, "not found in PATH " + quote(list) + passed}
 }
 
 // joinPath joins like a runtime: an empty element of PATH is the working
 // directory.
 func joinPath(dir, name string) string {
-	switch {
-	case dir == "" || dir == ".":
+	if dir == "" || dir == "." {
 		return "./" + name
 	}
 	return path.Join(dir, name)
