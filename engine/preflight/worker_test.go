@@ -87,7 +87,9 @@ type answer struct {
 type worked struct {
 	States map[string][]answer
 	Order  map[string]string // facts about match order, for TestMatchOrder
-	Err    string
+	// Overlay says where Layers and a mounted overlay differ.
+	Overlay string
+	Err     string
 }
 
 // workerMain runs in user and mount namespaces of its own and prints JSON.
@@ -114,6 +116,7 @@ func work(out *worked) {
 	must(os.Mkdir(misc, 0o755))
 	must(unix.Mount("binfmt_misc", misc, "binfmt_misc", 0, ""))
 	matchOrder(misc, out.Order)
+	out.Overlay = overlayFacts(filepath.Join(base, "overlay"))
 	plain := map[string]string{}
 	for _, st := range states() {
 		clearHandlers(misc)
