@@ -62,8 +62,12 @@ func TestLayersArchiveMarks(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s", name, r.Verdict, r.Reason, want)
 		}
 	}
-	if _, err := OpenLayers(nil, IDMaps{}); err == nil {
-		t.Error("no layers at all are opened")
+	none, err := OpenLayers(nil, IDMaps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := Check(context.Background(), none, run("sh"), host); r.Verdict != NotFound {
+		t.Errorf("an image without layers: %s %s", r.Verdict, r.Reason)
 	}
 	if _, err := OpenLayers([]string{dirs[0], dirs[0] + "/none"}, IDMaps{}); err == nil {
 		t.Error("a missing layer is opened")
