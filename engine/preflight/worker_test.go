@@ -126,7 +126,7 @@ func work(out *worked) {
 		host.Binfmt = platform.ReadBinfmt(misc)
 		cases := kernelCases()
 		if st.name == "none" && os.Getenv("PREFLIGHT_SHORT") == "" {
-			cases = append(cases, mutatedCases()...)
+			cases = append(append(cases, mutatedCases()...), segmentCases()...)
 		}
 		for i, c := range cases {
 			t := tree{filepath.Join(base, st.name, fmt.Sprint(i))}
