@@ -147,6 +147,9 @@ func (p *program) alignment() uint64 {
 
 const pfWrite = 2
 
+// maxOffset is MAX_LFS_FILESIZE, the limit of overlayfs, xfs and tmpfs.
+const maxOffset = 1<<63 - 1
+
 // segment is elf_load and the checks after it.
 func (p *program) segment(s segment, page uint64) string {
 	inPage := s.vaddr & (page - 1)
@@ -158,8 +161,8 @@ func (p *program) segment(s segment, page uint64) string {
 		return "lies outside the address space"
 	case s.filesz != 0 && (s.offset-inPage)&(page-1) != 0:
 		return "has an offset and an address that differ within a page"
-	case s.filesz != 0 && (s.offset-inPage > 1<<62 || s.filesz > 1<<62):
-		return "lies outside the file's range"
+	case s.filesz != 0 && (s.filesz > maxOffset || s.offset-inPage > maxOffset-s.filesz):
+		return "lies outside the range of file offsets"
 	case p.unpadded(s, page):
 		return "is shorter in the file than its header says"
 	}
