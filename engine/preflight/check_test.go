@@ -255,6 +255,34 @@ func TestUnreadHandlers(t *testing.T) {
 	}
 }
 
+// TestEmulated checks the emulator named, and the hint about what it lacks.
+func TestEmulated(t *testing.T) {
+	q := platform.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{arch: "arm64"}.bytes()[:16]}
+	host := platform.Host{Platform: lin("riscv64", ""), Binfmt: platform.Binfmt{Enabled: true, Handlers: []platform.Handler{q}}}
+	for _, tt := range []struct {
+		spec elfSpec
+		with bool
+		hint string
+	}{
+		{elfSpec{arch: "arm64"}, false, ""},
+		{elfSpec{arch: "arm64", interp: "/lib/ld.so"}, true, ""},
+		{elfSpec{arch: "arm64", interp: "/lib/ld.so"}, false, "/lib/ld.so"},
+	} {
+		r := checkIn(t, func(tr tree) {
+			tr.elf("p", tt.spec)
+			if tt.with {
+				tr.elf("lib/ld.so", elfSpec{arch: "arm64"})
+			}
+		}, run("/p"), host)
+		if r.Verdict != Emulated || r.ExitCode != 0 || r.Emulator != "/usr/bin/qemu" || r.Platform.Actual != "linux/arm64" || !strings.Contains(r.Reason, "assumed") {
+			t.Errorf("%+v", r)
+		}
+		if !strings.Contains(r.Hint, tt.hint) || (r.Hint == "") != (tt.hint == "") {
+			t.Errorf("hint %q, want %q", r.Hint, tt.hint)
+		}
+	}
+}
+
 // TestCancelled checks that an ended context gives no prediction.
 func TestCancelled(t *testing.T) {
 	tr := tree{t.TempDir()}
