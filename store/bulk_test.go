@@ -69,6 +69,9 @@ func family(l *storelab.Lab) (ids []string, contained, mounted string) {
 func TestBatchLeavesWhatTheLibraryLeaves(t *testing.T) {
 	for _, driver := range []string{"overlay", "vfs"} {
 		for _, spared := range []string{"none", "a child", "an image on the base"} {
+			if driver == "vfs" && spared != "a child" {
+				continue // the rules are the same, and each store takes seconds to make
+			}
 			t.Run(driver+" keeping "+spared, func(t *testing.T) {
 				batch, one := storelab.New(t, storelab.Dir(t), driver), storelab.New(t, storelab.Dir(t), driver)
 				got := deleteFamily(t, batch, spared, (*Deleter).DeleteImages)

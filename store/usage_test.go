@@ -16,7 +16,7 @@ import (
 // rather than freed, and without the directories that hold all layers.
 func taken(t *testing.T, root string) int64 {
 	t.Helper()
-	shared := []string{"", "overlay", "overlay/l", "overlay/tempdirs", "overlay-layers", "overlay-images", "overlay-layers/tmp", "vfs", "vfs/dir", "vfs-layers", "vfs-images"}
+	shared := []string{"", "overlay", "overlay/l", "overlay/tempdirs", "overlay-layers", "overlay-images", "overlay-layers/tmp", "vfs-layers/tmp", "vfs/tempdirs", "vfs", "vfs/dir", "vfs-layers", "vfs-images"}
 	var bytes int64
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
