@@ -140,18 +140,50 @@ func FuzzEntries(f *testing.F) {
 	})
 }
 
+// plainKinds returns the tars of all kinds of layers, cut to a size.
+func plainKinds(t testing.TB, canary string, size int64) (out [][]byte) {
+	for _, k := range kinds() {
+		z, err := gzip.NewReader(bytes.NewReader(k.blob(t, canary).compressed))
+		if err != nil {
+			continue // compressed in another way
+		}
+		if plain, err := io.ReadAll(io.LimitReader(z, size)); err == nil && len(plain) > 0 {
+			out = append(out, plain)
+		}
+	}
+	return out
+}
+
+// TestRandomBytes unpacks tars with a few bytes changed, always the same ones.
+func TestRandomBytes(t *testing.T) {
+	needStore(t)
+	canary := canaryDir(t)
+	lot := rand.New(rand.NewChaCha8([32]byte{2}))
+	accepted := 0
+	for range 4 {
+		for _, plain := range plainKinds(t, canary, 6000) {
+			for range 1 + lot.IntN(4) {
+				plain[lot.IntN(len(plain))] ^= 1 << lot.IntN(8)
+			}
+			if sameOutcome(t, fixChecksums(plain), canary, true) {
+				accepted++
+			}
+			if t.Failed() {
+				t.Fatalf("tar %x", plain)
+			}
+		}
+	}
+	if accepted < 20 {
+		t.Errorf("only %d were accepted: nothing was compared", accepted)
+	}
+}
+
 // FuzzTar changes bytes of the tars of all kinds of layers.
 func FuzzTar(f *testing.F) {
 	needStore(f)
 	canary := canaryDir(f)
-	for _, k := range kinds() {
-		z, err := gzip.NewReader(bytes.NewReader(k.blob(f, canary).compressed))
-		if err != nil {
-			continue
-		}
-		if plain, err := io.ReadAll(io.LimitReader(z, 50000)); err == nil {
-			f.Add(plain)
-		}
+	for _, plain := range plainKinds(f, canary, 50000) {
+		f.Add(plain)
 	}
 	f.Fuzz(func(t *testing.T, plain []byte) {
 		if len(plain) > 60000 {
