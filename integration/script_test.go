@@ -74,11 +74,23 @@ func setup(driver string) func(*testscript.Env) error {
 }
 
 func configure(env *testscript.Env, driver, host string) error {
-	dir := env.WorkDir
+	variables, err := writeConfiguration(env.WorkDir, driver, host)
+	if err != nil {
+		return err
+	}
+	for key, value := range variables {
+		env.Setenv(key, value)
+	}
+	return nil
+}
+
+// writeConfiguration writes what a machine would have under /etc and in a home
+// directory, and returns the environment that leads tools there.
+func writeConfiguration(dir, driver, host string) (map[string]string, error) {
 	conf := filepath.Join(dir, "home/.config/containers")
 	for _, d := range []string{conf, filepath.Join(dir, "run"), filepath.Join(dir, "tmp")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for name, text := range map[string]string{
@@ -88,21 +100,18 @@ func configure(env *testscript.Env, driver, host string) error {
 		filepath.Join(dir, "podmanstore.conf"): storageConf(driver, dir, "podman"),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for key, value := range map[string]string{
+	return map[string]string{
 		"HOME": filepath.Join(dir, "home"), "XDG_RUNTIME_DIR": filepath.Join(dir, "run"), "TMPDIR": filepath.Join(dir, "tmp"),
 		"XDG_CONFIG_HOME":            filepath.Join(dir, "home/.config"),
 		"CONTAINERS_REGISTRIES_CONF": filepath.Join(dir, "registries.conf"), "CONTAINERS_STORAGE_CONF": filepath.Join(dir, "storage.conf"),
-		"REGISTRY_AUTH_FILE": filepath.Join(dir, "auth.json"), "REGISTRY": host, "DRIVER": driver,
+		"REGISTRY": host, "DRIVER": driver, "STORAGE_DRIVER": "", "STORAGE_OPTS": "",
 		"PATH":       filepath.Dir(os.Getenv(binaryVar)) + ":" + os.Getenv("PATH"),
 		"GOCOVERDIR": os.Getenv("GOCOVERDIR"),
 		"LC_ALL":     "C.UTF-8", "TERM": "xterm", "TZ": "UTC",
-	} {
-		env.Setenv(key, value)
-	}
-	return nil
+	}, nil
 }
 
 // registriesConf makes the registry the one behind docker.io, and itself
