@@ -24,8 +24,9 @@ const progressInterval = 200 * time.Millisecond
 
 // copyImage brings the chosen instance into the store under its image ID and
 // without a name: a library commit that fails while naming deletes the image
-// with all its other names (containers/image#1267).
-func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string) error {
+// with all its other names (containers/image#1267). With layersThere the layers
+// are in the store already and are not reported again.
+func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool) error {
 	dest, err := w.Destination(imageID(c.detail))
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 		defer close(done)
 		for p := range progress {
 			watch.note(p)
-			if p.Artifact.Digest != c.detail.ConfigInfo.Digest {
+			if p.Artifact.Digest != c.detail.ConfigInfo.Digest && !layersThere {
 				e.emit(layerEvent(img.Ref, p))
 			}
 		}

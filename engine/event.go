@@ -15,6 +15,7 @@ type Event struct {
 	Retry    *RetryEvent
 	Moved    *MovedEvent
 	Note     *NoteEvent
+	Debug    *NoteEvent
 }
 
 // ResolvedEvent: a reference was read and an instance chosen.
@@ -63,7 +64,8 @@ type MovedEvent struct {
 	Bytes int64  // that removing the loser would free: layers that no other image uses, and its own data
 }
 
-// NoteEvent: one line that the user should read, such as a warning.
+// NoteEvent: one line that the user should read, such as a warning; as
+// Event.Debug, one that only a search for a cause needs.
 type NoteEvent struct {
 	Text string
 }

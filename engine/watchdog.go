@@ -22,40 +22,51 @@ type watchdog struct {
 
 	mu     sync.Mutex
 	timer  *time.Timer
-	active map[string]uint64 // bytes so far of each blob being read
+	active map[string]bool // blobs being read
 }
 
 func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{cancel: cancel, limit: limit, active: map[string]uint64{}}
+	w := &watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
 	w.timer = time.AfterFunc(limit, w.expire)
 	return ctx, w
 }
 
-// note takes one progress report of the copy into account.
-func (w *watchdog) note(p types.ProgressProperties) {
+// reading says that a blob is asked for.
+func (w *watchdog) reading(blob string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	id := p.Artifact.Digest.String()
-	before, known := w.active[id]
-	switch p.Event {
-	case types.ProgressEventNewArtifact:
-		w.active[id] = 0
-	case types.ProgressEventDone, types.ProgressEventSkipped:
-		delete(w.active, id)
-	default:
-		if known && p.Offset == before {
-			return // a report without a byte is no sign of life
-		}
-		w.active[id] = p.Offset
-		if p.Artifact.Size > 0 && p.Offset >= uint64(p.Artifact.Size) {
-			delete(w.active, id) // all is here; what follows is unpacking
-		}
+	w.active[blob] = true
+	w.timer.Reset(w.limit)
+}
+
+// alive says that a blob got bytes; done, that it has them all: what follows
+// is unpacking.
+func (w *watchdog) alive(blob string, done bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if done {
+		delete(w.active, blob)
 	}
 	if len(w.active) == 0 {
 		w.timer.Stop()
-	} else {
-		w.timer.Reset(w.limit)
+		return
+	}
+	w.timer.Reset(w.limit)
+}
+
+// note takes one progress report of the library's copy into account.
+func (w *watchdog) note(p types.ProgressProperties) {
+	blob := p.Artifact.Digest.String()
+	switch p.Event {
+	case types.ProgressEventNewArtifact:
+		w.reading(blob)
+	case types.ProgressEventDone, types.ProgressEventSkipped:
+		w.alive(blob, true)
+	default:
+		if p.OffsetUpdate > 0 { // a report without a byte is no sign of life
+			w.alive(blob, p.Artifact.Size > 0 && p.Offset >= uint64(p.Artifact.Size))
+		}
 	}
 }
 

@@ -140,6 +140,9 @@ func (p *program) commands() []*cli.Command {
 		p.tagCommand(),
 		p.untagCommand(),
 		p.rmiCommand(),
+		p.whyCommand(),
+		p.restoreCommand(),
+		p.useCommand(),
 		p.versionCommand(),
 	}
 }

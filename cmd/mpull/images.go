@@ -31,6 +31,8 @@ CreatedSince CreatedAt CreatedTime.
 
 Examples:
   mpull images
+  mpull images --dangling
+  mpull images --tree alpine
   mpull images --filter dangling=true --filter platform=linux/arm
   mpull images --format '{{.Repository}}:{{.Tag}} {{.Platform}}'
   mpull images --format json alpine`,
@@ -42,6 +44,8 @@ Examples:
 			&cli.StringSliceFlag{Name: "filter", Aliases: []string{"f"}, Usage: "only images with `KEY=VALUE`; may be repeated"},
 			&cli.StringFlag{Name: "sort", Usage: "order by `FIELD`: created, id, repository, size or tag", Value: "created"},
 			&cli.StringFlag{Name: "format", Usage: "print json, or each image by a Go `TEMPLATE`"},
+			&cli.BoolFlag{Name: "dangling", Usage: "only images that lost their names: what each was, when it was displaced, by which image"},
+			&cli.BoolFlag{Name: "tree", Usage: "for each name, the platforms that are here, which one has the name and which dangle"},
 			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading", "n"}, Usage: "print no heading"},
 		},
 		Action: p.images,
@@ -65,6 +69,13 @@ func (p *program) images(c *cli.Context) error {
 		}
 		o.Filters = append(o.Filters, f)
 	}
+	columns := imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")}
+	if c.Bool("tree") {
+		return p.imageTree(c, o, columns)
+	}
+	if c.Bool("dangling") {
+		o.Filters = append(o.Filters, engine.Filter{Key: "dangling", Value: "true"})
+	}
 	rows, err := p.engine(nil).Images(c.Context, o)
 	if err != nil {
 		return err
@@ -76,8 +87,24 @@ func (p *program) images(c *cli.Context) error {
 		return printJSON(p.out, rows)
 	case format != "":
 		return printTemplate(p.out, format, templateRows(rows, c.Bool("no-trunc")))
+	case c.Bool("dangling"):
+		return printDangling(p.out, rows, columns)
 	}
-	return printImages(p.out, rows, imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")})
+	return printImages(p.out, rows, columns)
+}
+
+func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageColumns) error {
+	tree, err := p.engine(nil).Tree(c.Context, o)
+	if err != nil {
+		return err
+	}
+	switch c.String("format") {
+	case "json":
+		return printJSON(p.out, tree)
+	case "":
+		return printTree(p.out, tree, columns)
+	}
+	return usagef("--tree prints text or --format json")
 }
 
 type imageColumns struct{ noTrunc, digests, noHeading bool }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+	"github.com/sirupsen/logrus"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -27,6 +28,8 @@ func newPullView(s *streams, quiet bool) *pullView {
 // event shows one event. The engine calls it from one goroutine at a time.
 func (v *pullView) event(ev engine.Event) {
 	switch {
+	case ev.Debug != nil:
+		logrus.Debug(ev.Debug.Text)
 	case ev.Note != nil:
 		v.line("%s", ev.Note.Text)
 	case v.quiet:
