@@ -61,60 +61,63 @@ type PullRequests struct {
 // creates no store. The policy is not regarded: the registry is asked.
 func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]PullPlan, error) {
 	if len(o.Platforms) == 0 {
-		o.Platforms = [][]platform.Request{{platform.Native(e.Host().Platform)}}
+		o.Platforms = []Fallback{{platform.Native(e.Host().Platform)}}
 	}
 	plans := []PullPlan{}
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		p := &planner{Engine: e, snap: snap, o: o, pull: &pull{Engine: e, snap: snap, o: o, input: input}}
-		var err error
-		if p.free, err = s.FreeSpace(); err != nil {
-			p.free = -1
+		free, err := s.FreeSpace()
+		if err != nil {
+			free = -1
 		}
-		for i, requests := range o.Platforms {
-			plan, err := p.one(ctx, requests, i == p.pull.holder())
-			if err != nil {
-				return err
-			}
-			plans = append(plans, *plan)
-		}
-		return nil
+		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, source registry.Source) error {
+			p := &planner{pull: &pull{Engine: e, snap: snap, o: o, input: input}, free: free}
+			plans, err = p.all(ctx, img, source)
+			return err
+		})
 	})
 	return plans, err
 }
 
+// planner is a pull that only looks.
 type planner struct {
-	*Engine
-	snap *store.Snapshot
-	o    PullOptions
-	pull *pull
-	free int64
+	*pull
+	free int64 // bytes on the store's disk, -1 when not known
 }
 
-func (p *planner) one(ctx context.Context, requests []platform.Request, named bool) (plan *PullPlan, err error) {
-	look := LookOptions{Requests: requests, Retry: p.o.Retry}
-	err = p.look(ctx, p.pull.input, look, func(img *registry.Image, source registry.Source) error {
-		instances, err := img.Instances(ctx)
-		if err != nil {
-			return err
+// all plans every image that the pull would bring, as pull.attempt does.
+func (p *planner) all(ctx context.Context, img *registry.Image, source registry.Source) ([]PullPlan, error) {
+	instances, err := img.Instances(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if p.o.All {
+		p.allJobs(instances)
+	} else {
+		for _, requests := range p.o.Platforms {
+			p.jobs = append(p.jobs, &job{requests: requests})
 		}
-		c, err := choose(ctx, img, instances, requests)
-		if err != nil {
-			return err
+		p.electHolder()
+	}
+	plans := make([]PullPlan, 0, len(p.jobs))
+	for _, j := range p.jobs {
+		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
+			return nil, err
 		}
-		plan = p.plan(img, source, c)
-		p.planName(plan, source, named)
-		if img.Ref.Transport() != docker.Transport {
-			plan.Requests = PullRequests{}
-			return nil
+		plan := p.plan(img, source, j.choice)
+		if len(plans) > 0 && img.IsIndex && plan.Requests.Manifests > 0 {
+			plan.Requests.Manifests-- // the index is read once for all
 		}
-		plan.RateLimit, err = registry.ReadRateLimit(ctx, p.config.Registry, img.Ref)
-		if err != nil && ctx.Err() == nil {
-			p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the rate limit is not known: %v", err)}})
-			err = nil
-		}
-		return err
-	})
-	return plan, err
+		p.planName(plan, source, j.named)
+		plans = append(plans, *plan)
+	}
+	limit, err := registry.ReadRateLimit(ctx, p.config.Registry, img.Ref)
+	if err != nil {
+		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the rate limit is not known: %v", err)}})
+	}
+	for i := range plans {
+		plans[i].RateLimit = limit
+	}
+	return plans, ctx.Err()
 }
 
 func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *PullPlan {
@@ -125,42 +128,63 @@ func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *
 		Present: complete(p.snap, d, img.Digest) != nil,
 	}
 	missing := p.layers(plan, d)
-	if plan.Present {
-		plan.Download, missing = 0, 0
-	}
 	plan.DiskNeeded = max(plan.Download, 0) * (1 + unpackFactor)
-	plan.Requests = pullRequests(img, c, missing, plan.Present)
+	if img.Ref.Transport() == docker.Transport {
+		plan.Requests = pullRequests(img, c, missing, plan.Present)
+	}
 	return plan
 }
 
 // layers counts the layers, those that are here, and the bytes to fetch, and
-// returns how many blobs that are.
+// returns how many blobs that are. As in Pull, what is here counts from the
+// bottom: a layer is known by those under it.
 func (p *planner) layers(plan *PullPlan, d *registry.Detail) (missing int) {
-	have := make(map[digest.Digest]bool)
-	for _, l := range p.snap.Layers {
-		if !l.Incomplete {
-			have[l.CompressedDigest], have[l.UncompressedDigest] = true, true
-		}
-	}
+	here := p.layersHere(d.Config.RootFS.DiffIDs)
 	fetched := make(map[digest.Digest]bool)
 	for _, l := range d.Layers {
 		if l.EmptyLayer {
 			continue
 		}
 		plan.Layers++
-		switch {
-		case have[l.Digest]:
+		if plan.Present || plan.Layers <= here {
 			plan.LayersHere++
-		case fetched[l.Digest]:
-		case l.Size < 0:
-			plan.Download, missing = -1, missing+1
-		case plan.Download >= 0:
-			plan.Download += l.Size
-			missing++
+			continue
+		}
+		if fetched[l.Digest] {
+			continue
 		}
 		fetched[l.Digest] = true
+		missing++
+		if l.Size < 0 {
+			plan.Download = -1
+		} else if plan.Download >= 0 {
+			plan.Download += l.Size
+		}
 	}
 	return missing
+}
+
+// layersHere returns how many layers, from the bottom, the store has.
+func (p *planner) layersHere(diffIDs []digest.Digest) int {
+	type key struct {
+		parent string
+		diffID digest.Digest
+	}
+	have := make(map[key]string, len(p.snap.Layers))
+	for _, l := range p.snap.Layers {
+		if !l.Incomplete && l.UncompressedDigest != "" {
+			have[key{l.Parent, l.UncompressedDigest}] = l.ID
+		}
+	}
+	parent := ""
+	for i, d := range diffIDs {
+		id, ok := have[key{parent, d}]
+		if !ok {
+			return i
+		}
+		parent = id
+	}
+	return len(diffIDs)
 }
 
 // pullRequests counts the requests of Pull: to choose, it reads the index, the
@@ -181,7 +205,7 @@ func pullRequests(img *registry.Image, c *choice, missing int, present bool) Pul
 
 // planName tells which name the image would get and from whom.
 func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) {
-	plan.Name = p.pull.target(source)
+	plan.Name = p.target(source)
 	if plan.Name == "" {
 		return
 	}
@@ -191,14 +215,14 @@ func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) {
 	for i := range p.snap.Images {
 		img := &p.snap.Images[i]
 		if img.ID != plan.ID && slices.Contains(img.Names, plan.Name) {
-			plan.Moves = p.move(img, plan.Name)
+			plan.Moves = p.planMove(img, plan.Name)
 			return
 		}
 	}
 }
 
-// move tells what becomes of the image that loses a name.
-func (p *planner) move(loser *store.Image, name string) *PlannedMove {
+// planMove tells what becomes of the image that loses a name.
+func (p *planner) planMove(loser *store.Image, name string) *PlannedMove {
 	after := *p.snap
 	after.Images = slices.Clone(p.snap.Images)
 	for i := range after.Images {

@@ -46,29 +46,29 @@ func (e *Engine) localManifest(s *store.Store, snap *store.Snapshot, input strin
 		return nil, err
 	}
 	wanted := namedDigest(input)
-	var own *ManifestDocument
-	for _, d := range img.Digests {
-		blob, err := s.Manifest(img, d)
-		if err != nil {
-			continue // a digest without a manifest of its own: what is asked for may still be there
-		}
-		m := &ManifestDocument{Blob: blob, MediaType: manifest.GuessMIMEType(blob), Digest: d, Local: true}
-		m.IsIndex = manifest.MIMETypeIsMultiImage(m.MediaType)
-		if d == wanted || wanted == "" && m.IsIndex {
-			return m, nil
-		}
-		if d == img.Digest {
-			own = m
-		}
-	}
-	if own != nil && wanted == "" {
-		return own, nil
+	if wanted == "" {
+		wanted = indexOf(s, img)
 	}
 	blob, err := s.Manifest(img, wanted)
 	if err != nil {
 		return nil, err
 	}
-	return &ManifestDocument{Blob: blob, MediaType: manifest.GuessMIMEType(blob), Digest: img.Digest, Local: true}, nil
+	m := &ManifestDocument{Blob: blob, MediaType: manifest.GuessMIMEType(blob), Local: true}
+	m.IsIndex = manifest.MIMETypeIsMultiImage(m.MediaType)
+	m.Digest, err = manifest.Digest(blob)
+	return m, err
+}
+
+// indexOf returns the digest of the index that an image came from, "" when it
+// came from none or the index is not kept.
+func indexOf(s *store.Store, img *store.Image) digest.Digest {
+	for _, d := range img.Digests {
+		blob, err := s.Manifest(img, d)
+		if err == nil && manifest.MIMETypeIsMultiImage(manifest.GuessMIMEType(blob)) {
+			return d
+		}
+	}
+	return ""
 }
 
 // namedDigest returns the digest in name@digest, "" when there is none.
