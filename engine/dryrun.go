@@ -70,6 +70,7 @@ func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]P
 			free = -1
 		}
 		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, source registry.Source) error {
+			img.Local = func(d digest.Digest) (manifest, config []byte, ok bool) { return storedIn(s, snap, d) }
 			p := &planner{pull: &pull{Engine: e, snap: snap, o: o, input: input}, free: free}
 			plans, err = p.all(ctx, img, source)
 			return err

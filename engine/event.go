@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
 )
 
@@ -14,6 +15,7 @@ type Event struct {
 	Layer    *LayerEvent
 	Retry    *RetryEvent
 	Moved    *MovedEvent
+	Check    *preflight.Result // of a pull: what keeps the image from starting here as it is
 	Note     *NoteEvent
 	Debug    *NoteEvent
 }
@@ -25,6 +27,7 @@ type ResolvedEvent struct {
 	Rule      platform.Rule
 	Layers    int
 	Bytes     int64 // compressed, of all layers
+	Present   bool  // the store has it already
 }
 
 // LayerState is how far a layer is.

@@ -47,7 +47,7 @@ type InspectOptions struct {
 // forbids listing them.
 func (e *Engine) Inspect(ctx context.Context, input string, o InspectOptions) (doc *Inspection, err error) {
 	err = e.detail(ctx, input, o.LookOptions, func(img *registry.Image, d *registry.Detail) error {
-		info, err := d.Info(ctx)
+		info, err := d.Info()
 		if err != nil {
 			return err
 		}

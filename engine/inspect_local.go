@@ -131,7 +131,7 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 }
 
 func (i *inspector) describe(ctx context.Context, img *store.Image, d *registry.Detail) (*ImageData, error) {
-	info, err := d.Info(ctx)
+	info, err := d.Info()
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"go.podman.io/image/v5/docker/reference"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -16,55 +15,6 @@ import (
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/unpack"
 )
-
-// PullPolicy says when a registry is asked. It is honoured per platform: an
-// image of another platform under the same name does not count as present.
-type PullPolicy string
-
-// Pull policies, with podman's names.
-const (
-	PullAlways  PullPolicy = "always"  // ask, and take what the registry has
-	PullMissing PullPolicy = "missing" // ask only when that platform is not here
-	PullNewer   PullPolicy = "newer"   // ask; when that fails, what is here will do
-	PullNever   PullPolicy = "never"   // never ask
-)
-
-// ParsePullPolicy reads a policy; "" is PullAlways.
-func ParsePullPolicy(s string) (PullPolicy, error) {
-	switch p := PullPolicy(s); p {
-	case "":
-		return PullAlways, nil
-	case PullAlways, PullMissing, PullNewer, PullNever:
-		return p, nil
-	}
-	return "", fmt.Errorf("unknown pull policy %q: use always, missing, newer or never", s)
-}
-
-// PullOptions says what to pull and what to do with names. The zero value
-// pulls the host's platform and gives it the name.
-type PullOptions struct {
-	Platforms []Fallback // the images wanted; nil means the host's platform
-	All       bool       // every platform that the source offers, instead of Platforms
-	Policy    PullPolicy // "" means PullAlways
-	As        string     // name for the result; "" means the source's own
-	NoTag     bool       // give the image its repo@digest name only
-	Keep      bool       // give the image that loses the name its repo@digest name, so that nothing prunes it
-	Retry     Retry
-	Command   string // recorded with a displacement, e.g. "pull --platform linux/arm/v7"
-}
-
-// Fallback is one image wanted, as platforms to try in order.
-type Fallback = []platform.Request
-
-// PullResult is one image pulled, or found to be here.
-type PullResult struct {
-	ID       string
-	Name     string // the name it has now
-	Digest   digest.Digest
-	Platform platform.Platform
-	Rule     platform.Rule // why this instance was chosen
-	Present  bool          // nothing was fetched
-}
 
 // Pull brings images into the store and moves names to them, as the package
 // documentation of store describes. Of several platforms of one input the
@@ -259,6 +209,7 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
+	img.Local = p.stored
 	instances, err := img.Instances(ctx)
 	if err != nil {
 		return err
@@ -288,6 +239,29 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 	return nil
 }
 
+// stored returns the manifest and the config of an image that is here: what a
+// digest names need not be asked for again.
+func (p *pull) stored(d digest.Digest) (manifest, config []byte, ok bool) {
+	return storedIn(p.w.Store, p.snap, d)
+}
+
+func storedIn(s *store.Store, snap *store.Snapshot, d digest.Digest) (manifest, config []byte, ok bool) {
+	for i := range snap.Images {
+		img := &snap.Images[i]
+		if img.ConfigError != nil || img.IsList || !hasDigest(img, d) {
+			continue
+		}
+		manifest, err := s.Manifest(img, d)
+		if err != nil {
+			continue
+		}
+		if config, err = s.ConfigBlob(img); err == nil {
+			return manifest, config, true
+		}
+	}
+	return nil, nil, false
+}
+
 // fetchAll brings the layers of all images that need any at the same time,
 // each blob once; committing and naming then go one after the other.
 func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *registry.Image) error {
@@ -297,8 +271,8 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 		if j.done {
 			continue
 		}
-		p.announce(source, j.choice)
 		j.present = complete(p.snap, j.choice.detail, img.Digest) != nil
+		p.announce(source, j)
 		g.Go(func() (err error) {
 			// The signature policy agrees before any layer is asked for.
 			if err := p.allowed(ctx, img, j.choice); err != nil || j.present {
@@ -340,15 +314,19 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 	if j.result, err = p.name(ctx, r, p.target(source), j.named); err != nil {
 		return err
 	}
+	if !j.present {
+		p.predict(ctx, p.w.Store, r.ID)
+	}
 	j.done = true
 	return nil
 }
 
 // announce says what was chosen, and warns where that needs a second look.
-func (p *pull) announce(source registry.Source, c *choice) {
+func (p *pull) announce(source registry.Source, j *job) {
+	c := j.choice
 	p.emit(Event{Resolved: &ResolvedEvent{
 		Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
-		Layers: len(c.detail.Layers), Bytes: c.detail.Size(),
+		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
 	}})
 	if c.foreign {
 		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
@@ -415,35 +393,4 @@ func (p *pull) name(ctx context.Context, r PullResult, name string, named bool) 
 	}
 	r.Name = name
 	return r, p.moveName(ctx, p.w, nameMove{name: name, to: r.ID, keep: p.o.Keep, command: p.o.Command})
-}
-
-// digestName returns repo@digest for a name.
-func digestName(name string, d digest.Digest) string {
-	return repoOf(name) + "@" + d.String()
-}
-
-// NormalizeName returns the full name that podman would give to what a user
-// wrote as a new name: a name without a registry belongs to localhost, and one
-// without a tag has the tag latest.
-func NormalizeName(name string) (string, error) {
-	ref, err := reference.Parse(name)
-	if err != nil {
-		return "", fmt.Errorf("reading the name %q: %w", name, err)
-	}
-	named, ok := ref.(reference.Named)
-	if !ok {
-		return "", fmt.Errorf("reading the name %q: a digest alone is no name", name)
-	}
-	if _, ok := ref.(reference.Digested); ok {
-		return "", fmt.Errorf("reading the name %q: a name with a digest cannot be given away; use a tag", name)
-	}
-	first, _, slash := strings.Cut(named.Name(), "/")
-	if !slash || !strings.ContainsAny(first, ".:") && first != "localhost" {
-		name = "localhost/" + name
-	}
-	full, err := reference.ParseNormalizedNamed(name)
-	if err != nil {
-		return "", fmt.Errorf("reading the name %q: %w", name, err)
-	}
-	return reference.TagNameOnly(full).String(), nil
 }

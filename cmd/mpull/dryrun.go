@@ -12,8 +12,8 @@ import (
 	"github.com/mpull/mpull/engine/registry"
 )
 
-// dryRun prints what a pull would do, and does nothing.
-func (p *program) dryRun(c *cli.Context) error {
+// dryRunPull prints what a pull would do, and does nothing.
+func (p *program) dryRunPull(c *cli.Context) error {
 	e := p.readEngine()
 	options, err := pullOptions(c, e)
 	if err != nil {

@@ -61,7 +61,7 @@ func (p *program) pull(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dry-run") {
-		return p.dryRun(c)
+		return p.dryRunPull(c)
 	}
 	if c.String("format") != "" {
 		return usagef("--format goes with --dry-run")

@@ -30,6 +30,11 @@ type Image struct {
 	Digest    digest.Digest // of Manifest
 	IsIndex   bool
 
+	// Local returns the manifest with a digest and the config it names when
+	// they are known already, so that nothing is asked for them. Both are
+	// checked as if they had come from the registry. nil means nothing is known.
+	Local func(d digest.Digest) (manifest, config []byte, ok bool)
+
 	sys     *types.SystemContext
 	src     types.ImageSource
 	details map[digest.Digest]*Detail // read already: a config is asked for once
@@ -166,54 +171,77 @@ type Detail struct {
 	Config     *imgspecv1.Image
 	ConfigInfo types.BlobInfo // digest and size of the config
 	Layers     []manifest.LayerInfo
-
-	image types.Image
 }
 
 // Detail reads the manifest and the config of an instance, not its layers: at
-// most two requests, and none for an instance read before. Both are checked
-// against their digests.
+// most two requests, and none when Local has them or they were read before.
+// Both are checked against their digests.
 func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
 	if d := i.details[one.Digest]; d != nil {
-		again := *d
-		again.Instance = one
-		again.MediaType = d.MediaType
+		again, mediaType := *d, d.MediaType
+		again.Instance, again.MediaType = one, mediaType
 		return &again, nil
 	}
-	d, err := i.detail(ctx, one)
-	if err == nil {
-		i.details[one.Digest] = d
+	d, err := i.localDetail(ctx, one)
+	if d == nil && err == nil {
+		d, err = i.remoteDetail(ctx, one)
 	}
-	return d, err
-}
-
-func (i *Image) detail(ctx context.Context, one Instance) (*Detail, error) {
-	fail := func(err error) (*Detail, error) {
+	if err != nil {
 		return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
 	}
+	i.details[one.Digest] = d
+	return d, nil
+}
+
+func (i *Image) localDetail(ctx context.Context, one Instance) (*Detail, error) {
+	if i.Local == nil {
+		return nil, nil
+	}
+	blob, config, ok := i.Local(one.Digest)
+	if !ok {
+		return nil, nil
+	}
+	d := &Detail{Instance: one, Manifest: blob}
+	d.MediaType = manifest.GuessMIMEType(blob)
+	m, err := manifest.FromBlob(blob, d.MediaType)
+	if err != nil {
+		return nil, nil // what lies here is damaged; the registry has the original
+	}
+	d.ConfigBlob, d.ConfigInfo, d.Layers = config, m.ConfigInfo(), m.LayerInfos()
+	if matches, err := manifest.MatchesDigest(blob, one.Digest); err != nil || !matches || d.ConfigInfo.Digest != digest.FromBytes(config) {
+		return nil, nil
+	}
+	d.Config = &imgspecv1.Image{}
+	if json.Unmarshal(config, d.Config) != nil {
+		return nil, nil
+	}
+	return d, ctx.Err()
+}
+
+func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error) {
 	unparsed := i.Unparsed(one.Digest)
 	d := &Detail{Instance: one}
 	var err error
 	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if ok, err := manifest.MatchesDigest(d.Manifest, one.Digest); err != nil || !ok {
-		return fail(errors.Join(errors.New("its manifest has other content than its digest says"), err))
+		return nil, errors.Join(errors.New("its manifest has other content than its digest says"), err)
 	}
 	img, err := image.FromUnparsedImage(ctx, i.sys, unparsed)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if d.ConfigBlob, err = img.ConfigBlob(ctx); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if d.Config, err = img.OCIConfig(ctx); err != nil {
-		return fail(err)
+		return nil, err
 	}
-	d.image, d.ConfigInfo = img, img.ConfigInfo()
+	d.ConfigInfo = img.ConfigInfo()
 	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	d.Layers = m.LayerInfos()
 	return d, nil
@@ -231,8 +259,12 @@ func (d *Detail) Platform() platform.Platform {
 
 // Info returns the library's summary of the instance, the one that skopeo
 // prints. It makes no request.
-func (d *Detail) Info(ctx context.Context) (*types.ImageInspectInfo, error) {
-	info, err := d.image.Inspect(ctx)
+func (d *Detail) Info() (*types.ImageInspectInfo, error) {
+	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest of image %s: %w", d.Digest, err)
+	}
+	info, err := m.Inspect(func(types.BlobInfo) ([]byte, error) { return d.ConfigBlob, nil })
 	if err != nil {
 		return nil, fmt.Errorf("reading the config of image %s: %w", d.Digest, err)
 	}
