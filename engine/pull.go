@@ -242,16 +242,20 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 // stored returns the manifest and the config of an image that is here: what a
 // digest names need not be asked for again.
 func (p *pull) stored(d digest.Digest) (manifest, config []byte, ok bool) {
-	for i := range p.snap.Images {
-		img := &p.snap.Images[i]
+	return storedIn(p.w.Store, p.snap, d)
+}
+
+func storedIn(s *store.Store, snap *store.Snapshot, d digest.Digest) (manifest, config []byte, ok bool) {
+	for i := range snap.Images {
+		img := &snap.Images[i]
 		if img.ConfigError != nil || img.IsList || !hasDigest(img, d) {
 			continue
 		}
-		manifest, err := p.w.Manifest(img, d)
+		manifest, err := s.Manifest(img, d)
 		if err != nil {
 			continue
 		}
-		if config, err = p.w.ConfigBlob(img); err == nil {
+		if config, err = s.ConfigBlob(img); err == nil {
 			return manifest, config, true
 		}
 	}
