@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
 )
 
 // rootlessVar marks the child that runs as an ordinary user.
@@ -137,4 +136,3 @@ func rootlessDrivers(t *testing.T, account *user.User, dir string) []string {
 	}
 	return []string{"overlay", "vfs"}
 }
-
