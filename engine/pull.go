@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
@@ -46,6 +47,7 @@ type PullOptions struct {
 	NoTag     bool                 // give the image its repo@digest name only
 	Keep      bool                 // give the image that loses the name its repo@digest name, so that nothing prunes it
 	Retry     Retry
+	Limits    Limits
 	Command   string // recorded with a displacement, e.g. "pull --platform linux/arm/v7"
 }
 
@@ -194,25 +196,40 @@ func (p *pull) attempt(ctx context.Context, source registry.Source, requests []p
 	if err != nil {
 		return r, err
 	}
-	img, err := registry.Open(ctx, sys, source.Ref)
+	img, c, err := p.look(ctx, sys, source, requests)
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
-	instances, err := img.Instances(ctx)
-	if err != nil {
-		return r, err
-	}
-	c, err := choose(ctx, img, instances, requests)
-	if err != nil {
-		return r, err
-	}
 	r = PullResult{ID: imageID(c.detail), Digest: c.detail.Digest, Platform: c.detail.Platform(), Rule: c.rule}
 	p.announce(source, c)
 	if r.Present, err = p.bring(ctx, img, c); err != nil {
 		return r, err
 	}
 	return p.name(ctx, r, p.target(source), named)
+}
+
+// look reads what the source offers and chooses from it. Close the image.
+func (p *pull) look(ctx context.Context, sys *types.SystemContext, source registry.Source, requests []platform.Request) (img *registry.Image, c *choice, err error) {
+	limit := p.o.Limits.idle()
+	if err := watched(ctx, limit, func(ctx context.Context) error {
+		img, err = registry.Open(ctx, sys, source.Ref)
+		return err
+	}); err != nil {
+		return nil, nil, err
+	}
+	err = watched(ctx, limit, func(ctx context.Context) error {
+		instances, err := img.Instances(ctx)
+		if err != nil {
+			return err
+		}
+		c, err = choose(ctx, img, instances, requests)
+		return err
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, img.Close())
+	}
+	return img, c, nil
 }
 
 // announce says what was chosen, and warns where that needs a second look.
@@ -236,12 +253,15 @@ func (p *pull) bring(ctx context.Context, img *registry.Image, c *choice) (prese
 	if complete(p.snap, c.detail, img.Digest) != nil {
 		return true, p.allowed(ctx, img, c)
 	}
+	if err := p.o.Limits.room(p.w, p.snap, c.detail); err != nil {
+		return false, err
+	}
 	temp, release, err := p.w.TempDir(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return false, p.copyImage(ctx, p.w, img, c, temp)
+	return false, p.copyImage(ctx, p.w, img, c, temp, p.o.Limits)
 }
 
 // allowed asks the signature policy about an image that needs no copy.

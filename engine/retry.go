@@ -71,7 +71,10 @@ func passing(err error) bool {
 	var shortName *registry.ShortNameError
 	var unauthorized docker.ErrUnauthorizedForCredentials
 	var rejected signature.PolicyRequirementError
+	var refused *registry.RefusedError
 	switch {
+	case errors.As(err, &refused):
+		return false
 	case errors.As(err, &notFound), errors.As(err, &shortName), errors.As(err, &unauthorized), errors.As(err, &rejected):
 		return false
 	case errors.Is(err, store.ErrReadOnly), errors.Is(err, context.Canceled):

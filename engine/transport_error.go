@@ -10,7 +10,7 @@ import (
 )
 
 // errStalled is the cause when no byte came for the idle limit.
-var errStalled = errors.New("the registry sent nothing")
+var errStalled = errors.New("the registry sent nothing, or asked to wait,")
 
 // passingErrno are the system errors of a connection that may work next time.
 var passingErrno = [...]unix.Errno{

@@ -2,34 +2,60 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"go.podman.io/image/v5/types"
 )
 
-// idleLimit is how long a download may deliver no byte. The registry client
-// of the library has no such limit of its own.
-const idleLimit = 60 * time.Second
-
-// watchdog cancels a context when blobs are being read and none of them gets a
-// byte for the limit. While nothing is being read (layers are unpacked, the
-// image is committed) it waits.
+// watchdog cancels a context when something was asked of a registry and no
+// byte comes for the limit: the registry client of the library has no such
+// limit of its own. While nothing is awaited (layers are unpacked, the image is
+// committed) it sleeps.
 type watchdog struct {
 	cancel context.CancelCauseFunc
 	limit  time.Duration
 
 	mu     sync.Mutex
 	timer  *time.Timer
-	active map[string]uint64 // bytes so far of each blob being read
+	active map[string]uint64 // bytes so far of each blob asked for, by digest
 }
 
+// newWatchdog watches from the start, as something is asked first.
 func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watchdog{cancel: cancel, limit: limit, active: map[string]uint64{}}
 	w.timer = time.AfterFunc(limit, w.expire)
 	return ctx, w
+}
+
+// watched runs f, which may take the idle limit in all.
+func watched(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
+	ctx, watch := newWatchdog(ctx, limit)
+	defer watch.stop()
+	return withCause(ctx, f(ctx))
+}
+
+// withCause adds to an error why its context ended.
+func withCause(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		return errors.Join(cause, err)
+	}
+	return err
+}
+
+// asked takes into account that a URL is being asked for.
+func (w *watchdog) asked(u *url.URL) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, digest, blob := strings.Cut(u.Path, "/blobs/"); blob {
+		w.active[digest] = 0
+	}
+	w.timer.Reset(w.limit)
 }
 
 // note takes one progress report of the copy into account.

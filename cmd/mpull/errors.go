@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 )
 
@@ -74,6 +75,7 @@ func hint(err error) string {
 	var unknown *engine.UnknownImageError
 	var notFound *platform.NotFoundError
 	var usage *usageError
+	var refused *registry.RefusedError
 	switch {
 	case errors.As(err, &usage):
 		return "see mpull --help"
@@ -89,6 +91,8 @@ func hint(err error) string {
 		}
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
+	case errors.As(err, &refused):
+		return refused.Next
 	case errors.Is(err, unix.ENOSPC):
 		return "mpull prune shows what can be freed"
 	}

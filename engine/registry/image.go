@@ -30,8 +30,10 @@ type Image struct {
 	Digest    digest.Digest // of Manifest
 	IsIndex   bool
 
-	sys *types.SystemContext
-	src types.ImageSource
+	sys   *types.SystemContext
+	src   types.ImageSource
+	guard *Guard
+	given bool // src was handed to a copy, which closes it
 }
 
 // Instance is one image that a reference offers.
@@ -51,13 +53,15 @@ func (i Instance) Zstd() bool {
 	return i.Annotations["io.github.containers.compression.zstd"] == "true"
 }
 
-// Open reads the manifest of ref: one request to a registry.
+// Open reads the manifest of ref: one request to a registry. It puts a Guard
+// into sys, which must not be shared.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
+	guard := NewGuard(sys, ref)
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src}
+	img := &Image{Ref: ref, sys: sys, src: src, guard: guard}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -71,7 +75,35 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 }
 
 // Close releases the connection or file.
-func (i *Image) Close() error { return i.src.Close() }
+func (i *Image) Close() error {
+	if i.given {
+		return nil
+	}
+	return i.src.Close()
+}
+
+// Guard returns what watches the requests; nil for other transports.
+func (i *Image) Guard() *Guard { return i.guard }
+
+// Opened returns a reference to exactly what was read: a copy from it uses the
+// source that is open, with the manifest that it has, so a tag that moves
+// meanwhile cannot give it another image. It can be used once; the copy closes
+// the source.
+func (i *Image) Opened() types.ImageReference { return openedReference{i.Ref, i} }
+
+type openedReference struct {
+	types.ImageReference
+	image *Image
+}
+
+// NewImageSource hands out the open source.
+func (r openedReference) NewImageSource(context.Context, *types.SystemContext) (types.ImageSource, error) {
+	if r.image.given {
+		return nil, errors.New("an opened image was to be copied a second time")
+	}
+	r.image.given = true
+	return r.image.src, nil
+}
 
 // Source returns the library's source, for reading blobs.
 func (i *Image) Source() types.ImageSource { return i.src }

@@ -85,8 +85,16 @@ func New(t testing.TB, binary string) *Bed {
 		Binary: binary, Dir: dir, Root: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"),
 		Temp: filepath.Join(dir, "tmp"), Driver: "overlay", t: t,
 	}
+	// In memory: the store syncs often, and what a power failure leaves is
+	// another test's question.
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4g,mode=700"); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		b.Unmount()
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
