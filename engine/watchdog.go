@@ -23,7 +23,12 @@ type watchdog struct {
 	mu     sync.Mutex
 	timer  *time.Timer
 	active map[string]uint64 // bytes so far of each blob asked for, by digest
+	got    uint64            // bytes since the timer was set
 }
+
+// leastBytes have to come within the limit: a registry that sends a byte now
+// and then is as good as silent.
+const leastBytes = 1024
 
 // newWatchdog watches from the start, as something is asked first.
 func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
@@ -63,21 +68,28 @@ func (w *watchdog) note(p types.ProgressProperties) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	id := p.Artifact.Digest.String()
-	before, known := w.active[id]
+	size := uint64(max(p.Artifact.Size, 0))
 	switch p.Event {
 	case types.ProgressEventNewArtifact:
 		w.active[id] = 0
 	case types.ProgressEventDone, types.ProgressEventSkipped:
 		delete(w.active, id)
 	default:
-		if known && p.Offset == before {
-			return // a report without a byte is no sign of life
+		if before := w.active[id]; p.Offset > before {
+			w.got += p.Offset - before
 		}
 		w.active[id] = p.Offset
-		if p.Artifact.Size > 0 && p.Offset >= uint64(p.Artifact.Size) {
+		switch {
+		case size > 0 && p.Offset > size:
+			w.cancel(fmt.Errorf("the registry sends more than the %d bytes of %s", size, id))
+			return
+		case size > 0 && p.Offset == size:
 			delete(w.active, id) // all is here; what follows is unpacking
+		case w.got < leastBytes:
+			return
 		}
 	}
+	w.got = 0
 	if len(w.active) == 0 {
 		w.timer.Stop()
 	} else {
