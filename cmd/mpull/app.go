@@ -135,6 +135,7 @@ func (p *program) commands() []*cli.Command {
 		p.tagCommand(),
 		p.untagCommand(),
 		p.rmiCommand(),
+		p.doctorCommand(),
 		p.versionCommand(),
 	}
 }

@@ -145,7 +145,7 @@ func (b *Bed) judgeImage(v *Verdict, lib storage.Store, img *storage.Image) {
 		}
 		want := digest.Digest(strings.TrimPrefix(key, storage.ImageDigestManifestBigDataNamePrefix+"-"))
 		if key == storage.ImageDigestBigDataKey {
-			want = img.Digest
+			want = img.BigDataDigests[key]
 		}
 		if want.Validate() == nil && digest.FromBytes(blob) != want {
 			v.fault("image %.12s: %s has other content than its digest says", img.ID, key)
