@@ -45,12 +45,20 @@ func watched(ctx context.Context, limit time.Duration, f func(context.Context) e
 	return withCause(ctx, f(ctx))
 }
 
-// withCause adds to an error why its context ended.
+// withCause adds to an error why its context ended. That nobody but the
+// watchdog cancelled it must not show: a cancellation is the user's, and is not
+// tried again.
 func withCause(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
-		return errors.Join(cause, err)
+	cause := context.Cause(ctx)
+	switch {
+	case err == nil, cause == nil:
+		return err
+	case errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled):
+		return fmt.Errorf("%w (%v)", cause, err)
+	case errors.Is(err, cause):
+		return err
 	}
-	return err
+	return errors.Join(cause, err)
 }
 
 // asked takes into account that a URL is being asked for.
