@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -121,7 +122,10 @@ func roundTrip(t *testing.T, driver, kind string) {
 	}
 	ids := strings.Fields(from.run("mine", "mpull", "pull", "-q", "--all-platforms", name))
 	file := filepath.Join(from.dir, "a.tar")
-	from.run("mine", "mpull", "save", "--all-platforms", "-o", file, name)
+	said := from.says("mpull", "save", "--all-platforms", "-o", file, name)
+	if reproduced := kind == "oci" || kind == "zstd"; strings.Count(said, "for every reader") != map[bool]int{true: 2}[reproduced] || strings.Count(said, "Saved ") != 2 {
+		t.Errorf("saving layers of kind %s said %s", kind, said)
+	}
 	again := filepath.Join(from.dir, "b.tar")
 	from.run("mine", "mpull", "save", "--all-platforms", "-o", again, name)
 	if a, b := read(t, file), read(t, again); !bytes.Equal(a, b) {
@@ -156,6 +160,19 @@ func roundTrip(t *testing.T, driver, kind string) {
 			t.Errorf("skopeo reads %s", out)
 		}
 	}
+}
+
+// says returns what mpull says on standard error.
+func (m *machine) says(args ...string) string {
+	m.t.Helper()
+	cmd := exec.Command(os.Getenv(binaryVar), args[1:]...)
+	cmd.Env, cmd.Dir = m.env, m.dir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Run(); err != nil {
+		m.t.Fatalf("%v: %v: %s", args, err, &stderr)
+	}
+	return stderr.String()
 }
 
 func read(t *testing.T, path string) []byte {
