@@ -149,6 +149,8 @@ func (p *program) commands() []*cli.Command {
 		p.restoreCommand(),
 		p.useCommand(),
 		p.doctorCommand(),
+		p.lockCommand(),
+		p.outdatedCommand(),
 		p.saveCommand(),
 		p.loadCommand(),
 		p.versionCommand(),
