@@ -100,13 +100,18 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 		p.electHolder()
 	}
 	plans := make([]PullPlan, 0, len(p.jobs))
+	var before registry.Asked
 	for _, j := range p.jobs {
 		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
 			return nil, err
 		}
 		plan := p.plan(img, source, j.choice)
-		if len(plans) > 0 && img.IsIndex && plan.Requests.Manifests > 0 {
-			plan.Requests.Manifests-- // the index is read once for all
+		if img.Ref.Transport() == docker.Transport {
+			// What was asked to choose, the pull asks too.
+			asked := img.Asked()
+			plan.Requests.Manifests += asked.Manifests - before.Manifests
+			plan.Requests.Blobs += asked.Blobs - before.Blobs
+			before = asked
 		}
 		p.planName(plan, source, j.named)
 		plans = append(plans, *plan)
@@ -130,8 +135,8 @@ func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *
 	}
 	missing := p.layers(plan, d)
 	plan.DiskNeeded = max(plan.Download, 0) * (1 + unpackFactor)
-	if img.Ref.Transport() == docker.Transport {
-		plan.Requests = pullRequests(img, c, missing, plan.Present)
+	if img.Ref.Transport() == docker.Transport && !plan.Present {
+		plan.Requests = p.copyRequests(img, c, missing)
 	}
 	return plan
 }
@@ -188,20 +193,15 @@ func (p *planner) layersHere(diffIDs []digest.Digest) int {
 	return len(diffIDs)
 }
 
-// pullRequests counts the requests of Pull: to choose, it reads the index, the
-// instance and the config; the copy reads them once more and then the layers.
-func pullRequests(img *registry.Image, c *choice, missing int, present bool) PullRequests {
-	manifests := 1
-	if img.IsIndex {
-		manifests = 2
+// copyRequests counts what the copy of an image asks beside what choosing it
+// asked: the index and the instance once more, or the instance alone where it
+// is named by its digest, its config, and the layers.
+func (p *planner) copyRequests(img *registry.Image, c *choice, missing int) PullRequests {
+	r := PullRequests{Manifests: 1, Blobs: 1 + missing}
+	if ref, _, err := p.copySource(img, c.detail, ""); err == nil && img.IsIndex && ref == img.Ref {
+		r.Manifests = 2
 	}
-	if c.detail.Index != "" {
-		manifests++ // the nested index
-	}
-	if present {
-		return PullRequests{Manifests: manifests, Blobs: 1}
-	}
-	return PullRequests{Manifests: 2 * manifests, Blobs: 2 + missing}
+	return r
 }
 
 // planName tells which name the image would get and from whom.

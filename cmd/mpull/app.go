@@ -78,6 +78,8 @@ func newApp(s *streams) *cli.App {
 		Writer:    s.out, ErrWriter: s.err,
 		HideVersion:     true,
 		HideHelpCommand: true,
+		// A comma is part of a value: --platform native,linux/arm/v7 is one list.
+		DisableSliceFlagSeparator: true,
 		// Errors are reported in one place, run; the library would exit by itself.
 		ExitErrHandler:        func(*cli.Context, error) {},
 		OnUsageError:          onUsageError,

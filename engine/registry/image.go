@@ -38,6 +38,7 @@ type Image struct {
 	sys     *types.SystemContext
 	src     types.ImageSource
 	details map[digest.Digest]*Detail // read already: a config is asked for once
+	asked   Asked
 }
 
 // Instance is one image that a reference offers.
@@ -57,13 +58,22 @@ func (i Instance) Zstd() bool {
 	return i.Annotations["io.github.containers.compression.zstd"] == "true"
 }
 
+// Asked counts requests to a registry.
+type Asked struct {
+	Manifests int // what Docker Hub counts against the rate limit
+	Blobs     int // configs
+}
+
+// Asked returns how many requests were made so far.
+func (i *Image) Asked() Asked { return i.asked }
+
 // Open reads the manifest of ref: one request to a registry.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src, details: map[digest.Digest]*Detail{}}
+	img := &Image{Ref: ref, sys: sys, src: src, details: map[digest.Digest]*Detail{}, asked: Asked{Manifests: 1}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -142,6 +152,7 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 }
 
 func (i *Image) nested(ctx context.Context, d digest.Digest, depth int) ([]Instance, error) {
+	i.asked.Manifests++
 	blob, mediaType, err := i.src.GetManifest(ctx, &d)
 	if err != nil {
 		return nil, fmt.Errorf("reading the nested index %s: %w", d, err)
@@ -220,6 +231,10 @@ func (i *Image) localDetail(ctx context.Context, one Instance) (*Detail, error) 
 
 func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error) {
 	unparsed := i.Unparsed(one.Digest)
+	if one.Digest != i.Digest {
+		i.asked.Manifests++
+	}
+	i.asked.Blobs++
 	d := &Detail{Instance: one}
 	var err error
 	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {
