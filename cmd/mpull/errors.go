@@ -63,9 +63,12 @@ func exitCode(err error) int {
 	var sig *signalError
 	var unknown *engine.UnknownImageError
 	var notHere *engine.NotHereError
+	var refused *engine.RefusedError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &refused):
+		return refused.Result.ExitCode
 	case errors.As(err, &coded):
 		return coded.code
 	case errors.As(err, &sig):
@@ -90,7 +93,10 @@ func hint(err error) string {
 	var unknown *engine.UnknownImageError
 	var notFound *platform.NotFoundError
 	var usage *usageError
+	var refused *engine.RefusedError
 	switch {
+	case errors.As(err, &refused):
+		return refusalHint(refused)
 	case errors.As(err, &usage):
 		return "see mpull --help"
 	case errors.As(err, &unknown):

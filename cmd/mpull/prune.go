@@ -61,6 +61,11 @@ func (p *program) prune(c *cli.Context) error {
 		return usagef("unknown --format %q: use json", f)
 	}
 	e := p.engine(nil)
+	if !c.Bool("dry-run") {
+		if err := e.SweepRuns(c.Context); err != nil {
+			return err
+		}
+	}
 	plan, err := p.planFor(c, e)
 	if err != nil {
 		return err
