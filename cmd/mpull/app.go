@@ -148,6 +148,7 @@ func (p *program) commands() []*cli.Command {
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.doctorCommand(),
 		p.versionCommand(),
 	}
 }
