@@ -17,7 +17,7 @@ GOLANGCI ?= $(shell command -v golangci-lint || echo $$($(GO) env GOPATH)/bin/go
 TESTFLAGS ?= -timeout 20m
 FUZZTIME ?= 10s
 
-.PHONY: help build demo test race lint fmt lint-tool cover fuzz install clean
+.PHONY: help build demo test race bench lint fmt lint-tool cover fuzz install clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -33,6 +33,10 @@ test: build ## Run the tests; what this machine cannot test is skipped by name (
 
 race: ## Run the unit tests with the race detector
 	$(GO) test -race $(TESTFLAGS) ./cmd/... ./engine/... ./gc/... ./store/...
+
+bench: build ## Time mpull against the plain library path and installed peers (root; BENCHFLAGS='-only mid')
+	$(GO) build -o .cache/bench ./contrib/bench
+	.cache/bench -mpull bin/mpull $(BENCHFLAGS)
 
 lint: ## Run the linters of .golangci.yml
 	@$(GOLANGCI) version 2>/dev/null | grep -qF '$(GOLANGCI_VERSION:v%=%)' || \

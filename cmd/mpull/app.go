@@ -133,6 +133,11 @@ func (p *program) commands() []*cli.Command {
 		p.pullCommand(),
 		p.imagesCommand(),
 		p.imageCommand(),
+		p.platformsCommand(),
+		p.manifestCommand(),
+		p.inspectCommand(),
+		p.tagsCommand(),
+		p.matchCommand(),
 		p.pruneCommand(),
 		p.dfCommand(),
 		p.tagCommand(),
@@ -143,6 +148,7 @@ func (p *program) commands() []*cli.Command {
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.doctorCommand(),
 		p.versionCommand(),
 	}
 }

@@ -173,13 +173,6 @@ func (p *program) stopDeadRuns(ctx context.Context) {
 	}
 }
 
-// tellNotes prints the notes among events.
-func (p *program) tellNotes(ev engine.Event) {
-	if ev.Note != nil {
-		p.line("%s", escape(ev.Note.Text))
-	}
-}
-
 // refusalHint is the way out of a refusal.
 func refusalHint(r *engine.RefusedError) string {
 	ways := []string{r.Result.Hint, ""}

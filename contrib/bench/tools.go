@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -89,21 +90,51 @@ type measurement struct {
 	rss  int64 // KiB, of the largest process
 }
 
+// measureWord makes this program run one command and print what it took. A
+// child inherits the peak memory of the process that starts it: started from
+// the one that serves the images, every command would seem to need gigabytes.
+const measureWord = "measure"
+
 // measure runs a command to its end; what it prints is shown when it fails.
 func measure(ctx context.Context, argv, env []string) (measurement, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	self, err := os.Executable()
+	if err != nil {
+		return measurement{}, err
+	}
+	cmd := exec.CommandContext(ctx, self, append([]string{measureWord}, argv...)...)
 	cmd.Env = append(os.Environ(), env...)
+	var text strings.Builder
+	cmd.Stderr = &text
+	out, err := cmd.Output()
+	if err != nil {
+		return measurement{}, fmt.Errorf("%v: %w: %s", argv, err, text.String())
+	}
+	var wall, cpu, rss int64
+	if _, err := fmt.Sscan(string(out), &wall, &cpu, &rss); err != nil {
+		return measurement{}, err
+	}
+	return measurement{wall: time.Duration(wall), cpu: time.Duration(cpu), rss: rss}, nil
+}
+
+// measureChild runs the command and prints nanoseconds of wall and of CPU time
+// and the peak memory in KiB.
+func measureChild(argv []string) int {
+	cmd := exec.Command(argv[0], argv[1:]...)
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
-	m := measurement{wall: time.Since(start)}
+	wall := time.Since(start)
 	if err != nil {
-		return m, fmt.Errorf("%v: %w: %s", argv, err, out)
+		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
+		return 1
 	}
-	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		m.rss = usage.Maxrss
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	return m, nil
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	fmt.Println(wall.Nanoseconds(), cpu.Nanoseconds(), usage.Maxrss)
+	return 0
 }
 
 // newPlace makes an empty store directory.

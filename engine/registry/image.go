@@ -38,8 +38,11 @@ type Image struct {
 	// checked as if they had come from the registry. nil means nothing is known.
 	Local func(d digest.Digest) (manifest, config []byte, ok bool)
 
-	sys *types.SystemContext
-	src types.ImageSource
+	sys     *types.SystemContext
+	src     types.ImageSource
+	guard   *Guard
+	given   bool                      // src was handed to a copy, which closes it
+	details map[digest.Digest]*Detail // read already: a config is asked for once
 }
 
 // Instance is one image that a reference offers.
@@ -59,16 +62,18 @@ func (i Instance) Zstd() bool {
 	return i.Annotations["io.github.containers.compression.zstd"] == "true"
 }
 
-// Open reads the manifest of ref: one request to a registry.
+// Open reads the manifest of ref: one request to a registry. It puts a Guard
+// into sys, which must not be shared.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
 	if err := notBlocked(sys, ref); err != nil {
 		return nil, err
 	}
+	guard := NewGuard(sys, ref)
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src}
+	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -100,6 +105,30 @@ func notBlocked(sys *types.SystemContext, ref types.ImageReference) error {
 
 // Close releases the connection or file.
 func (i *Image) Close() error { return i.src.Close() }
+
+// Guard returns what watches the requests; nil for other transports.
+func (i *Image) Guard() *Guard { return i.guard }
+
+// Opened returns a reference to exactly what was read: a copy from it uses the
+// source that is open, with the manifest that it has, so a tag that moves
+// meanwhile cannot give it another image, and nothing is asked for twice.
+func (i *Image) Opened() types.ImageReference { return openedReference{i.Ref, i} }
+
+type openedReference struct {
+	types.ImageReference
+	image *Image
+}
+
+// NewImageSource hands out the open source. A copy closes what it gets: of a
+// registry that only drops idle connections, and the source can be used again;
+// of a file or folder, which does not change, a second copy opens it anew.
+func (r openedReference) NewImageSource(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
+	if r.image.given && r.Transport().Name() != docker.Transport.Name() {
+		return r.ImageReference.NewImageSource(ctx, sys)
+	}
+	r.image.given = true
+	return r.image.src, nil
+}
 
 // Source returns the library's source, for reading blobs.
 func (i *Image) Source() types.ImageSource { return i.src }
@@ -196,9 +225,14 @@ type Detail struct {
 }
 
 // Detail reads the manifest and the config of an instance, not its layers: at
-// most two requests, none when Local has them. Both are checked against their
-// digests.
+// most two requests, and none when Local has them or they were read before.
+// Both are checked against their digests.
 func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
+	if d := i.details[one.Digest]; d != nil {
+		again, mediaType := *d, d.MediaType
+		again.Instance, again.MediaType = one, mediaType
+		return &again, nil
+	}
 	d, err := i.localDetail(ctx, one)
 	if d == nil && err == nil {
 		d, err = i.remoteDetail(ctx, one)
@@ -206,6 +240,7 @@ func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
 	}
+	i.details[one.Digest] = d
 	return d, nil
 }
 
@@ -273,11 +308,53 @@ func (d *Detail) Platform() platform.Platform {
 	return p
 }
 
+// Info returns the library's summary of the instance, the one that skopeo
+// prints. It makes no request.
+func (d *Detail) Info() (*types.ImageInspectInfo, error) {
+	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest of image %s: %w", d.Digest, err)
+	}
+	info, err := m.Inspect(func(types.BlobInfo) ([]byte, error) { return d.ConfigBlob, nil })
+	if err != nil {
+		return nil, fmt.Errorf("reading the config of image %s: %w", d.Digest, err)
+	}
+	return info, nil
+}
+
 // Size returns the compressed bytes of the layers, each counted once.
-func (d *Detail) Size() int64 {
+func (d *Detail) Size() int64 { return layerBytes(d.Layers) }
+
+// CompressedSize reads the manifest of an instance and returns the compressed
+// bytes of its layers: one request, none for the config.
+func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error) {
+	if d := i.details[one.Digest]; d != nil {
+		return d.Size(), nil
+	}
+	blob, mediaType, err := i.Unparsed(one.Digest).Manifest(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
+	}
+	return ManifestSize(blob, mediaType)
+}
+
+// ManifestSize returns the compressed bytes of the layers that a manifest
+// names, each counted once. An empty media type is guessed.
+func ManifestSize(blob []byte, mediaType string) (int64, error) {
+	if mediaType == "" {
+		mediaType = manifest.GuessMIMEType(blob)
+	}
+	m, err := manifest.FromBlob(blob, manifest.NormalizedMIMEType(mediaType))
+	if err != nil {
+		return 0, fmt.Errorf("reading a manifest: %w", err)
+	}
+	return layerBytes(m.LayerInfos()), nil
+}
+
+func layerBytes(layers []manifest.LayerInfo) int64 {
 	seen := map[digest.Digest]bool{}
 	var n int64
-	for _, l := range d.Layers {
+	for _, l := range layers {
 		if !seen[l.Digest] && !l.EmptyLayer && l.Size > 0 {
 			seen[l.Digest] = true
 			n += l.Size

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/compression"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -37,6 +38,9 @@ type Spec struct {
 	Labels          map[string]string // of the config
 	NoConfigVariant bool              // leave the variant to the index
 	Compressible    bool              // contents that gzip shrinks to about half, as programs do
+	OCI             bool              // OCI media types instead of docker's
+	Zstd            bool              // layers compressed with zstd; needs OCI
+	Edit            func(*v1.ConfigFile)
 }
 
 // Index builds an index with an image for each platform, in order.
@@ -58,12 +62,20 @@ func Image(spec Spec) (v1.Image, error) {
 	p := platformOf(orElse(spec.Platform, "linux/amd64"))
 	img := mutate.MediaType(empty.Image, types.DockerManifestSchema2)
 	img = mutate.ConfigMediaType(img, types.DockerConfigJSON)
+	options := []tarball.LayerOption{tarball.WithMediaType(types.DockerLayer)}
+	if spec.OCI {
+		img = mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+		options = []tarball.LayerOption{tarball.WithMediaType(types.OCILayer)}
+	}
+	if spec.Zstd {
+		options = []tarball.LayerOption{tarball.WithMediaType(types.OCILayerZStd), tarball.WithCompression(compression.ZStd)}
+	}
 	for n := range max(spec.Layers, 1) {
 		data, err := layerTar(spec, p, n)
 		if err != nil {
 			return nil, err
 		}
-		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
+		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }, options...)
 		if err != nil {
 			return nil, err
 		}
@@ -87,6 +99,9 @@ func Image(spec Spec) (v1.Image, error) {
 	config.Config.Cmd = []string{"/bin/sh"}
 	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	config.Config.Labels = spec.Labels
+	if spec.Edit != nil {
+		spec.Edit(config)
+	}
 	return mutate.ConfigFile(img, config)
 }
 
