@@ -60,6 +60,7 @@ func (p *program) prune(c *cli.Context) error {
 	if f := c.String("format"); f != "" && !asJSON {
 		return usagef("unknown --format %q: use json", f)
 	}
+	p.stopDeadRuns(c.Context)
 	e := p.engine(nil)
 	if !c.Bool("dry-run") {
 		if err := e.SweepRuns(c.Context); err != nil {
