@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,8 +25,9 @@ const progressInterval = 200 * time.Millisecond
 
 // copyImage brings the chosen instance into the store under its image ID and
 // without a name: a library commit that fails while naming deletes the image
-// with all its other names (containers/image#1267).
-func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, limits Limits) error {
+// with all its other names (containers/image#1267). With layersThere the layers
+// are in the store already and are not reported again.
+func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool, limits Limits) error {
 	dest, err := w.Destination(imageID(c.detail))
 	if err != nil {
 		return err
@@ -48,7 +50,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	helpers.Go(func() {
 		for p := range progress {
 			watch.note(p)
-			if p.Artifact.Digest != c.detail.ConfigInfo.Digest {
+			if p.Artifact.Digest != c.detail.ConfigInfo.Digest && !layersThere {
 				e.emit(layerEvent(img.Ref, p))
 			}
 		}
@@ -137,7 +139,7 @@ func refName(ref types.ImageReference) string {
 	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == docker.Transport.Name() {
 		return named.String()
 	}
-	return ref.Transport().Name() + ":" + ref.StringWithinTransport()
+	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }
 
 // complete tells whether an image of the store has all that pulling d would

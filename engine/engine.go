@@ -48,6 +48,8 @@ func (e *Engine) emit(ev Event) {
 	e.config.Events(ev)
 }
 
+func (e *Engine) debug(text string) { e.emit(Event{Debug: &NoteEvent{Text: text}}) }
+
 // read opens the store, takes one snapshot, and hands both to f.
 func (e *Engine) read(ctx context.Context, f func(*store.Store, *store.Snapshot) error) (err error) {
 	s, err := store.Open(e.config.Store)

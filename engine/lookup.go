@@ -43,12 +43,7 @@ const minID = 3
 // when it was the ID.
 func (e *Engine) lookup(snap *store.Snapshot, input string) (img *store.Image, name string, err error) {
 	input = strings.TrimPrefix(input, "containers-storage:")
-	byName := make(map[string]*store.Image, len(snap.Images))
-	for i := range snap.Images {
-		for _, n := range snap.Images[i].Names {
-			byName[n] = &snap.Images[i]
-		}
-	}
+	byName := newNameIndex(snap).holder
 	if img, err := lookupID(snap, strings.TrimPrefix(input, "sha256:")); img != nil || err != nil {
 		return img, "", err
 	}

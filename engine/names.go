@@ -26,7 +26,7 @@ func (e *Engine) Tag(ctx context.Context, input string, names []string, command 
 			}
 		}
 		for _, n := range full {
-			if err := e.moveAndTell(ctx, w, snap, n, img.ID, command); err != nil {
+			if err := e.moveName(ctx, w, nameMove{name: n, to: img.ID, command: command}); err != nil {
 				return err
 			}
 		}
@@ -34,14 +34,43 @@ func (e *Engine) Tag(ctx context.Context, input string, names []string, command 
 	})
 }
 
-// moveAndTell moves a name and emits what that displaced.
-func (e *Engine) moveAndTell(ctx context.Context, w *store.Writer, snap *store.Snapshot, name, id, command string) error {
-	moved, err := w.MoveName(ctx, name, id, command)
+// nameMove is a name that is to pass to an image.
+type nameMove struct {
+	name    string
+	to      string // image ID
+	keep    bool   // give the image that loses the name its repo@digest name
+	command string // recorded
+}
+
+// moveName moves a name and emits what that displaced. An image that is to be
+// kept has its other name before it loses this one.
+func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) error {
+	kept := ""
+	if m.keep {
+		holder, err := w.Lookup(m.name)
+		if err == nil && holder.ID != m.to && holder.Digest != "" {
+			kept = digestName(m.name, holder.Digest)
+			if _, err := w.MoveName(ctx, kept, holder.ID, m.command); err != nil {
+				return err
+			}
+		}
+	}
+	moved, err := w.MoveName(ctx, m.name, m.to, m.command)
 	if err != nil || moved.Loser == nil {
 		return err
 	}
-	e.emit(Event{Moved: &MovedEvent{Name: name, To: id, Loser: moved.Loser, Entry: moved.Entry, Bytes: freedBy(snap, moved.Loser.ID)}})
+	snap, err := w.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	e.emit(Event{Moved: &MovedEvent{Name: m.name, To: m.to, Loser: moved.Loser, Entry: moved.Entry, Kept: kept, Bytes: freedBy(snap, moved.Loser.ID)}})
 	return nil
+}
+
+// isKept tells whether an image has a digest name of the repository of name:
+// it was pulled side by side with other platforms, or kept on purpose.
+func isKept(img *store.Image, name string) bool {
+	return slices.ContainsFunc(img.Names, func(n string) bool { return strings.HasPrefix(n, repoOf(name)+"@") })
 }
 
 // Untag takes names from an image; without names, all that it holds. The
@@ -94,7 +123,8 @@ type Restored struct {
 }
 
 // Restore gives a name back to an image that lost it: the one asked for, else
-// the last that it lost. No request is made.
+// the last that it lost. No request is made. Of images pulled side by side the
+// one that loses the name is kept, as the others are.
 func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Restored, err error) {
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		img, err := e.restorable(snap, input)
@@ -110,7 +140,7 @@ func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Re
 			return err
 		}
 		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: !slices.Contains(img.Names, name)}
-		return e.moveAndTell(ctx, w, snap, name, img.ID, command)
+		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command})
 	})
 	return r, err
 }
@@ -192,7 +222,7 @@ func (e *Engine) Use(ctx context.Context, input string, request platform.Request
 			return err
 		}
 		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: !slices.Contains(img.Names, name)}
-		return e.moveAndTell(ctx, w, snap, name, img.ID, command)
+		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command})
 	})
 	return r, err
 }
@@ -207,10 +237,11 @@ func (e *Engine) usable(snap *store.Snapshot, input string, request platform.Req
 	if _, found, err := e.lookup(snap, input); err == nil && found != "" {
 		names = append([]string{found}, names...)
 	}
+	index := newNameIndex(snap)
 	for _, name := range names {
 		var found []*store.Image
 		var offered []platform.Platform
-		for _, img := range heldOrKept(snap, name) {
+		for _, img := range index.family(name) {
 			offered = append(offered, platformOf(img))
 			if request.Target().Same(platformOf(img)) {
 				found = append(found, img)
@@ -229,36 +260,6 @@ func (e *Engine) usable(snap *store.Snapshot, input string, request platform.Req
 		}
 	}
 	return nil, "", &UnknownImageError{Input: input}
-}
-
-// heldOrKept lists the images that belong to a name: holders, former holders,
-// and those with a digest name of its repository that share an index with one
-// of the former.
-func heldOrKept(snap *store.Snapshot, name string) []*store.Image {
-	var images []*store.Image
-	digests := map[string]bool{}
-	for i := range snap.Images {
-		if img := &snap.Images[i]; nameRank(img, name) > 0 {
-			images = append(images, img)
-			for _, d := range img.Digests {
-				digests[d.String()] = true
-			}
-		}
-	}
-	for i := range snap.Images {
-		img := &snap.Images[i]
-		if nameRank(img, name) > 0 {
-			continue
-		}
-		kept := slices.ContainsFunc(img.Names, func(n string) bool { return strings.HasPrefix(n, repoOf(name)+"@") })
-		for _, d := range img.Digests {
-			if kept && digests[d.String()] {
-				images = append(images, img)
-				break
-			}
-		}
-	}
-	return images
 }
 
 // NotHereError says that no local image of a name is of a platform.

@@ -28,6 +28,27 @@ func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan
 	return plan, err
 }
 
+// VerifyPlan tells whether a plan made earlier still holds: its error is a
+// *gc.ChangedError when something in it must not go any more.
+func (e *Engine) VerifyPlan(ctx context.Context, plan *gc.Plan) error {
+	return e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error { return gc.Verify(plan, snap) })
+}
+
+// Totals says where the bytes of the store are; the parts add up to what is on
+// disk.
+func (e *Engine) Totals(ctx context.Context) (totals gc.Totals, err error) {
+	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		downloads, err := s.Downloads()
+		if err != nil {
+			return err
+		}
+		usage := s.Usage()
+		totals = gc.MakeTotals(snap, downloads, usage)
+		return usage.Err()
+	})
+	return totals, err
+}
+
 // Prune carries out a plan behind the exclusive lock: exactly what it names,
 // less what changed since it was made. A plan can be used once.
 func (e *Engine) Prune(ctx context.Context, plan *gc.Plan) (result *gc.Result, err error) {

@@ -84,6 +84,6 @@ func (p *planner) leftover(kind LeftoverKind, id string, since time.Time, bytes 
 	if !goes {
 		bytes = 0
 	}
-	p.plan.Leftovers = append(p.plan.Leftovers, Leftover{kind, id, goes, since, bytes})
+	p.plan.Leftovers = append(p.plan.Leftovers, Leftover{kind, id, goes, since.UTC(), bytes})
 	p.plan.Bytes += bytes
 }

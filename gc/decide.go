@@ -28,7 +28,10 @@ func MakePlan(snap *store.Snapshot, policy Policy, now time.Time) (*Plan, error)
 		graph: g, kin: newKin(g), policy: policy, now: now,
 		sizes: sizer{g, policy.Measure}, refs: slices.Clone(g.refs),
 		decisions: make([]Decision, len(snap.Images)), blocked: make([]int, len(snap.Images)),
-		plan: &Plan{Version: PlanVersion, CreatedAt: now.UTC().Round(0), Images: make([]Decision, 0, len(snap.Images))},
+		plan: &Plan{
+			Version: PlanVersion, CreatedAt: now.UTC().Round(0),
+			Images: make([]Decision, 0, len(snap.Images)), Layers: []LayerBytes{}, Leftovers: []Leftover{},
+		},
 	}
 	p.leftovers()
 	p.judge()
@@ -59,7 +62,7 @@ func (p *planner) judge() {
 	for i := range p.snap.Images {
 		img := &p.snap.Images[i]
 		d := &p.decisions[i]
-		*d = Decision{ID: img.ID, Digest: img.Digest, Names: img.Names, Since: p.since(img), Platform: img.Platform()}
+		*d = Decision{ID: img.ID, Digest: img.Digest, Names: img.Names, Since: p.since(img).UTC(), Platform: img.Platform()}
 		d.Was, d.ByOtherTool = former(img)
 		d.Reason, d.By, d.ByName = p.stays(img, d)
 		if d.Reason == "" && newest[i] {

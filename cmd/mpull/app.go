@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 )
@@ -131,11 +132,21 @@ func (p *program) commands() []*cli.Command {
 		p.pullCommand(),
 		p.imagesCommand(),
 		p.imageCommand(),
+		p.platformsCommand(),
+		p.manifestCommand(),
+		p.inspectCommand(),
+		p.tagsCommand(),
+		p.matchCommand(),
 		p.pruneCommand(),
+		p.dfCommand(),
 		p.tagCommand(),
 		p.untagCommand(),
 		p.rmiCommand(),
 		p.doctorCommand(),
+		p.checkCommand(),
+		p.whyCommand(),
+		p.restoreCommand(),
+		p.useCommand(),
 		p.versionCommand(),
 	}
 }
@@ -143,10 +154,15 @@ func (p *program) commands() []*cli.Command {
 // engine returns an engine for one command. An ordinary user's store needs a
 // user namespace: the program starts itself again in one, as podman does.
 func (p *program) engine(events func(engine.Event)) *engine.Engine {
+	return p.engineFor(nil, events)
+}
+
+// engineFor is engine for another machine than this; nil means this one.
+func (p *program) engineFor(host func() platform.Host, events func(engine.Event)) *engine.Engine {
 	if unshare.IsRootless() {
 		unshare.MaybeReexecUsingUserNamespace(false)
 	}
-	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Events: events})
+	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events})
 }
 
 // line prints one line for people.

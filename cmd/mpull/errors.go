@@ -39,6 +39,19 @@ type codeError struct{ code int }
 
 func (e *codeError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
+// failure is an error of a command for which podman's exit code is 125 whatever
+// went wrong.
+type failure struct{ error }
+
+func (e *failure) Unwrap() error { return e.error }
+
+func asFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{err}
+}
+
 // signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
 
@@ -47,6 +60,7 @@ func (e *signalError) Error() string { return "interrupted by " + e.signal.Strin
 // exitCode maps an error to the code that the program ends with.
 func exitCode(err error) int {
 	var coded *codeError
+	var failed *failure
 	var sig *signalError
 	var unknown *engine.UnknownImageError
 	var notHere *engine.NotHereError
@@ -62,6 +76,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.As(err, &failed):
+		return exitFailed
 	case errors.As(err, &unknown), errors.As(err, &notHere):
 		return exitNo
 	case errors.Is(err, store.ErrInUse):

@@ -21,7 +21,7 @@ func platformFlags() []cli.Flag {
 
 // requests reads the platform flags: one ordered fallback for each --platform,
 // or one request of --os, --arch and --variant; nil when none is given.
-func requests(c *cli.Context, host platform.Platform) ([][]platform.Request, error) {
+func requests(c *cli.Context, host platform.Platform) ([]engine.Fallback, error) {
 	lists := c.StringSlice("platform")
 	single := c.String("os") != "" || c.String("arch") != "" || c.String("variant") != ""
 	if len(lists) > 0 && single {
@@ -32,9 +32,9 @@ func requests(c *cli.Context, host platform.Platform) ([][]platform.Request, err
 		if err != nil {
 			return nil, usagef("%v", err)
 		}
-		return [][]platform.Request{{r}}, nil
+		return []engine.Fallback{{r}}, nil
 	}
-	var all [][]platform.Request
+	var all []engine.Fallback
 	for _, s := range lists {
 		list, err := platform.ParseList(s, host)
 		if err != nil {
@@ -60,6 +60,9 @@ func registryFlags() []cli.Flag {
 // applyRegistryFlags puts the flags of a registry command into the options.
 func (p *program) applyRegistryFlags(c *cli.Context) error {
 	p.registry.AuthFile = c.String("authfile")
+	if err := p.registry.CheckAuthFile(); err != nil {
+		return err
+	}
 	p.registry.CertDir = c.String("cert-dir")
 	if c.IsSet("tls-verify") {
 		verify := c.Bool("tls-verify")

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-	"text/template"
 	"time"
 
 	"github.com/docker/go-units"
@@ -34,6 +31,8 @@ CreatedSince CreatedAt CreatedTime.
 
 Examples:
   mpull images
+  mpull images --dangling
+  mpull images --tree alpine
   mpull images --filter dangling=true --filter platform=linux/arm
   mpull images --format '{{.Repository}}:{{.Tag}} {{.Platform}}'
   mpull images --format json alpine`,
@@ -45,6 +44,8 @@ Examples:
 			&cli.StringSliceFlag{Name: "filter", Aliases: []string{"f"}, Usage: "only images with `KEY=VALUE`; may be repeated"},
 			&cli.StringFlag{Name: "sort", Usage: "order by `FIELD`: created, id, repository, size or tag", Value: "created"},
 			&cli.StringFlag{Name: "format", Usage: "print json, or each image by a Go `TEMPLATE`"},
+			&cli.BoolFlag{Name: "dangling", Usage: "only images that lost their names: what each was, when it was displaced, by which image"},
+			&cli.BoolFlag{Name: "tree", Usage: "for each name, the platforms that are here, which one has the name and which dangle"},
 			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading", "n"}, Usage: "print no heading"},
 		},
 		Action: p.images,
@@ -56,7 +57,7 @@ func (p *program) imageCommand() *cli.Command {
 	list := p.imagesCommand()
 	list.Name, list.Aliases, list.UsageText = "ls", []string{"list"}, "image ls [flags] [NAME...]"
 	return &cli.Command{Name: "image", Usage: "the image commands under the names that podman has for them", UsageText: "image COMMAND",
-		Subcommands: []*cli.Command{list}}
+		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand()}}
 }
 
 func (p *program) images(c *cli.Context) error {
@@ -67,6 +68,13 @@ func (p *program) images(c *cli.Context) error {
 			return usagef("%v", err)
 		}
 		o.Filters = append(o.Filters, f)
+	}
+	columns := imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")}
+	if c.Bool("tree") {
+		return p.imageTree(c, o, columns)
+	}
+	if c.Bool("dangling") {
+		o.Filters = append(o.Filters, engine.Filter{Key: "dangling", Value: "true"})
 	}
 	rows, err := p.engine(nil).Images(c.Context, o)
 	if err != nil {
@@ -79,8 +87,24 @@ func (p *program) images(c *cli.Context) error {
 		return printJSON(p.out, rows)
 	case format != "":
 		return printTemplate(p.out, format, templateRows(rows, c.Bool("no-trunc")))
+	case c.Bool("dangling"):
+		return printDangling(p.out, rows, columns)
 	}
-	return printImages(p.out, rows, imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")})
+	return printImages(p.out, rows, columns)
+}
+
+func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageColumns) error {
+	tree, err := p.engine(nil).Tree(c.Context, o)
+	if err != nil {
+		return err
+	}
+	switch c.String("format") {
+	case "json":
+		return printJSON(p.out, tree)
+	case "":
+		return printTree(p.out, tree, columns)
+	}
+	return usagef("--tree prints text or --format json")
 }
 
 type imageColumns struct{ noTrunc, digests, noHeading bool }
@@ -172,40 +196,4 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// printJSON prints v indented. Control characters inside strings are escaped
-// by the encoder; the stream escapes the rest.
-func printJSON(w io.Writer, v any) error {
-	b, err := json.MarshalIndent(v, "", "    ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", b)
-	return err
-}
-
-// printTemplate prints each row by a Go template that the user wrote; a
-// leading "table" is podman's word for columns and is taken off.
-func printTemplate(w io.Writer, format string, rows []any) error {
-	format = strings.TrimPrefix(format, "table ")
-	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
-	t, err := template.New("format").Funcs(template.FuncMap{
-		"json":  func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
-		"join":  strings.Join,
-		"upper": strings.ToUpper,
-		"lower": strings.ToLower,
-	}).Parse(format)
-	if err != nil {
-		return usagef("--format: %v", err)
-	}
-	for _, row := range rows {
-		if err := t.Execute(w, row); err != nil {
-			return usagef("--format: %v", err)
-		}
-		if _, err := fmt.Fprintln(w); err != nil {
-			return err
-		}
-	}
-	return nil
 }

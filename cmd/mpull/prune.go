@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/gc"
 )
 
@@ -19,14 +22,30 @@ func (p *program) pruneCommand() *cli.Command {
 		Description: `Lists the images that nothing needs any more (no name, no image built on them, in
 no manifest list, used by no container of any tool), the name each had, and the
 bytes that the disk gets back; asks; and removes exactly those. Where nobody can
-be asked it does nothing without --force.
+be asked it does nothing without --force. What interrupted pulls left is listed
+and removed too, once it is a day old.
+
+Filters (--filter KEY=VALUE, may be repeated): until=DURATION or TIME counts from
+when the image was displaced, else from when it was pulled, never from its build;
+label=, label!=, reference=, platform=, was= (the name it had).
 
 Examples:
   mpull prune
-  mpull prune --force
+  mpull prune --dry-run
+  mpull prune --all --filter until=168h --keep 1 --force
+  mpull prune --free 10GB
+  mpull prune --dry-run --format json > plan; mpull prune --apply plan --force
 
-Exit codes: 0 done, or nothing to do; 1 the answer was no; 125 failed.`,
+Exit codes: 0 done, or nothing to do; 1 the answer was no; 125 failed, or the
+store changed since the plan of --apply was made.`,
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also images with names that no container uses"},
+			&cli.StringSliceFlag{Name: "filter", Usage: "only images with `KEY=VALUE`; may be repeated"},
+			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` images of each former name and platform"},
+			&cli.StringFlag{Name: "free", Usage: "stop when `SIZE` comes free, such as 10GB; the longest displaced go first"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and why all else stays; remove nothing"},
+			&cli.StringFlag{Name: "apply", Usage: "remove exactly what `FILE` says, a plan printed by --dry-run --format json; - is standard input"},
+			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"},
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "do not ask"},
 		},
 		Action: p.prune,
@@ -37,16 +56,26 @@ func (p *program) prune(c *cli.Context) error {
 	if err := exactly(c, 0, 0, "prune [flags]"); err != nil {
 		return err
 	}
+	asJSON := c.String("format") == "json"
+	if f := c.String("format"); f != "" && !asJSON {
+		return usagef("unknown --format %q: use json", f)
+	}
 	e := p.engine(nil)
-	plan, err := e.PlanPrune(c.Context, gc.Policy{})
+	plan, err := p.planFor(c, e)
 	if err != nil {
 		return err
 	}
+	if c.Bool("dry-run") {
+		return p.dryRun(plan, asJSON)
+	}
 	if plan.Empty() {
 		p.line("Nothing to prune.")
+		if asJSON {
+			return printJSON(p.out, &gc.Result{Outcomes: []gc.Outcome{}})
+		}
 		return nil
 	}
-	if err := p.showPlan(plan); err != nil {
+	if err := p.showPlan(p.err, plan); err != nil {
 		return err
 	}
 	if !c.Bool("force") {
@@ -58,30 +87,163 @@ func (p *program) prune(c *cli.Context) error {
 	if result == nil {
 		return err
 	}
-	return errors.Join(p.showResult(result), err)
+	return errors.Join(p.showResult(result, asJSON), err)
+}
+
+// planFor makes the plan, or reads the one to apply.
+func (p *program) planFor(c *cli.Context, e *engine.Engine) (*gc.Plan, error) {
+	path := c.String("apply")
+	if path == "" {
+		policy, err := prunePolicy(c)
+		if err != nil {
+			return nil, err
+		}
+		return e.PlanPrune(c.Context, policy)
+	}
+	for _, other := range []string{"all", "filter", "keep", "free"} {
+		if c.IsSet(other) {
+			return nil, usagef("--apply removes what the plan says; --%s belongs to making one", other)
+		}
+	}
+	plan, err := p.readPlan(path)
+	if err != nil {
+		return nil, err
+	}
+	return plan, e.VerifyPlan(c.Context, plan)
+}
+
+func (p *program) readPlan(path string) (*gc.Plan, error) {
+	in := p.in
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the plan: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	plan, err := gc.ReadPlan(in)
+	if err != nil {
+		return nil, fmt.Errorf("reading the plan %s: %w", path, err)
+	}
+	return plan, nil
+}
+
+func prunePolicy(c *cli.Context) (gc.Policy, error) {
+	policy := gc.Policy{All: c.Bool("all"), Keep: c.Int("keep")}
+	for _, text := range c.StringSlice("filter") {
+		f, err := gc.ParseFilter(text)
+		if err != nil {
+			return policy, usagef("%v", err)
+		}
+		policy.Filters = append(policy.Filters, f)
+	}
+	if c.IsSet("free") {
+		bytes, err := engine.ParseSize(c.String("free"))
+		if err != nil {
+			return policy, usagef("--free: %v", err)
+		}
+		policy.Free = bytes
+	}
+	if policy.Keep < 0 {
+		return policy, usagef("--keep %d: the number must not be negative", policy.Keep)
+	}
+	return policy, nil
+}
+
+// dryRun prints the plan as data: what goes, and why each other image stays.
+func (p *program) dryRun(plan *gc.Plan, asJSON bool) error {
+	if asJSON {
+		return printJSON(p.out, plan)
+	}
+	if plan.Empty() {
+		fmt.Fprintln(p.out, "Nothing would be removed.")
+	} else if err := p.showPlan(p.out, plan); err != nil {
+		return err
+	}
+	staying := plan.Images[len(plan.Removals()):]
+	if len(staying) == 0 {
+		return nil
+	}
+	fmt.Fprintln(p.out, "\nStaying:")
+	t := &table{head: []string{"IMAGE ID", "NAME", "PLATFORM", "WHY"}}
+	for i := range staying {
+		d := &staying[i]
+		name := d.Was
+		if len(d.Names) > 0 {
+			name = d.Names[0]
+		}
+		t.add(imageID(d.ID, false), orDash(name), orDash(d.Platform), whyStays(d))
+	}
+	return t.write(p.out)
+}
+
+// whyStays says in words what keeps an image.
+func whyStays(d *gc.Decision) string {
+	by := d.ByName
+	if by == "" {
+		by = imageID(d.By, false)
+	}
+	switch d.Reason {
+	case gc.UsedByContainer:
+		return "used by container " + by
+	case gc.Parent:
+		return "parent of " + by
+	case gc.ListMember:
+		return "in manifest list " + by
+	case gc.Named:
+		return "it has a name"
+	case gc.Pinned:
+		return "kept by a digest name"
+	case gc.TooYoung:
+		return "too young: it may be part of another tool's work"
+	case gc.ReadOnly:
+		return "in a read-only image store"
+	case gc.KeptByCount:
+		return "among the newest of its name and platform"
+	case gc.FilteredOut:
+		return "not matched by " + d.By
+	case gc.TargetReached:
+		return "enough comes free without it"
+	}
+	return string(d.Reason)
 }
 
 // showPlan lists what would go.
-func (p *program) showPlan(plan *gc.Plan) error {
-	t := &table{head: []string{"IMAGE ID", "WAS", "PLATFORM", "FREES"}}
+func (p *program) showPlan(w io.Writer, plan *gc.Plan) error {
+	t := &table{head: []string{"IMAGE ID", "WAS", "PLATFORM", "SINCE", "FREES"}}
 	for _, d := range plan.Removals() {
-		t.add(imageID(d.ID, false), orDash(d.Was), orDash(d.Platform), size(d.Bytes))
+		was := d.Was
+		if len(d.Names) > 0 {
+			was = d.Names[0]
+		}
+		t.add(imageID(d.ID, false), orDash(was), orDash(d.Platform), since(d.Since), size(d.Bytes))
 	}
 	for _, l := range plan.Leftovers {
 		if l.Goes {
-			t.add(imageID(lastPart(l.ID), false), "(left by an interrupted pull)", "-", size(l.Bytes))
+			t.add(imageID(lastPart(l.ID), false), "("+leftoverWord(l.Kind)+" of an interrupted pull)", "-", since(l.Since), size(l.Bytes))
 		}
 	}
-	if err := t.write(p.err); err != nil {
+	if err := t.write(w); err != nil {
 		return err
 	}
-	p.line("%s, %s come free", plural(len(t.rows), "item"), size(plan.Bytes))
-	return nil
+	_, err := fmt.Fprintf(w, "%s, %s come free\n", plural(len(t.rows), "item"), size(plan.Bytes))
+	return err
+}
+
+func leftoverWord(kind gc.LeftoverKind) string {
+	if kind == gc.LeftoverDownload {
+		return "download"
+	}
+	return "layer"
 }
 
 // showResult prints the ID of each image removed, and on the error stream the
 // bytes and what was left out.
-func (p *program) showResult(result *gc.Result) error {
+func (p *program) showResult(result *gc.Result, asJSON bool) error {
+	if asJSON {
+		return errors.Join(printJSON(p.out, result), result.Err())
+	}
 	for i := range result.Outcomes {
 		o := &result.Outcomes[i]
 		switch {
@@ -117,3 +279,47 @@ func (p *program) agree(question string) error {
 
 // lastPart returns what follows the last slash of a path.
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
+
+func (p *program) dfCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "df",
+		Usage:     "show where the bytes of the store are",
+		UsageText: "df [--format json]",
+		Description: `Shows what images, containers and leftovers take on disk. Each layer counts once;
+the parts add up to the total, which is what the disk holds (as du counts it).
+
+Examples:
+  mpull df
+  mpull df --format json`,
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"}},
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 0, 0, "df [--format json]"); err != nil {
+				return err
+			}
+			totals, err := p.engine(nil).Totals(c.Context)
+			if err != nil {
+				return err
+			}
+			switch f := c.String("format"); f {
+			case "json":
+				return printJSON(p.out, totals)
+			case "":
+				return p.printTotals(totals)
+			default:
+				return usagef("unknown --format %q: use json", f)
+			}
+		},
+	}
+}
+
+func (p *program) printTotals(t gc.Totals) error {
+	rows := &table{head: []string{"WHAT", "SIZE", "OF"}}
+	rows.add("layers of one image", size(t.UniqueLayers), plural(t.Layers, "layer"))
+	rows.add("layers that images share", size(t.SharedLayers), "")
+	rows.add("manifests, configs, records", size(t.ImageData), plural(t.Images, "image"))
+	rows.add("containers", size(t.ContainerLayers+t.ContainerData), plural(t.Containers, "container"))
+	rows.add("leftovers of interrupted work", size(t.Leftovers), "")
+	rows.add("the store's own files", size(t.Other), "")
+	rows.add("total", size(t.Total), "")
+	return rows.write(p.out)
+}

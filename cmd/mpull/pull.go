@@ -25,17 +25,24 @@ IMAGE is a name as for podman (alpine, docker.io/library/alpine:3.15,
 host:5000/app@sha256:..., docker://...) or oci:DIR[:TAG], oci-archive:FILE,
 docker-archive:FILE, dir:DIR.
 
+Of several platforms (--all-platforms, or --platform given again) the host's own
+gets the name, else the first; each other one gets its repo@digest name, so that
+neither mpull nor podman prunes it, and mpull use switches the name to it.
+
 Standard output has the full image ID of each image, and nothing else.
 
 Examples:
   mpull alpine:3.15
   mpull --arch arm --os linux --variant v7 alpine:3.15
   mpull pull --platform linux/arm64 --policy missing docker.io/library/alpine:3.15
+  mpull pull --platform linux/amd64 --platform linux/arm64 alpine:3.15
   mpull pull --as localhost/tool:dev oci:./build:latest
+  mpull pull --dry-run --platform linux/arm64 alpine:3.15
 
 Exit codes: 0 done; 1 --policy never and the image is not here; 125 the image,
 the platform asked for or the registry is not there, or the store failed.`,
 		Flags: append(append(platformFlags(), registryFlags()...),
+			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers"},
 			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always"},
 			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own"},
 			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
@@ -44,6 +51,8 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.StringFlag{Name: "max-size", Usage: "`SIZE` of disk, such as 2GB, that an image may take (default: what is free, less a reserve)"},
 			&cli.Int64Flag{Name: "max-entries", Usage: "`NUMBER` of files and folders that an image may have (default: any)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be chosen, fetched and displaced, and change nothing"},
+			&cli.StringFlag{Name: "format", Usage: "print a --dry-run as json, or by a Go `TEMPLATE`"},
 		),
 		Action: p.pull,
 	}
@@ -56,6 +65,12 @@ func (p *program) pull(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
+	if c.Bool("dry-run") {
+		return p.dryRunPull(c)
+	}
+	if c.String("format") != "" {
+		return usagef("--format goes with --dry-run")
+	}
 	view := newPullView(p.streams, c.Bool("quiet"))
 	defer view.close()
 	e := p.engine(view.event)
@@ -66,17 +81,12 @@ func (p *program) pull(c *cli.Context) error {
 	if options.As != "" && c.Args().Len() > 1 {
 		return usagef("--as names one image; %d were given", c.Args().Len())
 	}
-	for _, input := range c.Args().Slice() {
-		results, err := e.Pull(c.Context, input, options)
-		view.close()
-		for _, r := range results {
-			fmt.Fprintln(p.out, r.ID)
-		}
-		if err != nil {
-			return err
-		}
+	results, err := e.Pull(c.Context, c.Args().Slice(), options)
+	view.close()
+	for _, r := range results {
+		fmt.Fprintln(p.out, r.ID)
 	}
-	return nil
+	return err
 }
 
 func pullOptions(c *cli.Context, e *engine.Engine) (engine.PullOptions, error) {
@@ -95,6 +105,9 @@ func pullOptions(c *cli.Context, e *engine.Engine) (engine.PullOptions, error) {
 	}
 	if o.Limits, err = limits(c); err != nil {
 		return o, err
+	}
+	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
+		return o, usagef("use either --all-platforms or chosen ones, not both")
 	}
 	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), retry(c)
 	o.Command = "pull" + platformWords(o)
@@ -123,6 +136,9 @@ func limits(c *cli.Context) (engine.Limits, error) {
 // tells one pull of a name from another.
 func platformWords(o engine.PullOptions) string {
 	var b strings.Builder
+	if o.All {
+		b.WriteString(" --all-platforms")
+	}
 	for _, list := range o.Platforms {
 		b.WriteString(" --platform ")
 		for i, r := range list {

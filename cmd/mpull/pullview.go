@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+	"github.com/sirupsen/logrus"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 )
 
 // pullView shows a pull's events on standard error: bars on a terminal, lines
@@ -27,16 +29,24 @@ func newPullView(s *streams, quiet bool) *pullView {
 // event shows one event. The engine calls it from one goroutine at a time.
 func (v *pullView) event(ev engine.Event) {
 	switch {
+	case ev.Debug != nil:
+		logrus.Debug(ev.Debug.Text)
 	case ev.Note != nil:
 		v.line("%s", ev.Note.Text)
 	case v.quiet:
 	case ev.Resolved != nil:
 		r := ev.Resolved
 		why := ""
-		if r.Rule != "" && r.Rule != "exact" {
+		if r.Rule != "" && r.Rule != platform.RuleExact && r.Rule != platform.RuleBaseline {
 			why = " (" + r.Rule.Text() + ")"
 		}
+		if r.Present {
+			v.line("%s for %s is here already%s", r.Reference, r.Platform, why)
+			return
+		}
 		v.line("Pulling %s for %s%s: %s, %s", r.Reference, r.Platform, why, plural(r.Layers, "layer"), size(r.Bytes))
+	case ev.Check != nil:
+		v.line("On this machine it ends with: %s", verdictLine(ev.Check))
 	case ev.Layer != nil:
 		v.layer(ev.Layer)
 	case ev.Retry != nil:

@@ -94,7 +94,7 @@ func driver() string {
 }
 
 func (d *demonstration) story() error {
-	say("An amd64 machine pulls alpine:3.15.")
+	say("This machine pulls alpine:3.15, and gets the image of its own platform.")
 	if err := d.run("alpine:3.15"); err != nil {
 		return err
 	}
@@ -104,6 +104,17 @@ func (d *demonstration) story() error {
 	}
 	say("What is here: the first image is dangling. The * marks what this machine does not run natively.")
 	if err := d.run("images"); err != nil {
+		return err
+	}
+	say("Why is it dangling? The record says.")
+	if err := d.run("why", "alpine:3.15"); err != nil {
+		return err
+	}
+	say("Give the name back, offline; and switch again.")
+	if err := d.run("restore", "alpine:3.15"); err != nil {
+		return err
+	}
+	if err := d.run("use", "--platform", "linux/arm/v7", "alpine:3.15"); err != nil {
 		return err
 	}
 	say("Dangling images go, and the bytes come back.")

@@ -36,6 +36,12 @@ type Host struct {
 	// ProtectedSymlinks is the sysctl fs.protected_symlinks: links in sticky
 	// world-writable directories are followed for their owner only.
 	ProtectedSymlinks bool `json:"protectedSymlinks"`
+	// MmapMinAddr is the sysctl vm.mmap_min_addr in bytes: no container's
+	// program is mapped below.
+	MmapMinAddr uint64 `json:"mmapMinAddr"`
+	// MaxMapping is the largest writable mapping that the kernel grants, in
+	// bytes; 0 when it is not known.
+	MaxMapping uint64 `json:"maxMapping,omitempty"`
 	// Binfmt holds the registered handlers of binfmt_misc.
 	Binfmt Binfmt `json:"binfmt"`
 }

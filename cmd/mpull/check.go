@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
+)
+
+func (p *program) checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "check",
+		Usage:     "tell whether an image would start on this machine, before it is run",
+		UsageText: "check [flags] IMAGE [COMMAND...]",
+		Description: `Finds the file that would really be executed (Entrypoint, Cmd or COMMAND, by PATH,
+WorkingDir and User of the config), and follows it as the kernel would: #! lines,
+binfmt_misc handlers, ELF headers, loaders, the level of the CPU. What the config
+claims decides nothing. Nothing is run or mounted.
+
+The verdict is native, emulated, exec-format-error, not-found, permission-denied,
+illegal-instruction, or unknown with its reason; the exit code is what mpull run
+would end with at that point. (A container runtime meets some of these only after
+it has started the container: podman itself may end with 1 there.)
+
+Examples:
+  mpull check alpine:3.15
+  mpull check --explain alpine:3.15 /bin/ls -l
+  mpull check --remote --platform linux/arm/v7 alpine:3.15
+  mpull check --host device.json alpine:3.15     (device.json: mpull info --host)
+
+Exit codes: 0 it starts; 125 unknown, or failed; 126 exec format error or
+permission denied; 127 not found; 132 illegal instruction; 1 no such image.`,
+		Flags: append(append(platformFlags(), registryFlags()...),
+			&cli.BoolFlag{Name: "explain", Usage: "also print what was looked at, step by step"},
+			&cli.BoolFlag{Name: "remote", Usage: "guess for an image that is not here, from its index and config alone"},
+			&cli.StringFlag{Name: "host", Usage: "answer for the machine that `FILE` describes, made there by mpull info --host"},
+			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint"},
+			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
+			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
+			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"},
+		),
+		Action: p.check,
+	}
+}
+
+func (p *program) check(c *cli.Context) error {
+	if err := exactly(c, 1, -1, "check [flags] IMAGE [COMMAND...]"); err != nil {
+		return err
+	}
+	if f := c.String("format"); f != "" && f != "json" {
+		return usagef("unknown --format %q: use json", f)
+	}
+	if err := p.applyRegistryFlags(c); err != nil {
+		return err
+	}
+	host, err := hostOf(c)
+	if err != nil {
+		return err
+	}
+	e := p.engineFor(host, nil)
+	result, err := p.checkResult(c, e)
+	if err != nil {
+		return err
+	}
+	if !c.Bool("explain") {
+		result.Steps = nil
+	}
+	if c.String("format") == "json" {
+		err = printJSON(p.out, result)
+	} else {
+		err = p.printCheck(&result)
+	}
+	if err == nil && result.ExitCode != 0 {
+		err = &codeError{result.ExitCode}
+	}
+	return err
+}
+
+func (p *program) checkResult(c *cli.Context, e *engine.Engine) (preflight.Result, error) {
+	wanted, err := requests(c, e.Host().Platform)
+	if err != nil {
+		return preflight.Result{}, err
+	}
+	input := c.Args().First()
+	if c.Bool("remote") {
+		if len(wanted) > 1 {
+			return preflight.Result{}, usagef("check --remote takes one platform")
+		}
+		var list engine.Fallback
+		if len(wanted) == 1 {
+			list = wanted[0]
+		}
+		return e.CheckRemote(c.Context, input, list)
+	}
+	if wanted != nil {
+		return preflight.Result{}, usagef("a platform goes with --remote; a local image is what it is")
+	}
+	o := engine.CheckOptions{Args: c.Args().Tail(), User: c.String("user"), WorkingDir: c.String("workdir")}
+	if c.IsSet("entrypoint") {
+		o.Entrypoint = []string{c.String("entrypoint")}
+	}
+	return e.Check(c.Context, input, o)
+}
+
+// hostOf reads the machine to answer for; nil means this one.
+func hostOf(c *cli.Context) (func() platform.Host, error) {
+	path := c.String("host")
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the host's facts: %w", err)
+	}
+	defer f.Close()
+	host, err := platform.ReadHost(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return func() platform.Host { return host }, nil
+}
+
+func (p *program) printCheck(r *preflight.Result) error {
+	fmt.Fprintf(p.out, "%s: %s\n", escape(r.Image), escape(verdictLine(r)))
+	if r.Platform.Lie() {
+		fmt.Fprintf(p.out, "  the image says it is for %s, but its program is for %s\n", escape(r.Platform.Claimed), escape(r.Platform.Actual))
+	}
+	if r.Hint != "" {
+		fmt.Fprintf(p.out, "  %s\n", escape(r.Hint))
+	}
+	for _, s := range r.Steps {
+		fmt.Fprintf(p.out, "  - %s\n", escape(s))
+	}
+	return nil
+}
+
+// verdictLine is a prediction in one line.
+func verdictLine(r *preflight.Result) string {
+	var b strings.Builder
+	b.WriteString(string(r.Verdict))
+	if r.ExitCode != 0 {
+		fmt.Fprintf(&b, " (exit code %d)", r.ExitCode)
+	}
+	if r.Reason != "" {
+		b.WriteString(": " + r.Reason)
+	}
+	if r.Certainty != "" {
+		fmt.Fprintf(&b, " [%s]", r.Certainty)
+	}
+	return b.String()
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+)
+
+func (p *program) whyCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "why",
+		Usage:     "tell which image lost which name, when, to what, by which command",
+		UsageText: "why [flags] IMAGE",
+		Description: `Tells the story of an image (by ID), or of all images that hold or held a name:
+which name each lost, when, to which image of which platform, by which command,
+and the command that gives the name back. A name that another tool moved is told
+from the store's history, which knows neither when nor why.
+
+Examples:
+  mpull why alpine:3.15
+  mpull why 6587d5f44ca3
+  mpull why --format json alpine:3.15
+
+Exit codes: 0 told; 1 no image has or had that name; 125 failed.`,
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"}},
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 1, 1, "why [flags] IMAGE"); err != nil {
+				return err
+			}
+			story, err := p.engine(nil).Why(c.Context, c.Args().First())
+			if err != nil {
+				return err
+			}
+			switch f := c.String("format"); f {
+			case "json":
+				return printJSON(p.out, story)
+			case "":
+				return printStory(p.out, story)
+			default:
+				return usagef("unknown --format %q: use json", f)
+			}
+		},
+	}
+}
+
+func printStory(w io.Writer, story *engine.Story) error {
+	for _, img := range story.Images {
+		state := ""
+		switch {
+		case img.Dangling:
+			state = ", dangling"
+		case len(img.Names) > 0:
+			state = ", named " + escape(img.Names[0])
+		}
+		fmt.Fprintf(w, "%.12s  %s%s\n", img.ID, orNone(escape(img.Platform)), state)
+		if img.Problem != "" {
+			fmt.Fprintf(w, "  its displacement record cannot be read: %s\n", escape(img.Problem))
+		}
+		for _, l := range img.Lost {
+			printLoss(w, img, l)
+		}
+		if len(img.Lost) == 0 {
+			fmt.Fprintln(w, "  lost no name")
+		}
+	}
+	return nil
+}
+
+func printLoss(w io.Writer, img engine.ImageStory, l engine.Loss) {
+	name := escape(l.Name)
+	switch {
+	case l.OtherTool:
+		fmt.Fprintf(w, "  lost %s; another tool moved or removed it, at a time that is not known\n", name)
+	case l.By.ID == "":
+		fmt.Fprintf(w, "  lost %s on %s; it was removed\n    by: mpull %s\n", name, when(l.At), escape(l.Command))
+	default:
+		fmt.Fprintf(w, "  lost %s on %s\n    to: %.12s for %s\n    by: mpull %s\n",
+			name, when(l.At), escape(l.By.ID), orNone(escape(l.By.Platform)), escape(l.Command))
+	}
+	fmt.Fprintf(w, "    give it back: mpull restore %.12s %s\n", img.ID, name)
+}
+
+// when prints a moment for people, in their own time zone.
+func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }

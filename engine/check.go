@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// CheckOptions says what would be started. The zero value is what the image's
+// config says.
+type CheckOptions struct {
+	Args       []string // replaces the config's Cmd
+	Entrypoint []string // replaces the config's Entrypoint, and drops its Cmd
+	User       string   // replaces the config's User
+	WorkingDir string   // replaces the config's WorkingDir
+	Env        []string // added to the config's Env
+}
+
+// Check predicts whether a local image starts on the host. Nothing is run or
+// mounted.
+func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (result preflight.Result, err error) {
+	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		img, _, err := e.lookup(snap, input)
+		if err != nil {
+			return err
+		}
+		result, err = e.checkImage(ctx, s, img, o)
+		result.Image = input
+		return err
+	})
+	return result, err
+}
+
+func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Image, o CheckOptions) (preflight.Result, error) {
+	command, err := commandOf(s, img, o)
+	if err != nil {
+		return preflight.Result{ID: img.ID}, err
+	}
+	dirs, err := s.LayerDirs(img)
+	if err != nil {
+		return preflight.Result{ID: img.ID}, err
+	}
+	root, err := preflight.OpenLayers(dirs, preflight.IDMaps{})
+	if err != nil {
+		return preflight.Result{ID: img.ID}, fmt.Errorf("reading the files of image %s: %w", shortID(img.ID), err)
+	}
+	result := preflight.Check(ctx, root, command, e.Host())
+	result.ID = img.ID
+	return result, root.Close()
+}
+
+// commandOf reads what an image's config starts, changed by the options.
+func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Command, error) {
+	blob, err := s.ConfigBlob(img)
+	if err != nil {
+		return preflight.Command{}, err
+	}
+	var config imgspecv1.Image
+	if err := json.Unmarshal(blob, &config); err != nil {
+		return preflight.Command{}, fmt.Errorf("reading the config of image %s: %w", shortID(img.ID), err)
+	}
+	c := preflight.Command{
+		Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Args: o.Args,
+		Env: append(config.Config.Env, o.Env...), WorkingDir: config.Config.WorkingDir, User: config.Config.User,
+		Claimed: platformOf(img),
+	}
+	if o.Entrypoint != nil {
+		c.Entrypoint, c.Cmd = o.Entrypoint, nil
+	}
+	if o.User != "" {
+		c.User = o.User
+	}
+	if o.WorkingDir != "" {
+		c.WorkingDir = o.WorkingDir
+	}
+	return c, nil
+}
+
+// CheckRemote guesses from index and config alone whether an image that is not
+// here would start.
+func (e *Engine) CheckRemote(ctx context.Context, input string, requests Fallback) (preflight.Result, error) {
+	if len(requests) == 0 {
+		requests = Fallback{platform.Native(e.Host().Platform)}
+	}
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return preflight.Result{}, err
+	}
+	sources, err := registry.Resolve(sys, input)
+	if err != nil {
+		return preflight.Result{}, err
+	}
+	var errs []error
+	for _, source := range sources {
+		claimed, err := e.remotePlatform(ctx, source, requests)
+		if err == nil {
+			result := preflight.RemoteGuess(claimed, e.Host())
+			result.Image = refName(source.Ref)
+			return result, nil
+		}
+		errs = append(errs, fmt.Errorf("reading %s: %w", refName(source.Ref), err))
+	}
+	return preflight.Result{}, errors.Join(errs...)
+}
+
+func (e *Engine) remotePlatform(ctx context.Context, source registry.Source, requests Fallback) (p platform.Platform, err error) {
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return p, err
+	}
+	img, err := registry.Open(ctx, sys, source.Ref)
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, img.Close()) }()
+	instances, err := img.Instances(ctx)
+	if err != nil {
+		return p, err
+	}
+	c, err := choose(ctx, img, instances, requests)
+	if err != nil {
+		return p, err
+	}
+	return c.detail.Platform(), nil
+}
+
+// predict tells, after a pull, what keeps the image from starting here, and
+// where the image lies about its platform. An image whose files cannot be read
+// without a mount is passed over: the pull itself has succeeded.
+func (e *Engine) predict(ctx context.Context, s *store.Store, id string) {
+	img, err := s.Lookup(id)
+	if err != nil {
+		return
+	}
+	r, err := e.checkImage(ctx, s, img, CheckOptions{})
+	if err != nil {
+		e.debug(fmt.Sprintf("cannot predict whether %s starts: %v", shortID(id), err))
+		return
+	}
+	if r.Platform.Lie() {
+		e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the image says it is for %s, but its program is for %s", r.Platform.Claimed, r.Platform.Actual)}})
+	}
+	if r.Verdict != preflight.Native {
+		e.emit(Event{Check: &r})
+	}
+}

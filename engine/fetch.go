@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	nocache "go.podman.io/image/v5/pkg/blobinfocache/none"
+	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
+)
+
+// fetchLayers brings the layers of an instance into the store by mpull's own
+// path: one pass over the bytes, layers in parallel. It returns false when the
+// library's path must be used, which then also gives the official result or
+// error.
+func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group, limits Limits) (bool, error) {
+	layers, reason := fastLayers(img, d)
+	if reason != "" {
+		e.debug("layers are unpacked by the library: " + reason)
+		return false, nil
+	}
+	ctx, watch := newWatchdog(ctx, limits.idle())
+	defer watch.stop()
+	done := make(chan struct{})
+	var helpers sync.WaitGroup
+	helpers.Go(func() { limits.monitor(ctx, watch.cancel, w.Root(), done) })
+	defer helpers.Wait()
+	defer close(done)
+	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
+	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
+		watch.reading(l.Digest.String())
+		blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
+		return blob, err
+	}
+	result, ok, reason, err := w.FetchLayers(ctx, layers, open, unpack.Options{Group: group, OnRead: meter.add, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries})
+	if err != nil {
+		return false, withCause(ctx, err)
+	}
+	if !ok {
+		e.debug("layers are unpacked by the library: " + reason)
+		return false, nil
+	}
+	meter.present(result.Fetched)
+	return true, nil
+}
+
+// fastLayers pairs the blobs of the manifest with the DiffIDs of the config.
+func fastLayers(img *registry.Image, d *registry.Detail) ([]unpack.Layer, string) {
+	if !img.Source().HasThreadSafeGetBlob() {
+		return nil, "the source reads one blob at a time"
+	}
+	diffIDs := d.Config.RootFS.DiffIDs
+	if len(diffIDs) != len(d.Layers) {
+		return nil, "the config does not name each layer"
+	}
+	layers := make([]unpack.Layer, len(d.Layers))
+	for i, l := range d.Layers {
+		if l.EmptyLayer || len(l.URLs) > 0 {
+			return nil, "a layer is empty or lies elsewhere"
+		}
+		layers[i] = unpack.Layer{Digest: l.Digest, Size: l.Size, DiffID: diffIDs[i], MediaType: l.MediaType}
+	}
+	return layers, ""
+}
+
+// tellEvery is how often the bytes of one layer are reported.
+const tellEvery = 100 * time.Millisecond
+
+// meter turns bytes read into events and signs of life.
+type meter struct {
+	*Engine
+	watch  *watchdog
+	ref    string
+	layers []unpack.Layer
+
+	mu   sync.Mutex
+	read []int64
+	told []time.Time
+}
+
+func (m *meter) add(layer int, n int64) {
+	l := m.layers[layer]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.read[layer] += n
+	done := l.Size >= 0 && m.read[layer] >= l.Size
+	m.watch.alive(l.Digest.String(), n, done)
+	now := time.Now()
+	if !done && now.Sub(m.told[layer]) < tellEvery {
+		return
+	}
+	m.told[layer] = now
+	state := LayerRead
+	if done {
+		state = LayerDone
+	}
+	m.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: state, Offset: m.read[layer], Size: l.Size}})
+}
+
+// present reports the layers that were not fetched.
+func (m *meter) present(fetched []int) {
+	came := make(map[digest.Digest]bool, len(fetched))
+	for _, i := range fetched {
+		came[m.layers[i].Digest] = true
+	}
+	for _, l := range m.layers {
+		if !came[l.Digest] {
+			came[l.Digest] = true
+			m.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: LayerPresent, Offset: l.Size, Size: l.Size}})
+		}
+	}
+}

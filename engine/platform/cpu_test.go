@@ -1,0 +1,130 @@
+package platform
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func TestArmLevel(t *testing.T) {
+	const zero = "processor\t: 0\nmodel name\t: ARMv6-compatible processor rev 7 (v6l)\nBogoMIPS\t: 697.95\nFeatures\t: half thumb fastmult vfp edsp java tls\nCPU implementer\t: 0x41\nCPU architecture: 7\nCPU variant\t: 0x0\nCPU part\t: 0xb76\n\nHardware\t: BCM2835\n"
+	tests := []struct{ name, cpuinfo, machine, want string }{
+		{"Pi Zero", zero, "armv6l", "v6"},
+		{"Pi Zero by its model alone", zero, "armv7l", "v6"},
+		{"Pi Zero, old kernel", "Processor\t: ARMv6-compatible processor rev 7 (v6l)\nCPU architecture: 7\n", "armv6l", "v6"},
+		{"Pi 2", "model name\t: ARMv7 Processor rev 5 (v7l)\nCPU architecture: 7\n", "armv7l", "v7"},
+		{"Pi 3, 32-bit kernel", "model name\t: ARMv7 Processor rev 4 (v7l)\nCPU architecture: 7\n", "armv7l", "v7"},
+		{"arm64 kernel", "processor\t: 0\nCPU architecture: 8\n", "armv8l", "v8"},
+		{"old arm64 kernel", "Processor\t: AArch64 Processor rev 4\nCPU architecture: AArch64\n", "aarch64", "v8"},
+		{"ARM926", "Processor\t: ARM926EJ-S rev 5 (v5l)\nCPU architecture: 5TEJ\n", "armv5tejl", "v5"},
+		{"no cpuinfo", "", "armv7l", "v7"},
+		{"nothing", "", "", ""},
+		{"odd", "CPU architecture: ?(11)\n", "arm", ""},
+	}
+	for _, tt := range tests {
+		if got := armLevel(parseCPUInfo(tt.cpuinfo), tt.machine); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestArm64Level(t *testing.T) {
+	if got := arm64Level("fp asimd sve sve2 bti"); got != "v9" {
+		t.Errorf("with SVE2: %s", got)
+	}
+	if got := arm64Level("fp asimd aes crc32"); got != "v8" {
+		t.Errorf("without: %s", got)
+	}
+}
+
+func TestAMD64Level(t *testing.T) {
+	full := cpuidFacts{ecx1: ^uint32(0), ebx7: ^uint32(0), ecxExt: ^uint32(0), xcr0: ^uint32(0)}
+	tests := []struct {
+		name   string
+		change func(*cpuidFacts)
+		want   string
+	}{
+		{"all", func(*cpuidFacts) {}, "v4"},
+		{"no AVX512VL", func(f *cpuidFacts) { f.ebx7 &^= 1 << 31 }, "v3"},
+		{"kernel saves no ZMM", func(f *cpuidFacts) { f.xcr0 = avxXCR0 }, "v3"},
+		{"kernel saves no YMM", func(f *cpuidFacts) { f.xcr0 = 3 }, "v2"},
+		{"no XSAVE", func(f *cpuidFacts) { f.ecx1 &^= bitOSXSAVE }, "v2"},
+		{"no LZCNT", func(f *cpuidFacts) { f.ecxExt &^= v3Ext }, "v2"},
+		{"no AVX2", func(f *cpuidFacts) { f.ebx7 &^= 1 << 5 }, "v2"},
+		{"no SSE4.2", func(f *cpuidFacts) { f.ecx1 &^= 1 << 20 }, "v1"},
+		{"no LAHF", func(f *cpuidFacts) { f.ecxExt &^= 1 }, "v1"},
+		{"nothing", func(f *cpuidFacts) { *f = cpuidFacts{} }, "v1"},
+	}
+	for _, tt := range tests {
+		f := full
+		tt.change(&f)
+		if got := f.amd64Level(); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestLevelOfThisMachine compares with what glibc's loader says of this CPU.
+func TestLevelOfThisMachine(t *testing.T) {
+	const loader = "/lib64/ld-linux-x86-64.so.2"
+	if _, err := os.Stat(loader); err != nil || runtime.GOARCH != "amd64" {
+		t.Skip("needs glibc on amd64")
+	}
+	out, err := exec.Command(loader, "--help").Output()
+	if err != nil || !strings.Contains(string(out), "x86-64-v2") {
+		t.Skip("this glibc lists no levels")
+	}
+	want := "v1"
+	for _, v := range []string{"v2", "v3", "v4"} {
+		if strings.Contains(string(out), "x86-64-"+v+" (supported") {
+			want = v
+		}
+	}
+	if got := LocalHost().Platform.Variant; got != want {
+		t.Errorf("level %s, glibc finds %s", got, want)
+	}
+}
+
+func TestIA32Switch(t *testing.T) {
+	tests := []struct {
+		cmdline  string
+		on, said bool
+	}{
+		{"root=/dev/sda quiet", false, false}, {"ia32_emulation=off", false, true}, {"ia32_emulation=on x", true, true},
+		{"ia32_emulation=0 ia32_emulation=1", true, true}, {"ia32_emulation=maybe", false, false}, {"xia32_emulation=off", false, false},
+	}
+	for _, tt := range tests {
+		if on, said := ia32Switch(tt.cmdline); on != tt.on || said != tt.said {
+			t.Errorf("%q: %v %v", tt.cmdline, on, said)
+		}
+	}
+}
+
+// TestIA32 compares the trial with what the shell makes of the same program.
+func TestIA32(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("386 programs are a matter of amd64")
+	}
+	p := t.TempDir() + "/p"
+	if err := os.WriteFile(p, ia32Program(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(p)
+	err := c.Run()
+	runs := c.ProcessState != nil && c.ProcessState.ExitCode() == ia32Exit
+	got, known := tryIA32(ReadBinfmt(binfmtDir))
+	if known && got != runs {
+		t.Errorf("trial says %v, running it says %v (%v)", got, runs, err)
+	}
+	if h := LocalHost(); known && h.Has(CompatIA32) != runs {
+		t.Errorf("host says %v", h.Compat)
+	}
+}
+
+func BenchmarkLocalHost(b *testing.B) {
+	for b.Loop() {
+		LocalHost()
+	}
+}

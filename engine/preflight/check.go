@@ -1,0 +1,186 @@
+package preflight
+
+import (
+	"context"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// A Verdict is what is predicted for a command.
+type Verdict string
+
+// The verdicts. Their exit codes are those of Result.ExitCode.
+const (
+	Native             Verdict = "native"              // the kernel starts the program itself: 0
+	Emulated           Verdict = "emulated"            // a binfmt_misc handler starts another program for it: 0
+	ExecFormatError    Verdict = "exec-format-error"   // ENOEXEC, ELIBBAD, or killed while being loaded: 126, 139
+	NotFound           Verdict = "not-found"           // ENOENT: 127; ENOTDIR, ENAMETOOLONG, ELOOP of links: 126
+	PermissionDenied   Verdict = "permission-denied"   // EACCES: 126
+	IllegalInstruction Verdict = "illegal-instruction" // needs a higher CPU level: 132, or 127 when the loader refuses
+	Unknown            Verdict = "unknown"             // cannot be known, or the engine refuses before exec: 125
+)
+
+// Exit codes of the shell's and the container engines' convention.
+const (
+	exitOK           = 0
+	exitEngine       = 125 // nothing was executed
+	exitCannotInvoke = 126
+	exitNotFound     = 127
+	exitIllegal      = 128 + 4  // SIGILL
+	exitSegv         = 128 + 11 // SIGSEGV
+)
+
+// A Result is the answer of Check. Its JSON form is that of `check --format
+// json`; Image and ID are the caller's to fill.
+type Result struct {
+	Image     string    `json:"image,omitempty"`
+	ID        string    `json:"id,omitempty"`
+	Platform  Platforms `json:"platform"`
+	Host      string    `json:"host"`               // platform of the host, with its level
+	Command   []string  `json:"command"`            // argv that would be executed
+	File      string    `json:"file,omitempty"`     // path in the image of the file that is executed, links resolved
+	Verdict   Verdict   `json:"verdict"`            //
+	ExitCode  int       `json:"exitCode"`           // what `run` ends with at this point; 0 means that it starts
+	Reason    string    `json:"reason"`             // one line
+	Emulator  string    `json:"emulator,omitempty"` // interpreter of the handler that took the file
+	Hint      string    `json:"hint,omitempty"`     // a way out, one line
+	Steps     []string  `json:"steps,omitempty"`    // what was looked at, in order
+	Certainty Certainty `json:"certainty,omitempty"`
+}
+
+// Platforms compares what an image says of itself with its files.
+type Platforms struct {
+	Claimed string `json:"claimed"` // from config or index; empty when it says nothing
+	Actual  string `json:"actual"`  // from the header of the program; empty when it has none
+}
+
+// Lie reports whether the files are for another architecture than claimed, or
+// need a higher arm level than claimed.
+func (p Platforms) Lie() bool {
+	return p.Claimed != "" && p.Actual != "" && !sameMachine(p.Claimed, p.Actual)
+}
+
+// Check predicts what happens when cmd is started on host in a container with
+// the root filesystem root. It reads files of root and nothing else. A ctx
+// that ends makes the verdict Unknown.
+func Check(ctx context.Context, root RootFS, cmd Command, host platform.Host) Result {
+	k := &check{ctx: ctx, host: host, cmd: cmd, binfmt: host.Binfmt}
+	k.res = Result{
+		Host:     host.Platform.String(),
+		Platform: Platforms{Claimed: claim(cmd.Claimed)},
+		Command:  cmd.Argv(),
+	}
+	k.runtime = &walker{root: root, cred: rootCred(), protectedSymlink: host.ProtectedSymlinks, cache: map[string]cached{}}
+	k.run()
+	return k.res
+}
+
+func claim(p platform.Platform) string {
+	if p == (platform.Platform{}) {
+		return ""
+	}
+	return p.String()
+}
+
+// check is one prediction in progress.
+type check struct {
+	ctx     context.Context //nolint:containedctx // lives for one call of Check
+	host    platform.Host
+	binfmt  platform.Binfmt
+	cmd     Command
+	runtime *walker // with the runtime's privileges
+	user    *walker // as the container's user
+	cwd     string
+	res     Result
+}
+
+// run goes through what the runtime does, then through execve.
+func (k *check) run() {
+	argv := k.res.Command
+	if len(argv) == 0 {
+		k.refuse("the image names no command and none was given", "give a command after the image's name")
+		return
+	}
+	if why := badStrings(argv, k.cmd.Env); why != "" {
+		k.refuse(why, "")
+		return
+	}
+	c, err := k.runtime.lookupUser(k.cmd.User)
+	if err != nil {
+		k.refuse("user "+quote(k.cmd.User)+": "+err.Error(), "choose a user of the image's /etc/passwd, or a numeric one")
+		return
+	}
+	k.step("user %q is uid %d, gid %d, groups %v", k.cmd.User, c.uid, c.gid, c.groups)
+	k.user = k.runtime.as(c)
+	if f := k.chdir(); f != nil {
+		k.fail(f)
+		return
+	}
+	name, f := k.search(argv[0])
+	if f != nil {
+		k.fail(f)
+		return
+	}
+	k.judge(name)
+}
+
+// judge asks the kernel's rules, and for a file that a handler takes, whether
+// the outcome differs without handlers.
+func (k *check) judge(name string) {
+	l := k.load(name, k.binfmt)
+	k.res.File = l.file
+	k.res.Platform.Actual = l.actual
+	k.res.Emulator = l.emulator
+	k.res.Steps = append(k.res.Steps, l.steps...)
+	switch {
+	case l.fault != nil:
+		k.fail(l.fault)
+	case l.emulator == "":
+		k.native(l)
+	default:
+		k.emulated(name, l)
+	}
+}
+
+// emulated decides between Emulated and Native for a file that starts through
+// a handler: it is native when the same program would run without handlers.
+func (k *check) emulated(name string, l loaded) {
+	plain := k.load(name, platform.Binfmt{})
+	if plain.fault == nil && plain.program == l.program {
+		k.res.Emulator = ""
+		k.native(l)
+		return
+	}
+	k.res.Verdict = Emulated
+	k.res.Reason = "a binfmt_misc handler starts " + quote(l.emulator) + " for it"
+	if l.guess != "" {
+		k.res.Reason += " (" + l.guess + ")"
+	}
+	if l.foreign == "" {
+		return
+	}
+	if _, f := k.open(l.foreign); f != nil {
+		k.res.Hint = "the emulator will not get far: the program's loader " + quote(l.foreign) + " is not in the image"
+	}
+}
+
+// native is the end for a program that execve starts; the CPU's level is left.
+func (k *check) native(l loaded) {
+	if l.level != nil {
+		if l.level.unknown {
+			k.refuse(l.level.reason, "")
+			return
+		}
+		k.res.Verdict, k.res.ExitCode = IllegalInstruction, l.level.exit
+		k.res.Reason = l.level.reason
+		k.res.Hint = "use an image built for a lower level of this architecture"
+		return
+	}
+	k.res.Verdict = Native
+	k.res.Reason = "the kernel runs " + quote(l.program.path) + " itself"
+}
+
+// refuse ends with Unknown: nothing would be executed, or it cannot be known.
+func (k *check) refuse(reason, hint string) {
+	k.res.Verdict, k.res.ExitCode, k.res.Reason, k.res.Hint = Unknown, exitEngine, reason, hint
+}

@@ -1,0 +1,154 @@
+package preflight
+
+import (
+	"errors"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// A Command is what is to be started: the fields of an image's config, and the
+// arguments that the user gave.
+type Command struct {
+	Entrypoint []string
+	Cmd        []string
+	Env        []string // NAME=value; of several PATH the last counts
+	WorkingDir string   // "" is /
+	User       string   // user[:group], names or numbers; "" is root
+	// Args replaces Cmd when it is not empty.
+	Args []string
+	// Claimed is the platform that config or index name; it decides nothing.
+	Claimed platform.Platform
+}
+
+// Argv returns the arguments of execve: Entrypoint, then Args or Cmd.
+func (c Command) Argv() []string {
+	rest := c.Args
+	if len(rest) == 0 {
+		rest = c.Cmd
+	}
+	argv := make([]string, 0, len(c.Entrypoint)+len(rest))
+	return append(append(argv, c.Entrypoint...), rest...)
+}
+
+// defaultPath is the PATH that container engines set when the image has none.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+func (c Command) path() string {
+	p := defaultPath
+	for _, e := range c.Env {
+		if v, ok := strings.CutPrefix(e, "PATH="); ok {
+			p = v
+		}
+	}
+	return p
+}
+
+// Limits of fs/exec.c on arguments and environment, with the usual stack limit
+// of 8 MiB: 128 KiB for one string, a quarter of the stack for all.
+const (
+	maxArgString  = 128 << 10
+	maxArgStrings = 2 << 20
+)
+
+// badStrings says why argv and env cannot be handed to execve, or "".
+func badStrings(argv, env []string) string {
+	total := 0
+	for _, list := range [][]string{argv, env} {
+		for _, s := range list {
+			if strings.IndexByte(s, 0) >= 0 {
+				return "an argument or variable contains a NUL byte"
+			}
+			if len(s) >= maxArgString {
+				return "an argument or variable is longer than the kernel's 128 KiB (E2BIG)"
+			}
+			total += len(s) + 1 + 8
+		}
+	}
+	if total > maxArgStrings {
+		return "arguments and environment are longer than 2 MiB (E2BIG with the usual stack limit)"
+	}
+	return ""
+}
+
+// chdir enters the working directory. A runtime makes a missing one, and
+// enters it before it gives up its privileges.
+func (k *check) chdir() *fault {
+	k.cwd = "/"
+	dir := path.Join("/", k.cmd.WorkingDir)
+	n, f := k.runtime.walk("/", dir)
+	switch {
+	case f != nil && f.errno == unix.ENOENT:
+		k.cwd = dir
+		k.step("working directory %q is made by the runtime", dir)
+		return nil
+	case f != nil:
+		return f
+	case !n.info.Type.IsDir():
+		return &fault{unix.ENOTDIR, dir, "the working directory is not a directory"}
+	}
+	k.cwd = n.path
+	return nil
+}
+
+// search finds the file that the runtime hands to execve: a name with a slash
+// as it is, others in PATH. The search goes on after an entry that is missing,
+// a directory or not executable for this user; what kind of file is found does
+// not matter. So do runtimes built with Go 1.20 or later; crun and older runc
+// stop at an entry that others may execute, and runc before 1.2 refuses
+// entries found through a relative element of PATH.
+func (k *check) search(name string) (string, *fault) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	list, passed := k.cmd.path(), ""
+	if list == "" {
+		return "", &fault{unix.ENOENT, name, "PATH is empty"}
+	}
+	for dir := range strings.SplitSeq(list, ":") {
+		candidate := joinPath(dir, name)
+		n, f := k.user.walk(k.cwd, candidate)
+		switch {
+		case f != nil && f.errno == 0:
+			return "", f
+		case f != nil || n.info.Type.IsDir():
+		case !k.user.cred.may(n.info, 1):
+			passed = ", " + quote(candidate) + " is not executable for this user"
+		default:
+			k.step("PATH leads to %q", candidate)
+			return candidate, nil
+		}
+	}
+	return "", &fault{unix.ENOENT, name, "not found in PATH " + quote(list) + passed}
+}
+
+// joinPath joins like a runtime: an empty element of PATH is the working
+// directory.
+func joinPath(dir, name string) string {
+	if dir == "" || dir == "." {
+		return "./" + name
+	}
+	return path.Join(dir, name)
+}
+
+// open is do_open_execat of fs/exec.c: only a regular file that the user may
+// execute. It returns the entry; its content is opened by the caller.
+func (k *check) open(name string) (node, *fault) {
+	n, f := k.user.walk(k.cwd, name)
+	if f != nil {
+		return n, f
+	}
+	if n.info.Type != 0 {
+		return n, &fault{unix.EACCES, n.path, "is not a regular file"}
+	}
+	if !k.user.cred.may(n.info, 1) {
+		return n, &fault{unix.EACCES, n.path, "is not executable for this user"}
+	}
+	return n, nil
+}
+
+// errNotThere is a part of a file that this process cannot see.
+var errNotThere = errors.New("its content is not known here")

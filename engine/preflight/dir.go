@@ -1,0 +1,160 @@
+package preflight
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// IDRange maps Size IDs of the container, from Container on, to those that the
+// files on disk carry, from Host on.
+type IDRange struct {
+	Container, Host, Size uint32
+}
+
+// IDMaps are the ID mappings of a store whose files are owned by subordinate
+// IDs. Nil maps change nothing.
+type IDMaps struct {
+	UIDs, GIDs []IDRange
+}
+
+// overflowID is what the kernel shows for an ID without a mapping.
+const overflowID = 65534
+
+func inside(ranges []IDRange, id uint32) uint32 {
+	if ranges == nil {
+		return id
+	}
+	for _, r := range ranges {
+		if id >= r.Host && id-r.Host < r.Size {
+			return r.Container + (id - r.Host)
+		}
+	}
+	return overflowID
+}
+
+// Dir is a RootFS that is a directory on disk: a mounted image, a rootfs, or
+// the only layer of an image. Close releases it.
+type Dir struct {
+	fd  int
+	ids IDMaps
+}
+
+// OpenDir opens the directory dir as a root filesystem.
+func OpenDir(dir string, ids IDMaps) (*Dir, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	return &Dir{fd, ids}, nil
+}
+
+// Close releases the directory.
+func (d *Dir) Close() error { return unix.Close(d.fd) }
+
+// open returns an O_PATH descriptor of the entry, which may be a link. Each
+// part is opened in the directory before it and no link is ever followed, so
+// that nothing outside the root is reached even when it changes meanwhile.
+func (d *Dir) open(name string) (int, error) {
+	fd, err := unix.Openat(d.fd, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	for part := range strings.SplitSeq(strings.Trim(path.Clean("/"+name), "/"), "/") {
+		if err != nil || part == "" {
+			break
+		}
+		parent := fd
+		fd, err = unix.Openat(parent, part, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		_ = unix.Close(parent)
+	}
+	if errors.Is(err, unix.ENOTDIR) {
+		err = unix.ENOENT
+	}
+	if err != nil {
+		return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return fd, nil
+}
+
+// Lstat implements RootFS.
+func (d *Dir) Lstat(name string) (FileInfo, error) {
+	fd, err := d.open(name)
+	if err != nil {
+		return FileInfo{}, err
+	}
+	defer unix.Close(fd)
+	return d.fstat(fd, name)
+}
+
+func (d *Dir) fstat(fd int, name string) (FileInfo, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return FileInfo{
+		Type: fileType(st.Mode),
+		Perm: st.Mode & 0o7777,
+		UID:  inside(d.ids.UIDs, st.Uid),
+		GID:  inside(d.ids.GIDs, st.Gid),
+		Size: st.Size,
+	}, nil
+}
+
+func fileType(mode uint32) fs.FileMode {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return 0
+	case unix.S_IFDIR:
+		return fs.ModeDir
+	case unix.S_IFLNK:
+		return fs.ModeSymlink
+	case unix.S_IFIFO:
+		return fs.ModeNamedPipe
+	case unix.S_IFSOCK:
+		return fs.ModeSocket
+	case unix.S_IFCHR:
+		return fs.ModeDevice | fs.ModeCharDevice
+	case unix.S_IFBLK:
+		return fs.ModeDevice
+	}
+	return fs.ModeIrregular
+}
+
+// Readlink implements RootFS.
+func (d *Dir) Readlink(name string) (string, error) {
+	fd, err := d.open(name)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var buf [pathMax]byte
+	n, err := unix.Readlinkat(fd, "", buf[:])
+	if err != nil {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
+	}
+	return string(buf[:n]), nil
+}
+
+// Open implements RootFS. The entry is looked at before it is opened, through
+// its descriptor, so that a FIFO or a device is never opened.
+func (d *Dir) Open(name string) (File, error) {
+	fd, err := d.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	fi, err := d.fstat(fd, name)
+	if err != nil {
+		return nil, err
+	}
+	if fi.Type != 0 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+	}
+	f, err := os.OpenFile(procFD(fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.Unwrap(err)}
+	}
+	return f, nil
+}

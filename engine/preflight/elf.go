@@ -1,0 +1,264 @@
+package preflight
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// Program header types (elf.h).
+const (
+	ptLoad        = 1
+	ptInterp      = 3
+	ptNote        = 4
+	ptGNUProperty = 0x6474e553
+)
+
+const (
+	phTableMax = 65536 // load_elf_phdrs of fs/binfmt_elf.c
+	interpMax  = 4096  // PATH_MAX
+)
+
+// segment is one program header.
+type segment struct {
+	typ, flags                            uint32
+	offset, vaddr, filesz, memsz, aligned uint64
+}
+
+// program is an ELF file as one loader of the kernel reads it.
+type program struct {
+	image
+	loader platform.Loader
+	order  binary.ByteOrder
+	header platform.ELFHeader
+	segs   []segment
+}
+
+// errShort stands for a read beyond the end of the file, EIO in the kernel.
+var errShort = errors.New("the file ends too early")
+
+// read reads exactly n bytes, as elf_read.
+func (p *program) read(off uint64, n int) ([]byte, error) {
+	if off > 1<<62 {
+		return nil, errShort
+	}
+	if p.file == nil {
+		return nil, errNotThere
+	}
+	b, err := readAt(p.file, int64(off), n)
+	if err == nil && len(b) < n {
+		err = errShort
+	}
+	return b, err
+}
+
+// readSegments is load_elf_phdrs: entries of the loader's own size, at least
+// one, 64 KiB at most.
+func (p *program) readSegments() error {
+	size := 32
+	if p.loader.Class64 {
+		size = 56
+	}
+	n := int(p.header.Phnum)
+	switch {
+	case int(p.header.Phentsize) != size:
+		return fmt.Errorf("program headers of %d bytes instead of %d", p.header.Phentsize, size)
+	case n == 0 || n*size > phTableMax:
+		return fmt.Errorf("%d program headers", n)
+	}
+	b, err := p.read(p.header.Phoff, n*size)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		p.segs = append(p.segs, p.decode(b[i*size:]))
+	}
+	return nil
+}
+
+func (p *program) decode(b []byte) segment {
+	o := p.order
+	if p.loader.Class64 {
+		return segment{o.Uint32(b), o.Uint32(b[4:]), o.Uint64(b[8:]), o.Uint64(b[16:]), o.Uint64(b[32:]), o.Uint64(b[40:]), o.Uint64(b[48:])}
+	}
+	w := func(at int) uint64 { return uint64(o.Uint32(b[at:])) }
+	return segment{o.Uint32(b), o.Uint32(b[24:]), w(4), w(8), w(16), w(20), w(28)}
+}
+
+// elf asks the kernel's ELF loaders one after the other. ENOEXEC of one hands
+// the file to the next.
+func (l *loading) elf() *fault {
+	l.sawPlatform()
+	if l.cur.id.held && l.cur.file == nil {
+		l.out.guess = "assumed to run, the kernel holds it open"
+		l.out.program = l.cur.id
+		return nil
+	}
+	f := l.notELF()
+	for _, loader := range l.host.Loaders() {
+		p := &program{image: l.cur, loader: loader, order: l.host.ByteOrder()}
+		h, ok := platform.DecodeELF(l.cur.head, loader.Class64, p.order)
+		if !ok || h.Type != platform.ELFTypeExec && h.Type != platform.ELFTypeDyn || !loader.Accepts(h) {
+			continue
+		}
+		p.header = h
+		if f = l.loadELF(p); f == nil || f.errno != unix.ENOEXEC {
+			return f
+		}
+	}
+	return f
+}
+
+// notELF says why no loader takes the file.
+func (l *loading) notELF() *fault {
+	head, path := l.cur.head, l.cur.id.path
+	f := &fault{errno: unix.ENOEXEC, at: path}
+	switch p, known := platform.ELFPlatform(head); {
+	case l.binfmt.Unread != "":
+		return &fault{at: path, why: "the kernel has no loader for it, and its handlers cannot be read: " + l.binfmt.Unread}
+	case len(l.host.Loaders()) == 0:
+		return &fault{at: path, why: "the rules of " + l.host.Platform.String() + " kernels are not known"}
+	case l.cur.size == 0:
+		f.why = "is empty"
+	case string(head[:4]) != "\x7fELF":
+		f.why = "is neither a program nor a script with #!"
+	case known:
+		f.why = "is a program for " + p.String() + ", which this kernel does not load"
+	default:
+		f.why = "has an ELF header that this kernel does not accept"
+	}
+	return f
+}
+
+// loadELF is load_elf_binary of fs/binfmt_elf.c.
+func (l *loading) loadELF(p *program) *fault {
+	if err := p.readSegments(); err != nil {
+		return l.bad(p, unix.ENOEXEC, err)
+	}
+	ld, f := l.loader(p)
+	if f != nil {
+		return f
+	}
+	if ld != nil {
+		defer ld.close()
+	}
+	switch e := l.mapped(p, ld); {
+	case e.killed != "":
+		return &fault{errKilled, p.id.path, "the kernel kills the process with SIGSEGV while loading: " + e.killed}
+	case e.random != "":
+		return &fault{at: p.id.path, why: e.random}
+	}
+	l.out.program = l.cur.id
+	l.note("%s is an ELF program that this kernel loads", p.id.path)
+	if l.out.emulator == "" {
+		l.out.level = l.cpuLevel(p, ld)
+	}
+	return nil
+}
+
+// bad makes a fault of a malformed file; what could not be read is unknown.
+func (l *loading) bad(p *program, errno unix.Errno, err error) *fault {
+	if errors.Is(err, errNotThere) || !errors.Is(err, errShort) && isIO(err) {
+		return &fault{at: p.id.path, why: err.Error()}
+	}
+	return &fault{errno, p.id.path, "is a malformed program: " + err.Error()}
+}
+
+// isIO tells a failing read of ours from a finding about the file.
+func isIO(err error) bool {
+	var errno unix.Errno
+	return errors.As(err, &errno)
+}
+
+// loader opens the program's own loader, named by the first PT_INTERP. It
+// returns nil for a program without.
+func (l *loading) loader(p *program) (*program, *fault) {
+	for _, s := range p.segs {
+		if s.typ != ptInterp {
+			continue
+		}
+		name, f := l.interpName(p, s)
+		if f != nil {
+			return nil, f
+		}
+		l.note("%s asks for the loader %q", p.id.path, name)
+		return l.openLoader(p, name)
+	}
+	return nil, nil
+}
+
+func (l *loading) interpName(p *program, s segment) (string, *fault) {
+	if s.filesz < 2 || s.filesz > interpMax {
+		return "", l.bad(p, unix.ENOEXEC, fmt.Errorf("the name of its loader has %d bytes", s.filesz))
+	}
+	b, err := p.read(s.offset, int(s.filesz))
+	if err != nil {
+		return "", l.bad(p, unix.EIO, err)
+	}
+	if b[len(b)-1] != 0 {
+		return "", l.bad(p, unix.ENOEXEC, errors.New("the name of its loader has no end"))
+	}
+	name, _, _ := strings.Cut(string(b), "\x00")
+	return name, nil
+}
+
+// openLoader checks the loader as load_elf_binary does: a file that the user
+// may execute, with a header that the program's own kind of loader accepts.
+func (l *loading) openLoader(p *program, name string) (*program, *fault) {
+	img, f := l.openImage(name)
+	if f != nil {
+		return nil, &fault{f.errno, name, "the loader of " + quote(p.id.path) + " (" + f.Error() + ")"}
+	}
+	ld := &program{image: img, loader: p.loader, order: p.order}
+	if f := l.checkLoader(ld); f != nil {
+		img.close()
+		return nil, f
+	}
+	return ld, nil
+}
+
+func (l *loading) checkLoader(ld *program) *fault {
+	size := 52
+	if ld.loader.Class64 {
+		size = 64
+	}
+	head, err := ld.read(0, size)
+	if err != nil {
+		return l.bad(ld, unix.EIO, err)
+	}
+	h, ok := platform.DecodeELF(head, ld.loader.Class64, ld.order)
+	if !ok || !ld.loader.Accepts(h) {
+		return &fault{unix.ELIBBAD, ld.id.path, "is a loader that does not fit the program"}
+	}
+	ld.header = h
+	if err := ld.readSegments(); err != nil {
+		return l.bad(ld, unix.ELIBBAD, err)
+	}
+	return nil
+}
+
+// foreignLoader returns the loader that a program of any architecture asks
+// for, or "". It is for hints: the kernel does not look at it.
+func foreignLoader(i image) string {
+	p := &program{image: i, loader: platform.Loader{Class64: i.head[4] == platform.ELFClass64}, order: binary.LittleEndian}
+	if i.head[5] == 2 {
+		p.order = binary.BigEndian
+	}
+	var ok bool
+	if p.header, ok = platform.DecodeELF(i.head, p.loader.Class64, p.order); !ok || p.readSegments() != nil {
+		return ""
+	}
+	for _, s := range p.segs {
+		if s.typ == ptInterp && s.filesz >= 2 && s.filesz <= interpMax {
+			b, _ := p.read(s.offset, int(s.filesz))
+			name, _, _ := strings.Cut(string(b), "\x00")
+			return name
+		}
+	}
+	return ""
+}

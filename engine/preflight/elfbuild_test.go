@@ -1,0 +1,211 @@
+package preflight
+
+import (
+	"encoding/binary"
+)
+
+// elfSpec describes a small program that exits at once. The zero value is a
+// static position-dependent program for amd64.
+type elfSpec struct {
+	arch    string // a key of arches; "" is amd64
+	typ     uint16 // e_type; 0 is ET_EXEC
+	interp  string // content of PT_INTERP without its NUL; "" for none
+	raw     []byte // content of PT_INTERP as it is
+	notes   []byte // content of PT_GNU_PROPERTY
+	bss     uint64 // bytes in memory beyond those in the file
+	noLoad  bool
+	pad     int // bytes appended to the file
+	vaddr   uint64
+	phnum   int // pad the program headers with PT_NULL up to this number
+	flags   uint32
+	headMut func(h []byte)
+}
+
+type arch struct {
+	wide, big bool
+	machine   uint16
+	flags     uint32
+	code      []byte
+}
+
+var (
+	exitAMD64 = []byte{0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05}
+	exit386   = []byte{0x31, 0xdb, 0xb8, 1, 0, 0, 0, 0xcd, 0x80}
+	// exitARM64 is mov x0, #0; mov x8, #93; svc #0.
+	exitARM64 = []byte{0, 0, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 1, 0, 0, 0xd4}
+)
+
+func arches() map[string]arch {
+	return map[string]arch{
+		"":        {true, false, 62, 0, exitAMD64},
+		"amd64":   {true, false, 62, 0, exitAMD64},
+		"386":     {false, false, 3, 0, exit386},
+		"x32":     {false, false, 62, 0, exitAMD64},
+		"arm64":   {true, false, 183, 0, exitARM64},
+		"arm64be": {true, true, 183, 0, exitARM64},
+		"arm":     {false, false, 40, 0x05000200, make([]byte, 16)},
+		"armbe":   {false, true, 40, 0x05800200, make([]byte, 16)},
+		"armoabi": {false, false, 40, 0, make([]byte, 16)},
+		"riscv64": {true, false, 243, 5, make([]byte, 16)},
+		"s390x":   {true, true, 22, 0, make([]byte, 16)},
+		"ppc64le": {true, false, 21, 2, make([]byte, 16)},
+		"ppc64":   {true, true, 21, 1, make([]byte, 16)},
+		"mips":    {false, true, 8, 0x70001005, make([]byte, 16)},
+		"mipsle":  {false, false, 8, 0x70001005, make([]byte, 16)},
+		"mips64":  {true, true, 8, 0x80000007, make([]byte, 16)},
+		"loong64": {true, false, 258, 0x43, make([]byte, 16)},
+		"ia64":    {true, false, 50, 0, make([]byte, 16)},
+		"none":    {true, false, 0, 0, make([]byte, 16)},
+		"wide386": {true, false, 3, 0, exit386},
+	}
+}
+
+// bytes builds the file.
+func (s elfSpec) bytes() []byte {
+	a := arches()[s.arch]
+	var o binary.ByteOrder = binary.LittleEndian
+	if a.big {
+		o = binary.BigEndian
+	}
+	head, ph := 52, 32
+	if a.wide {
+		head, ph = 64, 56
+	}
+	interp := s.raw
+	if s.interp != "" {
+		interp = append([]byte(s.interp), 0)
+	}
+	var segs []segment
+	if interp != nil {
+		segs = append(segs, segment{typ: ptInterp, flags: 4})
+	}
+	if !s.noLoad {
+		segs = append(segs, segment{typ: ptLoad, flags: 7, aligned: 4096})
+	}
+	if s.notes != nil {
+		segs = append(segs, segment{typ: ptGNUProperty, flags: 4, aligned: 8})
+	}
+	for len(segs) < s.phnum {
+		segs = append(segs, segment{})
+	}
+	base := s.vaddr
+	typ := s.typ
+	if typ == 0 {
+		typ = 2
+	}
+	if base == 0 && typ == 2 {
+		base = 0x400000
+	}
+	code := uint64(head + ph*len(segs))
+	code = roundUp(code, 8)
+	interpAt := roundUp(code+uint64(len(a.code)), 8)
+	notesAt := roundUp(interpAt+uint64(len(interp)), 8)
+	size := notesAt + uint64(len(s.notes)) + uint64(s.pad)
+	b := make([]byte, size)
+	copy(b, []byte{0x7f, 'E', 'L', 'F', 1, 1, 1})
+	if a.wide {
+		b[4] = 2
+	}
+	if a.big {
+		b[5] = 2
+	}
+	flags := a.flags
+	if s.flags != 0 {
+		flags = s.flags
+	}
+	o.PutUint16(b[16:], typ)
+	o.PutUint16(b[18:], a.machine)
+	o.PutUint32(b[20:], 1)
+	if a.wide {
+		o.PutUint64(b[24:], base+code)
+		o.PutUint64(b[32:], uint64(head))
+		o.PutUint32(b[48:], flags)
+		o.PutUint16(b[52:], uint16(head))
+		o.PutUint16(b[54:], uint16(ph))
+		o.PutUint16(b[56:], uint16(len(segs)))
+	} else {
+		o.PutUint32(b[24:], uint32(base+code))
+		o.PutUint32(b[28:], uint32(head))
+		o.PutUint32(b[36:], flags)
+		o.PutUint16(b[40:], uint16(head))
+		o.PutUint16(b[42:], uint16(ph))
+		o.PutUint16(b[44:], uint16(len(segs)))
+	}
+	for i, g := range segs {
+		switch g.typ {
+		case ptInterp:
+			g.offset, g.filesz = interpAt, uint64(len(interp))
+		case ptGNUProperty:
+			g.offset, g.filesz = notesAt, uint64(len(s.notes))
+		case ptLoad:
+			g.filesz = size
+		}
+		if g.typ != 0 {
+			g.vaddr, g.memsz = base+g.offset, g.filesz
+		}
+		if g.typ == ptLoad {
+			g.memsz += s.bss
+		}
+		putSegment(b[head+i*ph:], o, a.wide, g)
+	}
+	copy(b[code:], a.code)
+	copy(b[interpAt:], interp)
+	copy(b[notesAt:], s.notes)
+	if s.headMut != nil {
+		s.headMut(b)
+	}
+	return b
+}
+
+func putSegment(b []byte, o binary.ByteOrder, wide bool, g segment) {
+	o.PutUint32(b, g.typ)
+	if wide {
+		o.PutUint32(b[4:], g.flags)
+		for i, v := range []uint64{g.offset, g.vaddr, g.vaddr, g.filesz, g.memsz, g.aligned} {
+			o.PutUint64(b[8+8*i:], v)
+		}
+		return
+	}
+	for i, v := range []uint64{g.offset, g.vaddr, g.vaddr, g.filesz, g.memsz, uint64(g.flags), g.aligned} {
+		o.PutUint32(b[4+4*i:], uint32(v))
+	}
+}
+
+// isaNote is a note with GNU_PROPERTY_X86_ISA_1_NEEDED.
+func isaNote(bits uint32) []byte {
+	o := binary.LittleEndian
+	b := make([]byte, 32)
+	o.PutUint32(b, 4)
+	o.PutUint32(b[4:], 16)
+	o.PutUint32(b[8:], ntGNUProperty)
+	copy(b[12:], "GNU\x00")
+	o.PutUint32(b[16:], propX86ISANeeded)
+	o.PutUint32(b[20:], 4)
+	o.PutUint32(b[24:], bits)
+	return b
+}
+
+// armFile is an arm program with a section of attributes that names the value
+// of Tag_CPU_arch.
+func armFile(cpuArch byte) []byte {
+	b := elfSpec{arch: "arm"}.bytes()
+	o := binary.LittleEndian
+	tags := []byte{tagCPUName, '7', '-', 'A', 0, tagCPUArch, cpuArch, 7, 'A', 8, 1}
+	sub := append([]byte{tagFile, byte(5 + len(tags)), 0, 0, 0}, tags...)
+	body := append([]byte("aeabi\x00"), sub...)
+	attr := append([]byte{'A', byte(4 + len(body)), 0, 0, 0}, body...)
+	at := len(b)
+	b = append(b, attr...)
+	for len(b)%4 != 0 {
+		b = append(b, 0)
+	}
+	table := len(b)
+	b = append(b, make([]byte, 80)...)
+	o.PutUint32(b[table+40+4:], shtARMAttributes)
+	o.PutUint32(b[table+40+16:], uint32(at))
+	o.PutUint32(b[table+40+20:], uint32(len(attr)))
+	o.PutUint32(b[32:], uint32(table))
+	o.PutUint16(b[46:], 40)
+	o.PutUint16(b[48:], 2)
+	return b
+}

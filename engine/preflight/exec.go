@@ -1,0 +1,225 @@
+package preflight
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// image is a file in the place of bprm->file: of the root, or held open by a
+// handler with flag F.
+type image struct {
+	id   identity
+	file io.ReaderAt
+	size int64
+	head []byte // first 256 bytes, padded with zeros
+	done func()
+}
+
+// identity tells programs apart.
+type identity struct {
+	path string
+	held bool // not a file of the root
+}
+
+// loaded is the end of one execve.
+type loaded struct {
+	fault    *fault
+	file     string   // the first file
+	program  identity // what runs
+	emulator string   // interpreter of the last handler used
+	guess    string   // what had to be assumed
+	actual   string   // platform of the last file before a handler
+	foreign  string   // loader that a file taken by a handler asks for
+	level    *levelFault
+	steps    []string
+}
+
+const (
+	headSize = 256 // BINPRM_BUF_SIZE
+	maxHops  = 5   // exec_binprm of fs/exec.c gives up at the sixth
+)
+
+// load follows execve of name with these handlers: exec_binprm of fs/exec.c.
+func (k *check) load(name string, b platform.Binfmt) loaded {
+	l := &loading{check: k, binfmt: b, interp: name}
+	defer func() { l.cur.close() }()
+	l.out.fault = l.enter(name)
+	l.out.file = l.cur.id.path
+	for depth := 0; l.out.fault == nil; depth++ {
+		if k.ctx.Err() != nil {
+			l.out.fault = &fault{at: name, why: k.ctx.Err().Error()}
+			break
+		}
+		if depth > maxHops {
+			l.out.fault = &fault{errTooDeep, name, "more than five interpreters in a row"}
+			break
+		}
+		hop, f := l.search()
+		if f != nil || !hop {
+			l.out.fault = f
+			break
+		}
+	}
+	return l.out
+}
+
+// loading is one execve in progress.
+type loading struct {
+	*check
+	binfmt  platform.Binfmt
+	cur     image
+	interp  string // bprm->interp: the name by which the file was asked for
+	out     loaded
+	passFD  bool // bprm->have_execfd
+	passing bool // bprm->executable is set
+}
+
+func (i image) close() {
+	if i.done != nil {
+		i.done()
+	}
+}
+
+func (l *loading) note(format string, args ...any) {
+	l.out.steps = append(l.out.steps, fmt.Sprintf(format, args...))
+}
+
+// enter makes a file of the root the current one.
+func (l *loading) enter(name string) *fault {
+	img, f := l.openImage(name)
+	if f != nil {
+		return f
+	}
+	l.cur.close()
+	l.cur = img
+	return nil
+}
+
+// openImage opens a program of the root and reads its head.
+func (k *check) openImage(name string) (image, *fault) {
+	n, f := k.open(name)
+	if f != nil {
+		return image{}, f
+	}
+	file, err := k.user.root.Open(n.path)
+	if err != nil {
+		return image{}, &fault{at: n.path, why: "cannot be opened here: " + err.Error()}
+	}
+	img := image{id: identity{path: n.path}, file: file, size: n.info.Size, done: func() { _ = file.Close() }}
+	if img.head, err = readAt(file, 0, headSize); err != nil {
+		img.close()
+		return image{}, &fault{at: n.path, why: "cannot be read here: " + err.Error()}
+	}
+	img.head = append(img.head, make([]byte, headSize-len(img.head))...)
+	return img, nil
+}
+
+// readAt reads up to n bytes; the end of the file is no error.
+func readAt(r io.ReaderAt, off int64, n int) ([]byte, error) {
+	buf := make([]byte, n)
+	got, err := r.ReadAt(buf, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return buf[:got], nil
+}
+
+// search is search_binary_handler: binfmt_misc, scripts, ELF and compatible
+// ELF, in this order. It reports whether there is an interpreter to go on with.
+func (l *loading) search() (hop bool, f *fault) {
+	if h, ok := l.binfmt.Match(l.cur.head, l.interp); ok {
+		return true, l.handler(h)
+	}
+	if line, ok := parseScript(l.cur.head); ok {
+		l.note("%s begins with #!, interpreter %q", l.cur.id.path, line)
+		return true, l.hop(line, nil)
+	}
+	return false, l.elf()
+}
+
+// handler is load_misc_binary of fs/binfmt_misc.c.
+func (l *loading) handler(h platform.Handler) *fault {
+	l.note("handler %q takes %s and starts %s (flags %q)", h.Name, l.cur.id.path, h.Interpreter, h.Flags)
+	l.sawPlatform()
+	if l.out.emulator == "" {
+		l.out.foreign = foreignLoader(l.cur)
+	}
+	l.out.emulator = h.Interpreter
+	f := l.hop(h.Interpreter, &h)
+	l.passFD = l.passFD || h.Has('O') || h.Has('C')
+	return f
+}
+
+// hop goes on with an interpreter. A file that is passed on as a descriptor
+// (flag O) can be only one in a chain: a second hop after it is ENOEXEC.
+func (l *loading) hop(name string, h *platform.Handler) *fault {
+	prev := l.cur.id.path
+	if h != nil && h.Has('F') {
+		l.cur.close()
+		l.cur = heldImage(h)
+	} else if f := l.enter(name); f != nil {
+		return missing(f, name, prev, h)
+	}
+	l.interp = name
+	if l.passFD || h != nil && (h.Has('O') || h.Has('C')) {
+		if l.passing {
+			return &fault{unix.ENOEXEC, name, "a handler with flag O is followed by another interpreter"}
+		}
+		l.passing = true
+	}
+	return nil
+}
+
+// missing makes clear whose interpreter failed.
+func missing(f *fault, name, prev string, h *platform.Handler) *fault {
+	what := "the interpreter of " + quote(prev)
+	if h != nil {
+		what = "the interpreter of handler " + quote(h.Name)
+	}
+	return &fault{f.errno, name, what + " (" + f.Error() + ")"}
+}
+
+// heldImage is the interpreter that a handler with flag F holds open.
+func heldImage(h *platform.Handler) image {
+	img := image{id: identity{path: h.Interpreter, held: true}, head: make([]byte, headSize)}
+	if h.Opened != nil {
+		img.file, img.size = partial{h.Opened}, h.Opened.Size
+		copy(img.head, h.Opened.Head)
+	}
+	return img
+}
+
+// partial reads a file of which only the beginning is known.
+type partial struct{ *platform.OpenedFile }
+
+func (p partial) ReadAt(b []byte, off int64) (int, error) {
+	if off < 0 || off >= p.Size {
+		return 0, io.EOF
+	}
+	if off+int64(len(b)) > int64(len(p.Head)) && int64(len(p.Head)) < p.Size {
+		return 0, errNotThere
+	}
+	n := copy(b, p.Head[min(off, int64(len(p.Head))):])
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// sawPlatform keeps the platform of the first program that is ELF: what comes
+// after a handler is no longer the image's choice.
+func (l *loading) sawPlatform() {
+	p, ok := platform.ELFPlatform(l.cur.head)
+	if !ok || l.cur.id.held || l.out.emulator != "" {
+		return
+	}
+	if p.Architecture == "arm" {
+		p.Variant = armVariant(l.cur)
+	}
+	l.out.actual = p.String()
+}

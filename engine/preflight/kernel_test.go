@@ -1,0 +1,39 @@
+package preflight
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func lchown(name string, id int) error { return os.Lchown(name, id, id) }
+
+// TestKernel compares every prediction with what execve did.
+func TestKernel(t *testing.T) {
+	w := runWorker(t)
+	if got, want := w.Order["read"], w.Order["want"]; got != want {
+		t.Errorf("handlers were read in the order %q, registered last to first %q", got, want)
+	}
+	if w.Overlay != "" {
+		t.Errorf("layers differ from the mounted overlay:\n%s", w.Overlay)
+	}
+	for _, st := range states() {
+		right, chance := 0, 0
+		for _, a := range w.States[st.name] {
+			if a.Got.Verdict == a.Want && a.Got.ExitCode == a.WantCode {
+				right++
+				continue
+			}
+			if a.Got.Verdict == Unknown && strings.Contains(a.Got.Reason, "depends on chance") {
+				chance++ // where the kernel puts a file at random, one execve proves nothing
+				continue
+			}
+			t.Errorf("%s: %s: kernel %+v means %s %d, predicted %s %d: %s",
+				st.name, a.Name, a.Kernel, a.Want, a.WantCode, a.Got.Verdict, a.Got.ExitCode, a.Got.Reason)
+		}
+		t.Logf("handlers %s: %d cases right / %d, %d left to chance", st.name, right, len(w.States[st.name]), chance)
+		if n := len(w.States[st.name]); n < 800 || chance > n/200 {
+			t.Errorf("%s: %d cases, %d left to chance: the matrix does not test what it should", st.name, n, chance)
+		}
+	}
+}

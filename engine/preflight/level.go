@@ -1,0 +1,170 @@
+package preflight
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// levelFault is a CPU that lacks what a program asks for.
+type levelFault struct {
+	reason  string
+	exit    int
+	unknown bool // the host does not say its level
+}
+
+// cpuLevel compares the level that the program and its loader ask for with the
+// host's. It returns nil when the level suffices or nothing is asked for.
+func (l *loading) cpuLevel(p, ld *program) *levelFault {
+	need, of := p.level(), p.id.path
+	if ld != nil {
+		if n := ld.level(); n > need {
+			need, of = n, ld.id.path
+		}
+	}
+	if need == 0 {
+		return nil
+	}
+	have := l.hostLevel(p)
+	asked := fmt.Sprintf("%s asks for CPU level v%d", of, need)
+	l.note("%s, the host has v%d", asked, have)
+	switch {
+	case have >= need:
+		return nil
+	case have == 0:
+		return &levelFault{reason: asked + ", and the level of the host is not known", unknown: true}
+	case ld != nil && ld.refusesLevels():
+		return &levelFault{reason: fmt.Sprintf("%s, the CPU has v%d: the loader ends with %q", asked, have, loaderRefusal), exit: exitNotFound}
+	}
+	return &levelFault{reason: fmt.Sprintf("%s, the CPU has v%d", asked, have), exit: exitIllegal}
+}
+
+// hostLevel is the host's level for programs of p's architecture, 0 when it is
+// not known. A CPU that runs arm programs on arm64 is an ARMv8.
+func (l *loading) hostLevel(p *program) int {
+	v := l.host.Platform.Variant
+	if l.host.Platform.Architecture == "arm64" && !p.loader.Class64 {
+		return 8
+	}
+	if len(v) != 2 || v[0] != 'v' || v[1] < '0' || v[1] > '9' {
+		return 0
+	}
+	return int(v[1] - '0')
+}
+
+// loaderRefusal is what glibc's loader prints before it exits with 127.
+const loaderRefusal = "CPU ISA level is lower than required"
+
+// refusesLevels reports whether the loader compares levels itself: glibc's
+// does, since 2.33, and then carries the text.
+func (p *program) refusesLevels() bool {
+	const limit = 4 << 20
+	b, err := readAt(p.file, 0, int(min(p.size, limit)))
+	return err == nil && bytes.Contains(b, []byte(loaderRefusal))
+}
+
+// level is the CPU level that the file asks for, 0 for none.
+func (p *program) level() int {
+	switch p.header.Machine {
+	case 62, 3:
+		return p.x86Level()
+	case 40:
+		return armLevel(p.image)
+	}
+	return 0
+}
+
+// armVariant is the level of an arm program as a variant, or "".
+func armVariant(i image) string {
+	if n := armLevel(i); n > 0 {
+		return fmt.Sprintf("v%d", n)
+	}
+	return ""
+}
+
+// Notes (x86-64 psABI, "Program Property").
+const (
+	maxNote          = 64 << 10
+	ntGNUProperty    = 5
+	propX86ISANeeded = 0xc0008002
+)
+
+// x86Level reads GNU_PROPERTY_X86_ISA_1_NEEDED: bit 0 is the baseline, bits 1
+// to 3 are v2 to v4.
+func (p *program) x86Level() int {
+	for _, typ := range []uint32{ptGNUProperty, ptNote} {
+		for _, s := range p.segs {
+			if s.typ != typ || s.filesz > maxNote {
+				continue
+			}
+			b, err := p.read(s.offset, int(s.filesz))
+			if err != nil {
+				continue
+			}
+			if needed, ok := isaNeeded(b, p.loader.Class64); ok {
+				return highest(needed)
+			}
+		}
+	}
+	return 0
+}
+
+// highest is the level of the highest known bit that is set.
+func highest(bits uint32) int {
+	for level := 4; level > 0; level-- {
+		if bits&(1<<(level-1)) != 0 {
+			return level
+		}
+	}
+	return 0
+}
+
+// isaNeeded looks through a segment of notes for the property.
+func isaNeeded(b []byte, class64 bool) (uint32, bool) {
+	align := 4
+	if class64 {
+		align = 8
+	}
+	o := binary.LittleEndian
+	for len(b) >= 12 {
+		name, desc, typ := uint64(o.Uint32(b)), uint64(o.Uint32(b[4:])), o.Uint32(b[8:])
+		from := 12 + roundUp(name, 4)
+		from = roundUp(from, uint64(align))
+		end := from + roundUp(desc, uint64(align))
+		if from+desc > uint64(len(b)) {
+			return 0, false
+		}
+		if typ == ntGNUProperty && name == 4 && string(b[12:16]) == "GNU\x00" {
+			return property(b[from:from+desc], align)
+		}
+		b = b[min(end, uint64(len(b))):]
+	}
+	return 0, false
+}
+
+// property looks through the properties of one note.
+func property(b []byte, align int) (uint32, bool) {
+	o := binary.LittleEndian
+	for len(b) >= 8 {
+		typ, size := o.Uint32(b), uint64(o.Uint32(b[4:]))
+		if size > uint64(len(b)-8) {
+			return 0, false
+		}
+		if typ == propX86ISANeeded && size == 4 {
+			return o.Uint32(b[8:]), true
+		}
+		b = b[min(8+roundUp(size, uint64(align)), uint64(len(b))):]
+	}
+	return 0, false
+}
+
+func roundUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
+
+// cString cuts a C string off b.
+func cString(b []byte) (s string, rest []byte, ok bool) {
+	i := bytes.IndexByte(b, 0)
+	if i < 0 {
+		return "", nil, false
+	}
+	return string(b[:i]), b[i+1:], true
+}

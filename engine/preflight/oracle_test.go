@@ -1,0 +1,270 @@
+package preflight
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The test binary plays three parts: the test, a worker in namespaces of its
+// own that builds root filesystems and asks the kernel, and a child that
+// calls execve. This variable of the environment says which.
+const roleVar = "PREFLIGHT_ORACLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVar) {
+	case "child":
+		runtime.LockOSThread()
+		childMain()
+	case "worker":
+		workerMain()
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// attempt is what a child is told to do.
+type attempt struct {
+	Root   string
+	Dir    string
+	UID    int
+	GID    int
+	Groups []int
+	Argv   []string
+	Env    []string
+	Path   string
+}
+
+// told is what a child reports before it ends; a child that executes the
+// command reports nothing.
+type told struct {
+	Step  string
+	Errno int
+}
+
+// childMain does what a runtime does, then executes. It never returns.
+func childMain() {
+	var a attempt
+	report := func(step string, err error) {
+		var errno syscall.Errno
+		errors.As(err, &errno)
+		data, _ := json.Marshal(told{step, int(errno)})
+		_, _ = syscall.Write(3, data)
+		os.Exit(1)
+	}
+	syscall.CloseOnExec(3)
+	if unix.Gettid() != os.Getpid() {
+		report("thread", syscall.EAGAIN)
+	}
+	if err := json.NewDecoder(os.Stdin).Decode(&a); err != nil {
+		report("spec", syscall.EINVAL)
+	}
+	for _, s := range []struct {
+		name string
+		do   func() error
+	}{
+		{"chroot", func() error { return syscall.Chroot(a.Root) }},
+		{"chdir", func() error {
+			if err := syscall.Chdir("/"); err != nil {
+				return err
+			}
+			return syscall.Chdir(a.Dir)
+		}},
+		{"setgroups", func() error { return syscall.Setgroups(a.Groups) }},
+		{"setgid", func() error { return syscall.Setgid(a.GID) }},
+		{"setuid", func() error { return syscall.Setuid(a.UID) }},
+	} {
+		if err := s.do(); err != nil {
+			report(s.name, err)
+		}
+	}
+	name, err := lookPath(a.Argv[0], a.Path)
+	if err != nil {
+		report("path", err)
+	}
+	report("execve", syscall.Exec(name, a.Argv, a.Env))
+}
+
+// lookPath is the search of a runtime, asking the kernel.
+func lookPath(name, list string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	for _, dir := range filepath.SplitList(list) {
+		if dir == "" {
+			dir = "."
+		}
+		p := path.Join(dir, name)
+		if dir == "." {
+			p = "./" + name
+		}
+		st, err := os.Stat(p)
+		if err == nil && !st.IsDir() && unix.Faccessat(unix.AT_FDCWD, p, unix.X_OK, unix.AT_EACCESS) == nil {
+			return p, nil
+		}
+	}
+	return "", syscall.ENOENT
+}
+
+// seen is what the kernel did.
+type seen struct {
+	Step  string `json:",omitempty"` // that failed
+	Errno int    `json:",omitempty"`
+	Exe   string `json:",omitempty"` // program that the kernel loaded, for a success
+	Sig   int    `json:",omitempty"` // signal that ended the child before it executed
+}
+
+// ask runs one child under ptrace. The exec event shows the program loaded,
+// before its first instruction; it is killed there. The caller's goroutine
+// must be locked to its thread.
+func ask(a attempt) (seen, error) {
+	if a.Dir == "/" && strings.Contains(a.Argv[0], "/") {
+		return askDirect(a)
+	}
+	for range 20 {
+		s, err := askOnce(a)
+		if err != nil || s.Step != "thread" {
+			return s, err
+		}
+	}
+	return seen{}, errors.New("the child never ran on its main thread")
+}
+
+// askDirect leaves the steps to the syscall package, which takes them in the
+// same order except for chdir, and starts no second copy of this program.
+func askDirect(a attempt) (seen, error) {
+	c := syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)}
+	for _, g := range a.Groups {
+		c.Groups = append(c.Groups, uint32(g))
+	}
+	pid, err := syscall.ForkExec(a.Argv[0], a.Argv, &syscall.ProcAttr{
+		Dir: "/", Env: a.Env, Files: []uintptr{0},
+		Sys: &syscall.SysProcAttr{Chroot: a.Root, Credential: &c, Ptrace: true, Pdeathsig: syscall.SIGKILL},
+	})
+	if err != nil {
+		var errno syscall.Errno
+		errors.As(err, &errno)
+		return seen{Step: "execve", Errno: int(errno)}, nil
+	}
+	var ws syscall.WaitStatus
+	if _, err := wait(pid, &ws); err != nil {
+		return seen{}, err
+	}
+	if ws.Stopped() && ws.StopSignal() == syscall.SIGTRAP {
+		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		_, _ = wait(pid, &ws)
+		return seen{Exe: exe}, err
+	}
+	for ws.Stopped() {
+		if err := syscall.PtraceCont(pid, int(ws.StopSignal())); err != nil {
+			return seen{}, err
+		}
+		if _, err := wait(pid, &ws); err != nil {
+			return seen{}, err
+		}
+	}
+	return seen{Sig: int(ws.Signal())}, nil
+}
+
+func askOnce(a attempt) (seen, error) {
+	spec, err := json.Marshal(a)
+	if err != nil {
+		return seen{}, err
+	}
+	in, err := memfd(spec)
+	if err != nil {
+		return seen{}, err
+	}
+	defer in.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return seen{}, err
+	}
+	defer r.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = []string{roleVar + "=child", "GOMAXPROCS=1", "GOGC=off"}
+	cmd.Stdin, cmd.ExtraFiles = in, []*os.File{w}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return seen{}, errors.Join(err, w.Close())
+	}
+	_ = w.Close()
+	s, err := trace(cmd.Process.Pid)
+	_ = cmd.Process.Release()
+	if err != nil || s.Exe != "" || s.Sig != 0 {
+		return s, err
+	}
+	var t told
+	data, err := io.ReadAll(r)
+	if err == nil {
+		err = json.Unmarshal(data, &t)
+	}
+	return seen{Step: t.Step, Errno: t.Errno}, err
+}
+
+func memfd(data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("spec", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "spec")
+	if _, err := f.Write(data); err != nil {
+		return nil, err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return f, err
+}
+
+// trace follows a child from its own start to the end, or to the program it
+// executes.
+func trace(pid int) (seen, error) {
+	var ws syscall.WaitStatus
+	if _, err := wait(pid, &ws); err != nil {
+		return seen{}, err
+	}
+	if err := syscall.PtraceSetOptions(pid, unix.PTRACE_O_TRACEEXEC|unix.PTRACE_O_EXITKILL); err != nil {
+		return seen{}, fmt.Errorf("ptrace options: %w", err)
+	}
+	sig := 0
+	for {
+		if err := syscall.PtraceCont(pid, sig); err != nil {
+			return seen{}, fmt.Errorf("ptrace continue: %w", err)
+		}
+		if _, err := wait(pid, &ws); err != nil {
+			return seen{}, err
+		}
+		switch {
+		case ws.Exited():
+			return seen{}, nil
+		case ws.Signaled():
+			return seen{Sig: int(ws.Signal())}, nil
+		case ws.StopSignal() == syscall.SIGTRAP && ws.TrapCause() == unix.PTRACE_EVENT_EXEC:
+			exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+			_, _ = wait(pid, &ws)
+			return seen{Exe: exe}, err
+		}
+		sig = int(ws.StopSignal())
+	}
+}
+
+func wait(pid int, ws *syscall.WaitStatus) (int, error) {
+	for {
+		n, err := syscall.Wait4(pid, ws, 0, nil)
+		if !errors.Is(err, syscall.EINTR) {
+			return n, err
+		}
+	}
+}

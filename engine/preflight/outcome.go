@@ -1,0 +1,150 @@
+package preflight
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// What execve cannot return stands for ends that have no errno of their own.
+const (
+	// errTooDeep is ELOOP from more than five interpreters in a row, which
+	// is a matter of format, not of links.
+	errTooDeep = unix.Errno(1<<16 + iota)
+	// errKilled is a process killed with SIGSEGV after its old image was
+	// thrown away: execve has no process left to return to.
+	errKilled
+)
+
+// fail turns a fault into verdict, exit code, reason and hint.
+func (k *check) fail(f *fault) {
+	k.res.Reason = f.Error()
+	switch f.errno {
+	case 0:
+		k.refuse(f.Error(), "")
+	case unix.ENOENT:
+		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
+		k.hintMissing()
+	case unix.ENOTDIR, unix.ENAMETOOLONG, unix.ELOOP:
+		k.res.Verdict, k.res.ExitCode = NotFound, exitCannotInvoke
+	case unix.EACCES:
+		k.res.Verdict, k.res.ExitCode = PermissionDenied, exitCannotInvoke
+	case errKilled:
+		k.res.Verdict, k.res.ExitCode = ExecFormatError, exitSegv
+	case unix.ENOEXEC, unix.ELIBBAD, unix.EIO, unix.EINVAL, errTooDeep:
+		k.res.Verdict, k.res.ExitCode = ExecFormatError, exitCannotInvoke
+		k.hintForeign()
+	default:
+		k.refuse(f.Error(), "")
+	}
+}
+
+// hintForeign says how files of another platform can run here.
+func (k *check) hintForeign() {
+	if k.res.Platform.Actual == "" || k.res.Platform.Actual == k.res.Host {
+		return
+	}
+	k.res.Hint = "use the image for " + machineOf(k.host.Platform.String()) +
+		", or register an emulator (Debian, Ubuntu: qemu-user-static; Fedora: qemu-user-static-" + machineName(k.res.Platform.Actual) + ")"
+}
+
+// hintMissing says what is behind a handler without flag F.
+func (k *check) hintMissing() {
+	if k.res.Emulator != "" {
+		k.res.Hint = "the handler looks for its emulator inside the image: register it with flag F"
+	}
+}
+
+func (k *check) step(format string, args ...any) {
+	k.res.Steps = append(k.res.Steps, fmt.Sprintf(format, args...))
+}
+
+func quote(s string) string {
+	if len(s) > 128 {
+		s = s[:128] + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// machineOf cuts a platform's text down to os/arch.
+func machineOf(p string) string {
+	parts := strings.SplitN(p, "/", 3)
+	return strings.Join(parts[:min(2, len(parts))], "/")
+}
+
+func machineName(p string) string {
+	_, arch, _ := strings.Cut(machineOf(p), "/")
+	return arch
+}
+
+// sameMachine compares a claimed platform with what a file's header shows. A
+// level is compared on arm only, where attributes of the file tell it: a file
+// for a lower level is no lie.
+func sameMachine(claimed, actual string) bool {
+	if machineOf(claimed) != machineOf(actual) {
+		return false
+	}
+	c, a := variantOf(claimed), variantOf(actual)
+	return c == "" || a == "" || machineName(claimed) != "arm" || a <= c
+}
+
+func variantOf(p string) string {
+	if parts := strings.SplitN(p, "/", 3); len(parts) == 3 {
+		return parts[2]
+	}
+	return ""
+}
+
+// Certainty says what a Result of RemoteGuess rests on.
+type Certainty string
+
+// The degrees of certainty.
+const (
+	// Likely: the claim decides when the image tells the truth.
+	Likely Certainty = "likely"
+	// Unsure: the claim alone does not decide.
+	Unsure Certainty = "unsure"
+)
+
+// RemoteGuess says what to expect of an image whose files are not here, from
+// the platform that its config or index claims. It cannot see scripts, missing
+// files, permissions or lies, and says in Certainty how far to trust it.
+func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
+	r := Result{Host: host.Platform.String(), Platform: Platforms{Claimed: claim(claimed)}, Certainty: Likely}
+	handler, held := host.Emulated(claimed)
+	switch {
+	case claimed.OS == "" || claimed.Architecture == "":
+		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
+		r.Reason = "the image does not say its platform"
+	case held:
+		r.Verdict, r.Emulator = Emulated, handler
+		r.Reason = "a binfmt_misc handler takes programs for " + claim(claimed)
+	case handler != "":
+		r.Verdict, r.ExitCode, r.Emulator, r.Certainty = NotFound, exitNotFound, handler, Unsure
+		r.Reason = "the handler for " + claim(claimed) + " looks for " + quote(handler) + " inside the image, where it rarely is"
+		r.Hint = "register the handler with flag F"
+	case host.Native(claimed):
+		r.Verdict, r.Reason = Native, "the host runs "+claim(claimed)+" itself"
+	case host.Binfmt.Unread != "":
+		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
+		r.Reason = "the binfmt_misc handlers cannot be read: " + host.Binfmt.Unread
+	case sameArchitecture(claimed, host):
+		r.Verdict, r.ExitCode, r.Certainty = IllegalInstruction, exitIllegal, Unsure
+		r.Reason = "the image asks for " + claim(claimed) + ", the CPU has " + host.Platform.String()
+	default:
+		r.Verdict, r.ExitCode = ExecFormatError, exitCannotInvoke
+		r.Reason = "the host has neither CPU nor handler for " + claim(claimed)
+		r.Hint = "pull the image for " + machineOf(host.Platform.String()) + ", or register an emulator"
+	}
+	return r
+}
+
+// sameArchitecture reports whether only the level keeps p from being native.
+func sameArchitecture(p platform.Platform, h platform.Host) bool {
+	p.Variant = ""
+	return h.Native(p)
+}

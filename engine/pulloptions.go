@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// PullPolicy says when a registry is asked. It is honoured per platform: an
+// image of another platform under the same name does not count as present.
+type PullPolicy string
+
+// Pull policies, with podman's names.
+const (
+	PullAlways  PullPolicy = "always"  // ask, and take what the registry has
+	PullMissing PullPolicy = "missing" // ask only when that platform is not here
+	PullNewer   PullPolicy = "newer"   // ask; when that fails, what is here will do
+	PullNever   PullPolicy = "never"   // never ask
+)
+
+// ParsePullPolicy reads a policy; "" is PullAlways.
+func ParsePullPolicy(s string) (PullPolicy, error) {
+	switch p := PullPolicy(s); p {
+	case "":
+		return PullAlways, nil
+	case PullAlways, PullMissing, PullNewer, PullNever:
+		return p, nil
+	}
+	return "", fmt.Errorf("unknown pull policy %q: use always, missing, newer or never", s)
+}
+
+// PullOptions says what to pull and what to do with names. The zero value
+// pulls the host's platform and gives it the name.
+type PullOptions struct {
+	Platforms []Fallback // the images wanted; nil means the host's platform
+	All       bool       // every platform that the source offers, instead of Platforms
+	Policy    PullPolicy // "" means PullAlways
+	As        string     // name for the result; "" means the source's own
+	NoTag     bool       // give the image its repo@digest name only
+	Keep      bool       // give the image that loses the name its repo@digest name, so that nothing prunes it
+	Retry     Retry
+	Limits    Limits
+	Command   string // recorded with a displacement, e.g. "pull --platform linux/arm/v7"
+}
+
+// Fallback is one image wanted, as platforms to try in order.
+type Fallback = []platform.Request
+
+// PullResult is one image pulled, or found to be here.
+type PullResult struct {
+	ID       string
+	Name     string // the name it has now
+	Digest   digest.Digest
+	Platform platform.Platform
+	Rule     platform.Rule // why this instance was chosen
+	Present  bool          // nothing was fetched
+}

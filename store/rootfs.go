@@ -1,0 +1,56 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.podman.io/storage"
+)
+
+// LayerDirs returns the directories that hold an image's files, lowest layer
+// first, for reading without a mount. A driver that keeps each layer whole
+// (vfs) has one.
+func (s *Store) LayerDirs(img *Image) ([]string, error) {
+	if s.lib == nil || img.TopLayer == "" {
+		return nil, fmt.Errorf("image %s has no layers: %w", img.ID, storage.ErrLayerUnknown)
+	}
+	driver, err := s.lib.GraphDriver()
+	if err != nil {
+		return nil, err
+	}
+	switch s.Driver() {
+	case "overlay":
+		meta, err := driver.Metadata(img.TopLayer)
+		if err != nil {
+			return nil, fmt.Errorf("finding the files of image %s: %w", img.ID, err)
+		}
+		dirs := []string{meta["UpperDir"]}
+		if lower := meta["LowerDir"]; lower != "" {
+			dirs = append(dirs, strings.Split(lower, ":")...)
+		}
+		slices.Reverse(dirs)
+		return dirs, nil
+	case "vfs":
+		for _, root := range append([]string{s.lib.GraphRoot(), s.options.GraphRoot}, additionalStores(s.options.GraphDriverOptions)...) {
+			if dir := filepath.Join(root, "vfs", "dir", img.TopLayer); exists(dir) {
+				return []string{dir}, nil
+			}
+		}
+	}
+	return nil, errors.New("the files of images of the storage driver " + s.Driver() + " cannot be read without a mount")
+}
+
+// additionalStores returns the additional image stores among driver options.
+func additionalStores(options []string) []string {
+	var roots []string
+	for _, o := range options {
+		key, value, _ := strings.Cut(o, "=")
+		if strings.HasSuffix(key, "imagestore") {
+			roots = append(roots, strings.Split(value, ",")...)
+		}
+	}
+	return roots
+}

@@ -1,0 +1,131 @@
+package unpack
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.podman.io/storage"
+)
+
+// baseLayer is below every kind: its root has an owner and a mode to inherit.
+func baseLayer(t testing.TB) blob {
+	b := newTar(t)
+	b.dir("./").dir("base").file("base/gone", "1").file("base/full", "2").file("dir/f", "3")
+	return gzipped(t, b.bytes())
+}
+
+// canaryDir is a directory that no layer may change.
+func canaryDir(t testing.TB) string {
+	dir := filepath.Join(t.TempDir(), "canary")
+	for _, d := range []string{dir, dir + "-sibling"} {
+		if err := os.MkdirAll(d, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(d, "secret"), []byte("secret"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(d, testTime, testTime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestSameAsLibrary unpacks each kind of layer with Fetch into one store and
+// with the library alone into another one, and compares all of them.
+func TestSameAsLibrary(t *testing.T) {
+	needStore(t)
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) { sameAsLibrary(t, k) })
+	}
+}
+
+func sameAsLibrary(t *testing.T, k kind) {
+	since := time.Now().Add(-time.Second)
+	canary := canaryDir(t)
+	before := lines(t, filepath.Dir(canary), since)
+	img := newImage(t, baseLayer(t), k.blob(t, canary))
+	ours, library := newStore(t), newStore(t)
+
+	libraryErr := img.copyInto(t, library)
+	_, err := Fetch(t.Context(), ours, img.layers, img.open, Options{})
+	if got := isUnsupported(err); got != k.refused || err != nil && !got {
+		t.Fatalf("refused = %v, want %v: %v (library: %v)", got, k.refused, err, libraryErr)
+	}
+	if after := lines(t, filepath.Dir(canary), since); !slices.Equal(before, after) {
+		t.Errorf("outside of the store something changed")
+		compare(t, after, before)
+	}
+	assertNoStaging(t, ours)
+	if k.refused {
+		return
+	}
+	if libraryErr != nil {
+		t.Fatalf("accepted what the library refuses: %v", libraryErr)
+	}
+	compare(t, describe(t, ours, since), describe(t, library, since))
+	assertNothingLeftToCopy(t, ours, img)
+	compare(t, problems(t, ours), problems(t, library))
+}
+
+// assertNothingLeftToCopy lets the library copy the image without its blobs.
+func assertNothingLeftToCopy(t *testing.T, store storage.Store, img image) {
+	t.Helper()
+	before, err := store.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range img.layers {
+		if err := os.RemoveAll(img.blobPath(l)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := img.copyInto(t, store); err != nil {
+		t.Fatalf("the library wants more than it was given: %v", err)
+	}
+	after, err := store.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(before) != len(after) {
+		t.Errorf("%d layers, %d before the library's copy", len(after), len(before))
+	}
+}
+
+// problems lists what the library's store check finds. It finds something in
+// layers that tar-split cannot put together again, whoever unpacked them.
+func problems(t *testing.T, store storage.Store) []string {
+	t.Helper()
+	report, err := store.Check(storage.CheckMost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for id, errs := range report.Layers {
+		for _, err := range errs {
+			out = append(out, "layer "+id+": "+strings.ReplaceAll(err.Error(), filepath.Dir(store.GraphRoot()), ""))
+		}
+	}
+	for id, errs := range report.Images {
+		out = append(out, fmt.Sprintf("image %s: %d", id, len(errs)))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// assertNoStaging checks that nothing is left in the driver's staging area.
+func assertNoStaging(t testing.TB, store storage.Store) {
+	t.Helper()
+	left, err := os.ReadDir(filepath.Join(store.GraphRoot(), "overlay", "staging"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for _, e := range left {
+		t.Errorf("left in staging: %s", e.Name())
+	}
+}

@@ -1,0 +1,298 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+
+	"go.podman.io/storage"
+	graphdriver "go.podman.io/storage/drivers"
+	"golang.org/x/sys/unix"
+)
+
+// Options are optional; the zero value sets no limit.
+type Options struct {
+	// Group bounds and shares the work of several Fetch calls on one store.
+	// Nil stands for a group of its own.
+	Group *Group
+	// OnRead is called with the index of a layer and how many more of its
+	// compressed bytes were read, from several goroutines.
+	OnRead func(layer int, n int64)
+	// MaxBytes and MaxEntries limit the unpacked tars of one call, 0 does not.
+	MaxBytes, MaxEntries int64
+}
+
+// Result says what a Fetch did.
+type Result struct {
+	// IDs are the chain IDs of all layers, in their order. All are in the store.
+	IDs []string
+	// Fetched are the indexes of those that were not there before.
+	Fetched []int
+}
+
+// Fetch makes all layers of an image present in the store.
+//
+// Layers that the store has are not fetched. The others are staged in parallel,
+// largest first, and applied in order, each as soon as those below are in. On
+// an error or when ctx is cancelled, everything that was staged is removed,
+// while layers that were applied stay and are found by the next Fetch. The
+// error is the one that came first.
+//
+// It returns an *UnsupportedError when the library's path is to be used, a
+// *ParentGoneError when a layer was removed meanwhile, a *MismatchError when a
+// blob is not what was promised, and a *LimitError.
+//
+// Several calls may work on one store, in one process and in many. The caller
+// keeps the layers from being removed until an image refers to them.
+func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener, opts Options) (Result, error) {
+	if reason := Applicable(store, layers); reason != "" {
+		return Result{}, &UnsupportedError{Reason: reason}
+	}
+	if opts.Group == nil {
+		opts.Group = NewGroup(DefaultWorkers)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	f := &fetcher{
+		stager: &stager{store: store, open: open, opts: opts, chunks: newChunks()},
+		layers: layers,
+		ids:    chainIDs(layers),
+		cancel: cancel,
+	}
+	defer f.wait()
+	// Before looking what is there, lest another call finishes in between.
+	f.claims = opts.Group.claim(f.ids)
+	defer f.release()
+	first := f.present()
+	if err := f.checkBase(first); err != nil {
+		return Result{}, err
+	}
+	f.start(ctx, first)
+	result := Result{IDs: f.ids}
+	for i := first; i < len(layers); i++ {
+		fetched, err := f.finish(ctx, i)
+		if err != nil {
+			cancel(err)
+			return result, err
+		}
+		if fetched {
+			result.Fetched = append(result.Fetched, i)
+		}
+	}
+	return result, nil
+}
+
+// fetcher is one Fetch in progress.
+type fetcher struct {
+	*stager
+	layers []Layer
+	ids    []string
+	cancel context.CancelCauseFunc
+	claims map[string]*claim
+	// staged has a channel for each layer that this call stages; it gives one
+	// value, none after an error.
+	staged []chan *graphdriver.DriverWithDifferOutput
+	tasks  sync.WaitGroup
+}
+
+// present returns how many layers, from the bottom, the store has.
+func (f *fetcher) present() int {
+	for i, id := range f.ids {
+		if !f.store.Exists(id) {
+			return i
+		}
+	}
+	return len(f.ids)
+}
+
+// checkBase refuses to build on a layer with mapped IDs.
+func (f *fetcher) checkBase(first int) error {
+	if first == 0 || first == len(f.ids) {
+		return nil
+	}
+	l, err := f.store.Layer(f.ids[first-1])
+	if err != nil {
+		return f.parentGone(first, err)
+	}
+	if len(l.UIDMap) > 0 || len(l.GIDMap) > 0 {
+		return &UnsupportedError{Reason: fmt.Sprintf("layer %s maps user or group IDs", l.ID)}
+	}
+	return nil
+}
+
+// start stages, largest first, all layers that this call has claimed.
+func (f *fetcher) start(ctx context.Context, first int) {
+	f.staged = make([]chan *graphdriver.DriverWithDifferOutput, len(f.layers))
+	var mine []int
+	for i := first; i < len(f.layers); i++ {
+		if f.claims[f.ids[i]].mine {
+			mine = append(mine, i)
+			f.staged[i] = make(chan *graphdriver.DriverWithDifferOutput, 1)
+		}
+	}
+	slices.SortStableFunc(mine, func(a, b int) int { return int(min(1, max(-1, f.layers[b].Size-f.layers[a].Size))) })
+	f.tasks.Go(func() {
+		for _, i := range mine {
+			release, err := f.opts.Group.slot(ctx)
+			if err != nil {
+				close(f.staged[i])
+				continue
+			}
+			f.tasks.Go(func() {
+				defer release()
+				f.stageOne(ctx, i)
+			})
+		}
+	})
+}
+
+func (f *fetcher) stageOne(ctx context.Context, i int) {
+	defer close(f.staged[i])
+	output, err := f.stage(ctx, i, f.layers[i])
+	if err != nil {
+		f.cancel(err) // the first one wins
+		return
+	}
+	f.staged[i] <- output
+}
+
+// finish gets layer i into the store, and reports whether this call did it.
+func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
+	c := f.claims[f.ids[i]]
+	for !c.mine {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+		if f.store.Exists(f.ids[i]) {
+			return false, nil
+		}
+		// The other call failed: its error is not this one's.
+		id := f.ids[i]
+		c = f.opts.Group.claim([]string{id})[id]
+		f.claims[id] = c
+		if c.mine {
+			release, err := f.opts.Group.slot(ctx)
+			if err != nil {
+				return false, context.Cause(ctx)
+			}
+			f.staged[i] = make(chan *graphdriver.DriverWithDifferOutput, 1)
+			f.stageOne(ctx, i)
+			release()
+		}
+	}
+	output, ok := <-f.staged[i]
+	if !ok {
+		return false, context.Cause(ctx)
+	}
+	applied, err := f.apply(ctx, i, output)
+	f.opts.Group.release(c)
+	return applied, err
+}
+
+// wait cleans up what was staged and not applied.
+func (f *fetcher) wait() {
+	f.tasks.Wait()
+	for _, staged := range f.staged {
+		if staged == nil {
+			continue
+		}
+		if output, ok := <-staged; ok {
+			// What cannot be removed now is removed when the store shuts down.
+			_ = f.store.CleanupStagedLayer(output)
+		}
+	}
+}
+
+func (f *fetcher) release() {
+	for _, c := range f.claims {
+		f.opts.Group.release(c)
+	}
+}
+
+// apply commits a staged layer, unless another process has done so. Either way
+// the output is used up.
+func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWithDifferOutput) (applied bool, err error) {
+	defer func() {
+		if !applied {
+			err = errors.Join(err, f.store.CleanupStagedLayer(output))
+		}
+	}()
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	// The library replaces the files of a layer that exists already, also
+	// under a running container. Of several processes of ours only one is
+	// between looking and applying.
+	unlock, err := lockDir(stagingRoot(output))
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if f.store.Exists(f.ids[i]) {
+		return false, nil
+	}
+	parent := ""
+	if i > 0 {
+		parent = f.ids[i-1]
+	}
+	if err := f.inherit(output, parent); err != nil {
+		return false, f.parentGone(i, err)
+	}
+	target := output.Target
+	_, err = f.store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
+		ID: f.ids[i], ParentLayer: parent, DiffOutput: output,
+		DiffOptions: &graphdriver.ApplyDiffWithDifferOpts{},
+	})
+	if errors.Is(err, storage.ErrDuplicateID) {
+		return false, nil
+	}
+	if err != nil {
+		return false, f.parentGone(i, err)
+	}
+	_ = os.Remove(filepath.Dir(target)) // the driver leaves it, empty, until the store shuts down
+	return true, nil
+}
+
+// parentGone tells the removal of the layer below from other errors.
+func (f *fetcher) parentGone(i int, err error) error {
+	if i > 0 && !f.store.Exists(f.ids[i-1]) {
+		return &ParentGoneError{Layer: f.ids[i], Parent: f.ids[i-1]}
+	}
+	return fmt.Errorf("layer %d (%s): %w", i+1, f.layers[i].Digest, err)
+}
+
+// lockDir waits for an exclusive flock(2) on a directory.
+func lockDir(dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(&os.PathError{Op: "flock", Path: dir, Err: err}, d.Close())
+	}
+	return func() { _ = d.Close() }, nil // closing unlocks
+}
+
+type ids struct{ uid, gid int }
+
+func owner(path string) (ids, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return ids{}, err
+	}
+	s := st.Sys().(*syscall.Stat_t)
+	return ids{int(s.Uid), int(s.Gid)}, nil
+}

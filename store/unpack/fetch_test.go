@@ -1,0 +1,403 @@
+package unpack
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+)
+
+// numbered returns n small layers that differ.
+func numbered(t testing.TB, n int) []blob {
+	var out []blob
+	for i := range n {
+		out = append(out, gzipped(t, newTar(t).dir("d").file(fmt.Sprintf("d/f%d", i), many(1000+i, "x")).bytes()))
+	}
+	return out
+}
+
+// TestFetchFails checks what each failure is reported as, and that it leaves
+// nothing behind.
+func TestFetchFails(t *testing.T) {
+	needStore(t)
+	broken := errors.New("registry is down")
+	bomb := gzipped(t, newTar(t).file("zeros", many(20<<20, "\x00")).bytes())
+	for _, tt := range []struct {
+		name  string
+		blobs []blob
+		edit  func(*Layer)
+		open  func(image) Opener
+		opts  Options
+		check func(error) bool
+	}{
+		{name: "wrong blob digest", edit: func(l *Layer) { l.Digest = digest.FromString("other") },
+			open:  func(i image) Opener { return i.openOriginal() },
+			check: func(err error) bool { m := mismatch(err); return m != nil && m.What == "blob digest" }},
+		{name: "wrong DiffID", edit: func(l *Layer) { l.DiffID = digest.FromString("other") },
+			check: func(err error) bool { m := mismatch(err); return m != nil && m.What == "DiffID" }},
+		{name: "blob too long", edit: func(l *Layer) { l.Size-- },
+			check: func(err error) bool { m := mismatch(err); return m != nil && m.What == "blob size" }},
+		{name: "blob too short", edit: func(l *Layer) { l.Size++ },
+			check: func(err error) bool { m := mismatch(err); return m != nil && m.What == "blob size" }},
+		{name: "foreign layer", edit: func(l *Layer) { l.MediaType = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" },
+			check: isUnsupported},
+		{name: "no DiffID", edit: func(l *Layer) { l.DiffID = "" }, check: isUnsupported},
+		{name: "open fails", open: func(image) Opener {
+			return func(context.Context, Layer) (io.ReadCloser, error) { return nil, broken }
+		}, check: func(err error) bool { return errors.Is(err, broken) }},
+		{name: "read fails", open: func(i image) Opener {
+			return func(context.Context, Layer) (io.ReadCloser, error) {
+				return io.NopCloser(io.MultiReader(strings.NewReader("\x1f\x8b\x08"), failing{broken})), nil
+			}
+		}, check: func(err error) bool { return errors.Is(err, broken) }},
+		{name: "one layer fails while another hangs", blobs: numbered(t, 2), open: func(i image) Opener {
+			return func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+				if l.Digest == i.layers[1].Digest {
+					return nil, broken
+				}
+				return hanging(ctx), nil
+			}
+		}, check: func(err error) bool { return errors.Is(err, broken) }},
+		{name: "too many bytes", blobs: []blob{bomb}, opts: Options{MaxBytes: 10 << 20},
+			check: func(err error) bool { l := limit(err); return l != nil && l.What == "unpacked bytes" }},
+		{name: "too many entries", opts: Options{MaxEntries: 1},
+			check: func(err error) bool { l := limit(err); return l != nil && l.What == "entries" }},
+		{name: "endless headers", blobs: []blob{endlessHeaders(t)},
+			check: func(err error) bool { l := limit(err); return l != nil && l.Max == maxHeader }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.blobs == nil {
+				tt.blobs = numbered(t, 1)
+			}
+			img := newImage(t, tt.blobs...)
+			open := img.open
+			if tt.open != nil {
+				open = tt.open(img)
+			}
+			if tt.edit != nil {
+				tt.edit(&img.layers[0])
+			}
+			store := newStore(t)
+			_, err := Fetch(t.Context(), store, img.layers, open, tt.opts)
+			if !tt.check(err) {
+				t.Errorf("error is %v (%T)", err, err)
+			}
+			if layers, err := store.Layers(); err != nil || len(layers) != 0 {
+				t.Errorf("%d layers, %v", len(layers), err)
+			}
+			assertNoStaging(t, store)
+		})
+	}
+}
+
+func mismatch(err error) *MismatchError {
+	var m *MismatchError
+	errors.As(err, &m)
+	return m
+}
+
+func limit(err error) *LimitError {
+	var l *LimitError
+	errors.As(err, &l)
+	return l
+}
+
+// openOriginal returns the only blob, whatever digest is asked for.
+func (i image) openOriginal() Opener {
+	original := i.blobPath(i.layers[0])
+	return func(context.Context, Layer) (io.ReadCloser, error) { return os.Open(original) }
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// hanging returns a body that gives nothing until it is closed.
+func hanging(context.Context) io.ReadCloser {
+	r, _ := io.Pipe()
+	return r
+}
+
+// endlessHeaders has one entry with more extended headers than may be kept.
+func endlessHeaders(t testing.TB) blob {
+	pax := paxRecords("comment", many(900000, "c"))
+	one := join(rawHeader("x", 'x', int64(len(pax)), nil), padded(pax))
+	return gzipped(t, join(bytes.Repeat(one, 20), rawHeader("f", '0', 0, nil), make([]byte, 1024)))
+}
+
+func TestFetchCancelled(t *testing.T) {
+	store := newStore(t)
+	img := newImage(t, numbered(t, 3)...)
+	reason := errors.New("user pressed Ctrl-C")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	_, err := Fetch(ctx, store, img.layers, func(ctx context.Context, _ Layer) (io.ReadCloser, error) {
+		cancel(reason)
+		return hanging(ctx), nil
+	}, Options{})
+	if !errors.Is(err, reason) {
+		t.Errorf("error is %v, want %v", err, reason)
+	}
+	assertNoStaging(t, store)
+}
+
+// waitFor returns when the store has a layer; the test's deadline bounds it.
+func waitFor(ctx context.Context, store storage.Store, id string) {
+	for ctx.Err() == nil && !store.Exists(id) {
+		runtime.Gosched()
+	}
+}
+
+// TestFetchKeepsFinishedLayers fails a pull and finds on the next one that only
+// what was not finished is fetched.
+func TestFetchKeepsFinishedLayers(t *testing.T) {
+	store := newStore(t)
+	img := newImage(t, numbered(t, 4)...)
+	ids := chainIDs(img.layers)
+	broken := errors.New("connection reset")
+	_, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+		if l.Digest == img.layers[2].Digest {
+			waitFor(ctx, store, ids[1])
+			return nil, broken
+		}
+		return img.open(ctx, l)
+	}, Options{})
+	if !errors.Is(err, broken) {
+		t.Fatalf("error is %v", err)
+	}
+	var opened atomic.Int64
+	result, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+		opened.Add(1)
+		return img.open(ctx, l)
+	}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(result.Fetched) != "[2 3]" || opened.Load() != 2 {
+		t.Errorf("fetched %v, opened %d blobs", result.Fetched, opened.Load())
+	}
+	assertNothingLeftToCopy(t, store, img)
+}
+
+// TestFetchParentGone removes a layer while the next one is on its way.
+func TestFetchParentGone(t *testing.T) {
+	store := newStore(t)
+	img := newImage(t, numbered(t, 2)...)
+	ids := chainIDs(img.layers)
+	_, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+		if l.Digest == img.layers[1].Digest {
+			waitFor(ctx, store, ids[0])
+			if err := store.DeleteLayer(ids[0]); err != nil {
+				return nil, err
+			}
+		}
+		return img.open(ctx, l)
+	}, Options{})
+	var gone *ParentGoneError
+	if !errors.As(err, &gone) || gone.Parent != ids[0] {
+		t.Fatalf("error is %v", err)
+	}
+	if _, err := Fetch(t.Context(), store, img.layers, img.open, Options{}); err != nil {
+		t.Errorf("again: %v", err)
+	}
+	assertNoStaging(t, store)
+}
+
+// TestGroupSharesLayers fetches images with common layers at the same time and
+// counts that each blob is read once.
+func TestGroupSharesLayers(t *testing.T) {
+	store := newStore(t)
+	common := numbered(t, 4)
+	group := NewGroup(2)
+	var opened sync.Map
+	var images []image
+	for i := range 5 {
+		own := gzipped(t, newTar(t).file(fmt.Sprintf("own%d", i), "x").bytes())
+		images = append(images, newImage(t, append(common[:4:4], own)...))
+	}
+	var wg sync.WaitGroup
+	for _, img := range images {
+		wg.Go(func() {
+			_, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+				if _, twice := opened.LoadOrStore(l.Digest, true); twice {
+					t.Errorf("blob %s is read twice", l.Digest)
+				}
+				return img.open(ctx, l)
+			}, Options{Group: group})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, img := range images {
+		assertNothingLeftToCopy(t, store, img)
+	}
+	if len(group.claims) != 0 || len(group.slots) != 0 {
+		t.Errorf("left: %d claims, %d slots", len(group.claims), len(group.slots))
+	}
+}
+
+// TestGroupTakesOver lets the call that fetches a layer fail while another one
+// waits for it.
+func TestGroupTakesOver(t *testing.T) {
+	store := newStore(t)
+	img := newImage(t, numbered(t, 3)...)
+	group := NewGroup(4)
+	broken := errors.New("broken")
+	claimed, waiting := make(chan struct{}, 3), make(chan struct{})
+	var first error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, first = Fetch(t.Context(), store, img.layers, func(context.Context, Layer) (io.ReadCloser, error) {
+			claimed <- struct{}{}
+			<-waiting
+			return nil, broken
+		}, Options{Group: group})
+	})
+	<-claimed
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	wg.Go(func() {
+		close(waiting)
+	})
+	if _, err := Fetch(ctx, store, img.layers, img.open, Options{Group: group}); err != nil {
+		t.Errorf("second: %v", err)
+	}
+	wg.Wait()
+	if !errors.Is(first, broken) {
+		t.Errorf("first: %v", first)
+	}
+	assertNothingLeftToCopy(t, store, img)
+}
+
+const fetchRootEnv, fetchImageEnv = "MPULL_TEST_STORE", "MPULL_TEST_IMAGE"
+
+// fetchProcess is what the test binary does when TestFetchProcesses starts it.
+func fetchProcess() error {
+	root := os.Getenv(fetchRootEnv)
+	store, err := storage.GetStore(storage.StoreOptions{
+		GraphRoot: filepath.Join(root, "root"), RunRoot: filepath.Join(root, "run"), GraphDriverName: "overlay",
+	})
+	if err != nil {
+		return err
+	}
+	img := image{dir: os.Getenv(fetchImageEnv)}
+	for _, line := range strings.Fields(os.Getenv("MPULL_TEST_LAYERS")) {
+		d, diffID, _ := strings.Cut(line, ",")
+		img.layers = append(img.layers, Layer{Digest: digest.Digest(d), Size: -1, DiffID: digest.Digest(diffID), MediaType: mediaGzip})
+	}
+	_, err = Fetch(context.Background(), store, img.layers, img.open, Options{})
+	return err
+}
+
+// TestFetchProcesses has several processes fetch one image into one store.
+func TestFetchProcesses(t *testing.T) {
+	needStore(t)
+	img := newImage(t, numbered(t, 12)...)
+	var list []string
+	for _, l := range img.layers {
+		list = append(list, l.Digest.String()+","+l.DiffID.String())
+	}
+	store := newStore(t)
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+			cmd.Env = append(os.Environ(), fetchRootEnv+"="+filepath.Dir(store.GraphRoot()), fetchImageEnv+"="+img.dir,
+				"MPULL_TEST_LAYERS="+strings.Join(list, " "))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	assertNothingLeftToCopy(t, store, img)
+	if p := problems(t, store); len(p) > 0 {
+		t.Error(p)
+	}
+}
+
+func TestOnRead(t *testing.T) {
+	store := newStore(t)
+	img := newImage(t, numbered(t, 3)...)
+	var read [3]atomic.Int64
+	if _, err := Fetch(t.Context(), store, img.layers, img.open, Options{OnRead: func(i int, n int64) { read[i].Add(n) }}); err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range img.layers {
+		if read[i].Load() != l.Size {
+			t.Errorf("layer %d: %d of %d bytes reported", i, read[i].Load(), l.Size)
+		}
+	}
+}
+
+func TestApplicable(t *testing.T) {
+	ok := Layer{Digest: digest.FromString("a"), DiffID: digest.FromString("b"), MediaType: mediaGzip}
+	for _, tt := range []struct {
+		edit func(*Layer)
+		want string
+	}{
+		{func(*Layer) {}, ""},
+		{func(l *Layer) { l.MediaType = mediaTar }, ""},
+		{func(l *Layer) { l.MediaType = mediaGzip + "+encrypted" }, "media type"},
+		{func(l *Layer) { l.MediaType = "" }, "media type"},
+		{func(l *Layer) { l.Digest = "sha256:../../x" }, "blob digest"},
+		{func(l *Layer) { l.Digest = digest.Digest("sha512:" + many(128, "a")) }, "blob digest"},
+		{func(l *Layer) { l.DiffID = "" }, "DiffID"},
+	} {
+		l := ok
+		tt.edit(&l)
+		if got := layerReason(l); !strings.HasPrefix(got, tt.want) || (got == "") != (tt.want == "") {
+			t.Errorf("%+v: %q, want %q", l, got, tt.want)
+		}
+	}
+	for option, want := range map[string]bool{
+		"overlay.mountopt=nodev": true, "overlay.mount_program=/usr/bin/fuse-overlayfs": false, ".force_mask=shared": false,
+		"overlay2.IGNORE_chown_errors=true": false, "overlay.ignore_chown_errors=false": true, "overlay.use_composefs=1": false,
+		"overlay.mount_program=": true, "nonsense": true,
+	} {
+		if got := optionReason(option) == ""; got != want {
+			t.Errorf("option %s: applicable = %v", option, got)
+		}
+	}
+}
+
+func TestApplicableStores(t *testing.T) {
+	needStore(t)
+	dir := t.TempDir()
+	vfs, err := storage.GetStore(storage.StoreOptions{GraphRoot: filepath.Join(dir, "a"), RunRoot: filepath.Join(dir, "b"), GraphDriverName: "vfs"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer vfs.Free()
+	if got := Applicable(vfs, nil); !strings.Contains(got, "vfs") {
+		t.Errorf("vfs: %q", got)
+	}
+	if got := Applicable(newStore(t, "overlay.force_mask=700"), nil); !strings.Contains(got, "force_mask") {
+		t.Errorf("force_mask: %q", got)
+	}
+	if got := Applicable(newStore(t), nil); got != "" {
+		t.Errorf("overlay: %q", got)
+	}
+}
+
+func TestChainIDs(t *testing.T) {
+	a, b := digest.FromString("a"), digest.FromString("b")
+	want := []string{a.Encoded(), digest.FromString(a.Encoded() + "+" + b.Encoded()).Encoded()}
+	if got := ChainIDs([]digest.Digest{a, b}); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}

@@ -1,0 +1,291 @@
+package unpack
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/copy"
+	"go.podman.io/image/v5/oci/layout"
+	"go.podman.io/image/v5/signature"
+	imagestorage "go.podman.io/image/v5/storage"
+	"go.podman.io/image/v5/types"
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/reexec"
+)
+
+func TestMain(m *testing.M) {
+	if reexec.Init() { // the library unpacks in a child process
+		return
+	}
+	if os.Getenv(fetchRootEnv) != "" {
+		if err := fetchProcess(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// needStore skips the test for an ordinary user.
+func needStore(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root for an overlay store")
+	}
+}
+
+// newStore opens an empty overlay store in a directory of its own.
+func newStore(t testing.TB, options ...string) storage.Store {
+	t.Helper()
+	needStore(t)
+	dir := t.TempDir()
+	s, err := storage.GetStore(storage.StoreOptions{
+		GraphRoot: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"),
+		GraphDriverName: "overlay", GraphDriverOptions: options,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := s.Shutdown(true); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// blob is a layer as a registry has it.
+type blob struct {
+	compressed []byte
+	diffID     digest.Digest
+	mediaType  string
+}
+
+const (
+	mediaTar  = "application/vnd.oci.image.layer.v1.tar"
+	mediaGzip = mediaTar + "+gzip"
+	mediaZstd = mediaTar + "+zstd"
+)
+
+func gzipped(t testing.TB, plain []byte) blob {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return blob{b.Bytes(), digest.FromBytes(plain), mediaGzip}
+}
+
+// image is an image in an OCI layout on disk.
+type image struct {
+	dir    string
+	layers []Layer
+}
+
+func newImage(t testing.TB, blobs ...blob) image {
+	t.Helper()
+	dir := t.TempDir()
+	img := image{dir: dir}
+	put := func(data []byte) map[string]any {
+		d := digest.FromBytes(data)
+		path := filepath.Join(dir, "blobs", "sha256", d.Encoded())
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return map[string]any{"digest": d, "size": len(data)}
+	}
+	putJSON := func(v any, mediaType string) map[string]any {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := put(data)
+		d["mediaType"] = mediaType
+		return d
+	}
+	var descriptors []any
+	var diffIDs []digest.Digest
+	for _, b := range blobs {
+		d := put(b.compressed)
+		d["mediaType"] = b.mediaType
+		descriptors = append(descriptors, d)
+		diffIDs = append(diffIDs, b.diffID)
+		img.layers = append(img.layers, Layer{
+			Digest: digest.FromBytes(b.compressed), Size: int64(len(b.compressed)), DiffID: b.diffID, MediaType: b.mediaType,
+		})
+	}
+	config := putJSON(map[string]any{
+		"architecture": "amd64", "os": "linux", "config": map[string]any{},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": diffIDs},
+	}, "application/vnd.oci.image.config.v1+json")
+	manifest := putJSON(map[string]any{
+		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": descriptors,
+	}, "application/vnd.oci.image.manifest.v1+json")
+	index, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": []any{manifest}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{"index.json": string(index), "oci-layout": `{"imageLayoutVersion":"1.0.0"}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return img
+}
+
+func (i image) blobPath(l Layer) string {
+	return filepath.Join(i.dir, "blobs", "sha256", l.Digest.Encoded())
+}
+
+// open is an Opener.
+func (i image) open(_ context.Context, l Layer) (io.ReadCloser, error) {
+	return os.Open(i.blobPath(l))
+}
+
+// copyInto is the library's whole path.
+func (i image) copyInto(t testing.TB, store storage.Store) error {
+	t.Helper()
+	policy, err := signature.NewPolicyContext(&signature.Policy{
+		Default: []signature.PolicyRequirement{signature.NewPRInsecureAcceptAnything()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer policy.Destroy()
+	src, err := layout.ParseReference(i.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst, err := imagestorage.Transport.ParseStoreReference(store, "localhost/test:latest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys := &types.SystemContext{BlobInfoCacheDir: t.TempDir()}
+	_, err = copy.Image(t.Context(), policy, dst, src, &copy.Options{SourceCtx: sys, DestinationCtx: sys})
+	return err
+}
+
+// tarball builds a tar for tests, in any form.
+type tarball struct {
+	t   testing.TB
+	buf bytes.Buffer
+	w   *tar.Writer
+}
+
+func newTar(t testing.TB) *tarball {
+	b := &tarball{t: t}
+	b.w = tar.NewWriter(&b.buf)
+	return b
+}
+
+// add writes an entry; what is not set in h gets a value that a test can tell
+// from any default.
+func (b *tarball) add(h tar.Header, data string) *tarball {
+	b.t.Helper()
+	if h.Typeflag == 0 {
+		h.Typeflag = tar.TypeReg
+	}
+	if h.Mode == 0 {
+		h.Mode = 0o640
+	}
+	if h.ModTime.IsZero() {
+		h.ModTime = testTime
+	}
+	h.Size = int64(len(data))
+	if err := b.w.WriteHeader(&h); err != nil {
+		b.t.Fatal(err)
+	}
+	if _, err := io.WriteString(b.w, data); err != nil {
+		b.t.Fatal(err)
+	}
+	return b
+}
+
+func (b *tarball) file(name, data string) *tarball {
+	return b.add(tar.Header{Name: name, Uid: 3, Gid: 4}, data)
+}
+
+func (b *tarball) dir(name string) *tarball {
+	return b.add(tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o751, Uid: 5, Gid: 6}, "")
+}
+
+func (b *tarball) symlink(name, target string) *tarball {
+	return b.add(tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: target, Uid: 7}, "")
+}
+
+func (b *tarball) link(name, target string) *tarball {
+	return b.add(tar.Header{Name: name, Typeflag: tar.TypeLink, Linkname: target, Uid: 8, Mode: 0o4711}, "")
+}
+
+func (b *tarball) xattrs(name string, attrs map[string]string) *tarball {
+	records := map[string]string{}
+	for k, v := range attrs {
+		records["SCHILY.xattr."+k] = v
+	}
+	return b.add(tar.Header{Name: name, PAXRecords: records, Format: tar.FormatPAX}, "x")
+}
+
+func (b *tarball) bytes() []byte {
+	b.t.Helper()
+	if err := b.w.Close(); err != nil {
+		b.t.Fatal(err)
+	}
+	return b.buf.Bytes()
+}
+
+// rawHeader is a ustar header that tar.Writer would not write.
+func rawHeader(name string, typeflag byte, size int64, edit func([]byte)) []byte {
+	h := make([]byte, 512)
+	copyString := func(off int, s string) { _ = bytes.NewBuffer(h[off:off]).String(); _ = append(h[off:off], s...) }
+	copyString(0, name[:min(len(name), 100)])
+	copyString(100, "0000644\x00")
+	copyString(108, "0000001\x00")
+	copyString(116, "0000002\x00")
+	copyString(124, fmt.Sprintf("%011o\x00", size))
+	copyString(136, "14000000000\x00")
+	h[156] = typeflag
+	copyString(257, "ustar\x0000")
+	if edit != nil {
+		edit(h)
+	}
+	copyString(148, "        ")
+	sum := 0
+	for _, b := range h {
+		sum += int(b)
+	}
+	copyString(148, fmt.Sprintf("%06o\x00 ", sum))
+	return h
+}
+
+// padded fills data up to the size of tar's blocks.
+func padded(data string) []byte {
+	return append([]byte(data), make([]byte, -len(data)&511)...)
+}
+
+func isUnsupported(err error) bool {
+	var u *UnsupportedError
+	return errors.As(err, &u)
+}
+
+func join(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+func many(n int, s string) string { return strings.Repeat(s, n) }

@@ -1,0 +1,52 @@
+package unpack
+
+import (
+	"context"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// Layer is one layer of an image as its manifest and config describe it.
+type Layer struct {
+	// Digest and Size are those of the compressed blob in the manifest. A
+	// negative Size is not checked.
+	Digest digest.Digest
+	Size   int64
+	// DiffID is the digest of the uncompressed tar in the config.
+	DiffID digest.Digest
+	// MediaType is the one in the manifest. It decides whether the layer can
+	// be unpacked here; the compression is found from the bytes, as the
+	// library does it.
+	MediaType string
+}
+
+// Opener returns the compressed bytes of a layer. Closing the reader must make
+// a Read in progress return, also from another goroutine.
+type Opener func(ctx context.Context, l Layer) (io.ReadCloser, error)
+
+// ChainIDs returns the ID that the library gives to each layer of an image
+// with these DiffIDs, bottom first (storageImageDestination's layerID in
+// containers/image): the first is the hex of its DiffID, each further one the
+// hex SHA-256 of the ID below, "+" and the hex of its own DiffID.
+func ChainIDs(diffIDs []digest.Digest) []string {
+	ids := make([]string, 0, len(diffIDs))
+	parent := ""
+	for _, d := range diffIDs {
+		id := d.Encoded()
+		if parent != "" {
+			id = digest.Canonical.FromString(parent + "+" + id).Encoded()
+		}
+		ids = append(ids, id)
+		parent = id
+	}
+	return ids
+}
+
+func chainIDs(layers []Layer) []string {
+	diffIDs := make([]digest.Digest, len(layers))
+	for i, l := range layers {
+		diffIDs[i] = l.DiffID
+	}
+	return ChainIDs(diffIDs)
+}

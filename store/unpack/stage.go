@@ -1,0 +1,241 @@
+package unpack
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+	graphdriver "go.podman.io/storage/drivers"
+	"go.podman.io/storage/pkg/archive"
+	"golang.org/x/sync/errgroup"
+)
+
+// stager turns blobs into staged layers. Its methods may run at the same time.
+type stager struct {
+	store   storage.Store
+	open    Opener
+	opts    Options
+	chunks  *sync.Pool
+	bytes   atomic.Int64 // unpacked so far, all layers
+	entries atomic.Int64
+}
+
+// differ lets a function fill the staging directory that the driver makes.
+type differ func(dest string, options *archive.TarOptions, differ *graphdriver.DifferOptions) (graphdriver.DriverWithDifferOutput, error)
+
+// ApplyDiff implements graphdriver.Differ.
+func (d differ) ApplyDiff(dest string, options *archive.TarOptions, differ *graphdriver.DifferOptions) (graphdriver.DriverWithDifferOutput, error) {
+	return d(dest, options, differ)
+}
+
+// Close implements graphdriver.Differ.
+func (d differ) Close() error { return nil }
+
+// stage fetches, verifies and unpacks one layer. No store lock is held
+// meanwhile. What it returns must be applied or given to CleanupStagedLayer.
+func (s *stager) stage(ctx context.Context, index int, l Layer) (*graphdriver.DriverWithDifferOutput, error) {
+	output, err := s.store.PrepareStagedLayer(nil, differ(
+		func(dest string, options *archive.TarOptions, differ *graphdriver.DifferOptions) (graphdriver.DriverWithDifferOutput, error) {
+			if err := checkOptions(options, differ); err != nil {
+				return graphdriver.DriverWithDifferOutput{}, err
+			}
+			return s.unpack(ctx, index, l, dest, differ.StagingDirectory)
+		}))
+	if err == nil {
+		return output, nil
+	}
+	if output != nil && output.Target != "" {
+		err = errors.Join(err, s.store.CleanupStagedLayer(output))
+	}
+	return nil, fmt.Errorf("layer %d (%s): %w", index+1, l.Digest, err)
+}
+
+// checkOptions refuses what the driver would have PutLayer do differently. It
+// asks the driver itself, so it also covers options Applicable does not know.
+func checkOptions(options *archive.TarOptions, differ *graphdriver.DifferOptions) error {
+	switch {
+	case options.WhiteoutFormat != archive.OverlayWhiteoutFormat:
+		return &UnsupportedError{Reason: "whiteouts are not overlay's"}
+	case options.ForceMask != nil, options.IgnoreChownErrors, options.InUserNS:
+		return &UnsupportedError{Reason: "owners or modes are not kept"}
+	case len(options.UIDMaps) > 0, len(options.GIDMaps) > 0:
+		return &UnsupportedError{Reason: "the store maps user or group IDs"}
+	case differ == nil || differ.Format != graphdriver.DifferOutputFormatDir:
+		return &UnsupportedError{Reason: "the driver does not store plain directories"}
+	}
+	return nil
+}
+
+// unpack runs the pipeline of one layer: read and hash the blob, decompress,
+// hash the tar, and unpack it, each in its own goroutine.
+func (s *stager) unpack(ctx context.Context, index int, l Layer, dest, scratch string) (out graphdriver.DriverWithDifferOutput, err error) {
+	record, err := scratchFile(scratch)
+	if err != nil {
+		return out, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, record.Close())
+		}
+	}()
+	body, err := s.open(ctx, l)
+	if err != nil {
+		return out, err
+	}
+	closeBody := sync.OnceValue(body.Close)
+	defer func() { err = errors.Join(err, closeBody()) }()
+
+	group, ctx := errgroup.WithContext(ctx)
+	// Closing is what ends a Read in progress.
+	defer context.AfterFunc(ctx, func() { _ = closeBody() })()
+
+	blob, layer := newStream(ctx, s.chunks, 1), newStream(ctx, s.chunks, 2)
+	blobHash, layerHash := sha256.New(), sha256.New()
+	var blobSize, layerSize int64
+	group.Go(func() (err error) {
+		blobSize, err = s.readBlob(index, l, body, blob, blobHash)
+		return err
+	})
+	group.Go(func() (err error) {
+		layerSize, err = s.decompress(blob.readers[0], layer)
+		return err
+	})
+	group.Go(func() error {
+		_, err := layer.readers[0].WriteTo(layerHash)
+		return err
+	})
+	group.Go(func() error {
+		return s.untar(layer.readers[1], dest, record, &out)
+	})
+	if err := group.Wait(); err != nil {
+		return out, err
+	}
+	out.Size = layerSize
+	out.CompressedDigest, out.UncompressedDigest = l.Digest, l.DiffID
+	out.TarSplit = record
+	return out, verify(l, blobHash, blobSize, layerHash)
+}
+
+// scratchFile returns a file without a name. It holds tar-split's record until
+// the library compresses it into the store: not memory, because its size is
+// that of all headers of the layer.
+func scratchFile(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "tar-split-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (s *stager) readBlob(index int, l Layer, body io.Reader, to *stream, h hash.Hash) (size int64, err error) {
+	err = to.fill(body, func(p []byte) error {
+		size += int64(len(p))
+		if l.Size >= 0 && size > l.Size {
+			return &MismatchError{"blob size", fmt.Sprint(l.Size), "larger"}
+		}
+		h.Write(p)
+		if s.opts.OnRead != nil {
+			s.opts.OnRead(index, int64(len(p)))
+		}
+		return nil
+	})
+	return size, err
+}
+
+func (s *stager) decompress(blob *chunkReader, to *stream) (size int64, err error) {
+	plain, err := decompress(blob)
+	if err != nil {
+		return 0, refuse("decompressing", err)
+	}
+	defer plain.Close()
+	err = to.fill(plain, func(p []byte) error {
+		size += int64(len(p))
+		if n := s.bytes.Add(int64(len(p))); s.opts.MaxBytes > 0 && n > s.opts.MaxBytes {
+			return &LimitError{"unpacked bytes", s.opts.MaxBytes}
+		}
+		return nil
+	})
+	if err != nil {
+		return size, refuse("decompressing", err)
+	}
+	// A decoder may be content before its input ends; the blob's digest
+	// covers all of it.
+	_, err = io.Copy(io.Discard, blob)
+	return size, err
+}
+
+func (s *stager) untar(tar io.Reader, dest string, record *os.File, out *graphdriver.DriverWithDifferOutput) error {
+	to, err := openTree(dest)
+	if err != nil {
+		return err
+	}
+	defer to.close()
+	w := bufio.NewWriterSize(record, chunkSize)
+	u := newUntarrer(tar, to, w, s.countEntry)
+	if err := u.run(); err != nil {
+		return err
+	}
+	out.UIDs, out.GIDs = u.uids.sorted(), u.gids.sorted()
+	out.RootDirMode = u.files.rootMode
+	return w.Flush()
+}
+
+func (s *stager) countEntry() error {
+	if n := s.entries.Add(1); s.opts.MaxEntries > 0 && n > s.opts.MaxEntries {
+		return &LimitError{"entries", s.opts.MaxEntries}
+	}
+	return nil
+}
+
+func verify(l Layer, blob hash.Hash, size int64, layer hash.Hash) error {
+	if l.Size >= 0 && size != l.Size {
+		return &MismatchError{"blob size", fmt.Sprint(l.Size), fmt.Sprint(size)}
+	}
+	if got := digest.NewDigest(digest.SHA256, blob); got != l.Digest {
+		return &MismatchError{"blob digest", l.Digest.String(), got.String()}
+	}
+	if got := digest.NewDigest(digest.SHA256, layer); got != l.DiffID {
+		return &MismatchError{"DiffID", l.DiffID.String(), got.String()}
+	}
+	return nil
+}
+
+// inherit gives a staged layer without an entry for its root the owner that
+// PutLayer gives it, the one of the layer below. The driver itself takes care
+// of the mode.
+func (s *stager) inherit(output *graphdriver.DriverWithDifferOutput, parent string) error {
+	if parent == "" || output.RootDirMode != nil {
+		return nil
+	}
+	driver, err := s.store.GraphDriver()
+	if err != nil {
+		return err
+	}
+	metadata, err := driver.Metadata(parent)
+	if err != nil {
+		return err
+	}
+	owner, err := owner(metadata["UpperDir"])
+	if err != nil {
+		return err
+	}
+	return os.Chown(output.Target, owner.uid, owner.gid)
+}
+
+// stagingRoot is the directory that has the staging directories of a store.
+func stagingRoot(output *graphdriver.DriverWithDifferOutput) string {
+	return filepath.Dir(filepath.Dir(output.Target))
+}

@@ -1,0 +1,240 @@
+package unpack
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	splittar "github.com/vbatts/tar-split/archive/tar"
+	splitstorage "github.com/vbatts/tar-split/tar/storage"
+	"go.podman.io/storage/pkg/archive"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// copyBuffer is small enough to stay in the cache between reading it,
+	// adding it to the checksum and writing it.
+	copyBuffer = 32 << 10
+	// maxHeader bounds the bytes of one entry's headers. Each may be 1 MiB,
+	// but any number can come in a row, and tar-split needs them in memory.
+	maxHeader = 8 << 20
+)
+
+// owners are the numbers that a layer's files belong to, which layers.json
+// lists.
+type owners map[uint32]struct{}
+
+func (o owners) sorted() []uint32 {
+	ids := make([]uint32, 0, len(o))
+	for id := range o {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// untarrer reads one uncompressed layer, creates its files and records its
+// headers for tar-split.
+//
+// The library parses a layer twice at the same time, with Go's archive/tar to
+// create files and with tar-split's copy of it to record headers. Here the
+// latter reads the stream, and each header it returns is parsed again by the
+// former, so that a layer which only one of them accepts is refused.
+type untarrer struct {
+	in         *headerLimit
+	split      *splittar.Reader
+	packer     splitstorage.Packer
+	files      *extractor
+	uids, gids owners
+	count      func() error // called for each entry
+	buffer     []byte
+}
+
+// headerLimit fails a reader after a number of bytes.
+type headerLimit struct {
+	io.Reader
+	left int64 // negative: no limit
+}
+
+func (l *headerLimit) Read(p []byte) (int, error) {
+	if l.left == 0 {
+		return 0, &LimitError{"bytes of one tar header", maxHeader}
+	}
+	if l.left > 0 {
+		p = p[:min(int64(len(p)), l.left)]
+	}
+	n, err := l.Reader.Read(p)
+	if l.left > 0 {
+		l.left -= int64(n)
+	}
+	return n, err
+}
+
+// newUntarrer unpacks in to the tree and writes tar-split's record to record.
+func newUntarrer(in io.Reader, to *tree, record io.Writer, count func() error) *untarrer {
+	limited := &headerLimit{in, -1}
+	r := splittar.NewReader(limited)
+	r.RawAccounting = true
+	return &untarrer{
+		in:     limited,
+		split:  r,
+		packer: splitstorage.NewJSONPacker(record),
+		files:  &extractor{tree: to},
+		uids:   make(owners),
+		gids:   make(owners),
+		count:  count,
+		buffer: make([]byte, copyBuffer),
+	}
+}
+
+// run unpacks to the end of the stream, what follows the archive included.
+func (u *untarrer) run() error {
+	padding := int64(0) // of the entry before
+	for {
+		u.in.left = maxHeader
+		recorded, err := u.split.Next()
+		u.in.left = -1
+		if err != nil && err != io.EOF {
+			return refuse("reading tar", err)
+		}
+		raw := u.split.RawBytes()
+		hdr, parseErr := parseHeader(raw, padding)
+		if parseErr != err {
+			return refuse("parsing tar header", errors.Join(errParsers, parseErr, err))
+		}
+		if err := u.segment(raw); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			break
+		}
+		padding = u.split.ExpectedPadding()
+		if err := u.entry(hdr, recorded); err != nil {
+			return refuse("unpacking "+hdr.Name, err)
+		}
+	}
+	if err := u.trailer(); err != nil {
+		return err
+	}
+	return refuse("setting directory times", u.files.finish())
+}
+
+var errParsers = errors.New("tar readers disagree")
+
+// parseHeader parses the headers of one entry, which follow the padding of the
+// one before. It returns io.EOF for the end of the archive.
+func parseHeader(raw []byte, padding int64) (*tar.Header, error) {
+	raw = raw[min(padding, int64(len(raw))):]
+	return tar.NewReader(bytes.NewReader(raw)).Next()
+}
+
+// entry creates one entry and records it.
+func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
+	if err := u.count(); err != nil {
+		return err
+	}
+	if hdr.Name != recorded.Name || hdr.Size != recorded.Size || hdr.Typeflag != recorded.Typeflag {
+		return errParsers
+	}
+	if isSparse(hdr) {
+		return errors.New("sparse file")
+	}
+	if !strings.HasPrefix(path.Base(hdr.Name), archive.WhiteoutPrefix) {
+		u.uids[uint32(recorded.Uid)] = struct{}{}
+		u.gids[uint32(recorded.Gid)] = struct{}{}
+	}
+	var crc crcISO
+	err := u.files.extract(hdr, func(fd int) error { return u.copy(fd, &crc) })
+	if err != nil {
+		return err
+	}
+	if err := u.copy(-1, &crc); err != nil { // what no file took
+		return err
+	}
+	e := splitstorage.Entry{Type: splitstorage.FileType, Size: recorded.Size}
+	if recorded.Size > 0 {
+		e.Payload = crc.sum()
+	}
+	e.SetName(recorded.Name)
+	_, err = u.packer.AddEntry(e)
+	return err
+}
+
+func isSparse(hdr *tar.Header) bool {
+	for key := range hdr.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return hdr.Typeflag == tar.TypeGNUSparse
+}
+
+// copy writes the rest of the current entry's data to fd, unless that is
+// negative, and adds it to the checksum.
+func (u *untarrer) copy(fd int, crc *crcISO) error {
+	for {
+		n, err := u.split.Read(u.buffer)
+		crc.add(u.buffer[:n])
+		if fd >= 0 {
+			if err := writeAll(fd, u.buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func writeAll(fd int, p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Write(fd, p)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+// trailer records what follows the end of the archive. tar-split does so in
+// pieces of up to 1 MiB.
+func (u *untarrer) trailer() error {
+	rest := bufio.NewReaderSize(u.in, copyBuffer)
+	if _, err := rest.Peek(1); err == io.EOF {
+		return nil
+	}
+	piece := make([]byte, 1<<20)
+	for {
+		n, err := readChunk(rest, piece)
+		if err := u.segment(piece[:n]); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return refuse("reading tar", err)
+		}
+	}
+}
+
+// segment records bytes of the archive that are not file data.
+func (u *untarrer) segment(raw []byte) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	_, err := u.packer.AddEntry(splitstorage.Entry{Type: splitstorage.SegmentType, Payload: raw})
+	return err
+}
