@@ -136,7 +136,7 @@ func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *
 	missing := p.layers(plan, d)
 	plan.DiskNeeded = max(plan.Download, 0) * (1 + unpackFactor)
 	if img.Ref.Transport() == docker.Transport && !plan.Present {
-		plan.Requests = p.copyRequests(img, c, missing)
+		plan.Requests = copyRequests(img, missing)
 	}
 	return plan
 }
@@ -194,12 +194,11 @@ func (p *planner) layersHere(diffIDs []digest.Digest) int {
 }
 
 // copyRequests counts what the copy of an image asks beside what choosing it
-// asked: the index and the instance once more, or the instance alone where it
-// is named by its digest, its config, and the layers.
-func (p *planner) copyRequests(img *registry.Image, c *choice, missing int) PullRequests {
-	r := PullRequests{Manifests: 1, Blobs: 1 + missing}
-	if ref, _, err := p.copySource(img, c.detail, ""); err == nil && img.IsIndex && ref == img.Ref {
-		r.Manifests = 2
+// asked: the instance of an index once more, the config, and the layers.
+func copyRequests(img *registry.Image, missing int) PullRequests {
+	r := PullRequests{Blobs: 1 + missing}
+	if img.IsIndex {
+		r.Manifests = 1
 	}
 	return r
 }

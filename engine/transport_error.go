@@ -9,13 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errStalled is the cause when no byte came for the idle limit.
-var errStalled = errors.New("the registry sent nothing")
+// errStalled is the cause when next to nothing came for the idle limit.
+var errStalled = errors.New("the registry sent next to nothing, or asked to wait,")
 
 // passingErrno are the system errors of a connection that may work next time.
-var passingErrno = [...]unix.Errno{
-	unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.EPIPE, unix.ETIMEDOUT,
-	unix.ENETDOWN, unix.ENETUNREACH, unix.ENETRESET, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EAGAIN,
+func passingErrno() []unix.Errno {
+	return []unix.Errno{
+		unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.EPIPE, unix.ETIMEDOUT,
+		unix.ENETDOWN, unix.ENETUNREACH, unix.ENETRESET, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EAGAIN,
+	}
 }
 
 // isTransport tells whether err is a connection that broke rather than an
@@ -24,7 +26,7 @@ func isTransport(err error) bool {
 	if errors.Is(err, errStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, docker.ErrTooManyRequests) {
 		return true
 	}
-	for _, errno := range passingErrno {
+	for _, errno := range passingErrno() {
 		if errors.Is(err, errno) {
 			return true
 		}

@@ -2,34 +2,67 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"go.podman.io/image/v5/types"
 )
 
-// idleLimit is how long a download may deliver no byte. The registry client
-// of the library has no such limit of its own.
-const idleLimit = 60 * time.Second
-
-// watchdog cancels a context when blobs are being read and none of them gets a
-// byte for the limit. While nothing is being read (layers are unpacked, the
-// image is committed) it waits.
+// watchdog cancels a context when something was asked of a registry and no
+// byte comes for the limit: the registry client of the library has no such
+// limit of its own. While nothing is awaited (layers are unpacked, the image is
+// committed) it sleeps.
 type watchdog struct {
 	cancel context.CancelCauseFunc
 	limit  time.Duration
 
 	mu     sync.Mutex
 	timer  *time.Timer
-	active map[string]bool // blobs being read
+	active map[string]bool // blobs being read, by digest
+	got    int64           // bytes since the timer was set
 }
 
+// leastBytes have to come within the limit: a registry that sends a byte now
+// and then is as good as silent.
+const leastBytes = 1024
+
+// newWatchdog watches from the start, as something is asked first.
 func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
 	w.timer = time.AfterFunc(limit, w.expire)
 	return ctx, w
+}
+
+// withCause adds to an error why its context ended. That nobody but the
+// watchdog cancelled it must not show: a cancellation is the user's, and is not
+// tried again.
+func withCause(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case err == nil, cause == nil:
+		return err
+	case errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled):
+		return fmt.Errorf("%w (%v)", cause, err)
+	case errors.Is(err, cause):
+		return err
+	}
+	return errors.Join(cause, err)
+}
+
+// asked takes into account that a URL is being asked for.
+func (w *watchdog) asked(u *url.URL) {
+	if _, digest, blob := strings.Cut(u.Path, "/blobs/"); blob {
+		w.reading(digest)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Reset(w.limit)
 }
 
 // reading says that a blob is asked for.
@@ -40,14 +73,19 @@ func (w *watchdog) reading(blob string) {
 	w.timer.Reset(w.limit)
 }
 
-// alive says that a blob got bytes; done, that it has them all: what follows
-// is unpacking.
-func (w *watchdog) alive(blob string, done bool) {
+// alive says that a blob got n more bytes; done, that it has them all: what
+// follows is unpacking.
+func (w *watchdog) alive(blob string, n int64, done bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if done {
+	w.got += n
+	switch {
+	case done:
 		delete(w.active, blob)
+	case w.got < leastBytes:
+		return
 	}
+	w.got = 0
 	if len(w.active) == 0 {
 		w.timer.Stop()
 		return
@@ -62,11 +100,14 @@ func (w *watchdog) note(p types.ProgressProperties) {
 	case types.ProgressEventNewArtifact:
 		w.reading(blob)
 	case types.ProgressEventDone, types.ProgressEventSkipped:
-		w.alive(blob, true)
+		w.alive(blob, 0, true)
 	default:
-		if p.OffsetUpdate > 0 { // a report without a byte is no sign of life
-			w.alive(blob, p.Artifact.Size > 0 && p.Offset >= uint64(p.Artifact.Size))
+		size := uint64(max(p.Artifact.Size, 0))
+		if size > 0 && p.Offset > size {
+			w.cancel(fmt.Errorf("the registry sends more than the %d bytes of %s", size, blob))
+			return
 		}
+		w.alive(blob, int64(p.OffsetUpdate), size > 0 && p.Offset == size)
 	}
 }
 

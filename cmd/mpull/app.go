@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
+	"sync"
 
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
@@ -23,8 +25,8 @@ import (
 func run(ctx context.Context, args []string, s *streams) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := cancelOnSignal(cancel)
-	defer stop()
+	s.release = sync.OnceFunc(cancelOnSignal(cancel))
+	defer s.release()
 	app := newApp(s)
 	args, err := straighten(app, args)
 	if err == nil {
@@ -123,6 +125,12 @@ func (p *program) before(c *cli.Context) error {
 	}
 	logrus.SetLevel(level)
 	logrus.SetOutput(p.err)
+	// The standard library's HTTP client has a say of its own about a server's
+	// bad manners.
+	log.SetOutput(io.Discard)
+	if level >= logrus.DebugLevel {
+		log.SetOutput(p.err)
+	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
 	p.store.DriverOptions = c.StringSlice("storage-opt")
 	p.registry.UserAgent = "mpull/" + version
@@ -145,9 +153,11 @@ func (p *program) commands() []*cli.Command {
 		p.untagCommand(),
 		p.rmiCommand(),
 		p.checkCommand(),
+		p.runCommand(),
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.doctorCommand(),
 		p.versionCommand(),
 	}
 }

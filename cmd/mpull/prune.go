@@ -60,7 +60,13 @@ func (p *program) prune(c *cli.Context) error {
 	if f := c.String("format"); f != "" && !asJSON {
 		return usagef("unknown --format %q: use json", f)
 	}
+	p.stopDeadRuns(c.Context)
 	e := p.engine(nil)
+	if !c.Bool("dry-run") {
+		if err := e.SweepRuns(c.Context); err != nil {
+			return err
+		}
+	}
 	plan, err := p.planFor(c, e)
 	if err != nil {
 		return err

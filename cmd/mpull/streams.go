@@ -22,6 +22,8 @@ type streams struct {
 	outTerminal bool
 	errTerminal bool
 	width       int // columns of the terminal; 0 when out is none
+
+	release func() // makes signals no longer end the command's context
 }
 
 func systemStreams() *streams {

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -37,6 +40,7 @@ type Image struct {
 
 	sys     *types.SystemContext
 	src     types.ImageSource
+	guard   *Guard
 	details map[digest.Digest]*Detail // read already: a config is asked for once
 	asked   Asked
 }
@@ -67,13 +71,18 @@ type Asked struct {
 // Asked returns how many requests were made so far.
 func (i *Image) Asked() Asked { return i.asked }
 
-// Open reads the manifest of ref: one request to a registry.
+// Open reads the manifest of ref: one request to a registry. It puts a Guard
+// into sys, which must not be shared.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
+	if err := notBlocked(sys, ref); err != nil {
+		return nil, err
+	}
+	guard := NewGuard(sys, ref)
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src, details: map[digest.Digest]*Detail{}, asked: Asked{Manifests: 1}}
+	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}, asked: Asked{Manifests: 1}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -86,8 +95,49 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 	return img, nil
 }
 
+// notBlocked honours "blocked" of registries.conf for the name as the user
+// wrote it. The library looks only at the place that a location or a mirror
+// turns it into, and so would reach a blocked registry under another address.
+func notBlocked(sys *types.SystemContext, ref types.ImageReference) error {
+	if ref.Transport().Name() != docker.Transport.Name() {
+		return nil
+	}
+	r, err := sysregistriesv2.FindRegistry(sys, ref.DockerReference().Name())
+	if err != nil {
+		return fmt.Errorf("reading registries.conf: %w", err)
+	}
+	if r != nil && r.Blocked {
+		return fmt.Errorf("registry %s is blocked in %s", r.Prefix, sysregistriesv2.ConfigurationSourceDescription(sys))
+	}
+	return nil
+}
+
 // Close releases the connection or file.
 func (i *Image) Close() error { return i.src.Close() }
+
+// Guard returns what watches the requests; nil for other transports.
+func (i *Image) Guard() *Guard { return i.guard }
+
+// Opened returns a reference to exactly what was read. A copy from it uses the
+// source that is open, with the manifest that it has, so that a tag that moves
+// meanwhile cannot give it another image. The copy closes the source, which a
+// registry's survives: only idle connections end.
+func (i *Image) Opened() types.ImageReference {
+	if i.Ref.Transport().Name() != docker.Transport.Name() {
+		return i.Ref
+	}
+	return openedReference{i.Ref, i.src}
+}
+
+type openedReference struct {
+	types.ImageReference
+	src types.ImageSource
+}
+
+// NewImageSource hands out the open source.
+func (r openedReference) NewImageSource(context.Context, *types.SystemContext) (types.ImageSource, error) {
+	return r.src, nil
+}
 
 // Source returns the library's source, for reading blobs.
 func (i *Image) Source() types.ImageSource { return i.src }
@@ -331,5 +381,5 @@ func transportName(ref types.ImageReference) string {
 	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == "docker" {
 		return named.String()
 	}
-	return ref.Transport().Name() + ":" + ref.StringWithinTransport()
+	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }

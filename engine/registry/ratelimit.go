@@ -3,9 +3,9 @@ package registry
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -62,7 +62,8 @@ func ReadRateLimit(ctx context.Context, options Options, ref types.ImageReferenc
 	if err != nil {
 		return nil, err
 	}
-	headers, err := newHeaderReader(sys, target.Context().RegistryStr(), insecure)
+	NewGuard(sys, physical)
+	headers, err := newHeaderReader(sys, insecure)
 	if err != nil {
 		return nil, err
 	}
@@ -89,20 +90,19 @@ func authenticator(sys *types.SystemContext, named reference.Named) (authn.Authe
 }
 
 // headerReader passes requests on and keeps the headers that tell the limit.
-// It lets nothing leave unencrypted but to a registry that is configured as
-// insecure: a registry names the address that gets the password.
 type headerReader struct {
-	next  http.RoundTripper
-	plain string // host that may be spoken to without TLS, "" for none
+	next http.RoundTripper
 
 	mu    sync.Mutex
 	found *RateLimit
 }
 
-// headTimeout bounds the whole exchange: the limit is worth no long wait.
+// headTimeout bounds the wait for an answer: the limit is worth no long one.
 const headTimeout = 20 * time.Second
 
-func newHeaderReader(sys *types.SystemContext, host string, insecure bool) (*headerReader, error) {
+// newHeaderReader speaks to registries as the library does: through the proxy
+// and the guard of sys.
+func newHeaderReader(sys *types.SystemContext, insecure bool) (*headerReader, error) {
 	client := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // as the user configured
 	if sys.DockerCertPath != "" {
 		if err := tlsclientconfig.SetupCertificates(sys.DockerCertPath, client); err != nil {
@@ -110,24 +110,15 @@ func newHeaderReader(sys *types.SystemContext, host string, insecure bool) (*hea
 		}
 	}
 	transport := tlsclientconfig.NewTransport()
+	transport.Proxy = func(req *http.Request) (*url.URL, error) { return sys.DockerProxy(req.URL) }
 	transport.TLSClientConfig = client
 	transport.ResponseHeaderTimeout = headTimeout
 	transport.DisableKeepAlives = true
-	r := &headerReader{next: transport}
-	if insecure {
-		r.plain = host
-	}
-	return r, nil
+	return &headerReader{next: transport}, nil
 }
-
-// errPlain is returned for a request that would leave without TLS.
-var errPlain = errors.New("refused to speak without TLS to another host than the registry")
 
 // RoundTrip implements http.RoundTripper.
 func (r *headerReader) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && req.URL.Host != r.plain {
-		return nil, errPlain
-	}
 	resp, err := r.next.RoundTrip(req)
 	if err == nil {
 		if limit := parseRateLimit(resp.Header); limit != nil {

@@ -47,6 +47,7 @@ func tags(ctx context.Context, options Options, ref types.ImageReference, most i
 		}
 		return http.ProxyFromEnvironment(&http.Request{URL: u})
 	}
+	NewGuard(sys, physical)
 	list, err := docker.GetRepositoryTags(ctx, sys, physical)
 	if err != nil {
 		return nil, fmt.Errorf("listing the tags of %s: %w", ref.DockerReference().Name(), err)

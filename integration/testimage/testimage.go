@@ -25,8 +25,8 @@ func AlpinePlatforms() []string {
 	return []string{"linux/amd64", "linux/arm/v6", "linux/arm/v7", "linux/arm64/v8", "linux/386", "linux/ppc64le", "linux/s390x"}
 }
 
-// Epoch is the build time of every image made here.
-var epoch = time.Date(2023, 3, 29, 18, 19, 24, 0, time.UTC)
+// epoch is the build time of every image made here.
+func epoch() time.Time { return time.Date(2023, 3, 29, 18, 19, 24, 0, time.UTC) }
 
 // Spec describes one image. The zero value is a linux/amd64 image of one layer.
 type Spec struct {
@@ -37,6 +37,7 @@ type Spec struct {
 	FileSize        int               // bytes of each; 0 means 4096
 	Labels          map[string]string // of the config
 	NoConfigVariant bool              // leave the variant to the index
+	Compressible    bool              // contents that gzip shrinks to about half, as programs do
 	OCI             bool              // OCI media types instead of docker's
 	Zstd            bool              // layers compressed with zstd; needs OCI
 	Edit            func(*v1.ConfigFile)
@@ -44,7 +45,7 @@ type Spec struct {
 
 // Index builds an index with an image for each platform, in order.
 func Index(platforms []string, spec Spec) (v1.ImageIndex, error) {
-	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.DockerManifestList)
+	index := mutate.IndexMediaType(empty.Index, types.DockerManifestList)
 	for _, p := range platforms {
 		spec.Platform = p
 		img, err := Image(spec)
@@ -79,7 +80,7 @@ func Image(spec Spec) (v1.Image, error) {
 			return nil, err
 		}
 		img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: v1.History{
-			Created: v1.Time{Time: epoch}, CreatedBy: fmt.Sprintf("/bin/sh -c #(nop) ADD file:%d in / ", n),
+			Created: v1.Time{Time: epoch()}, CreatedBy: fmt.Sprintf("/bin/sh -c #(nop) ADD file:%d in / ", n),
 		}})
 		if err != nil {
 			return nil, err
@@ -94,7 +95,7 @@ func Image(spec Spec) (v1.Image, error) {
 	if spec.NoConfigVariant {
 		config.Variant = ""
 	}
-	config.Created = v1.Time{Time: epoch}
+	config.Created = v1.Time{Time: epoch()}
 	config.Config.Cmd = []string{"/bin/sh"}
 	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	config.Config.Labels = spec.Labels
@@ -110,7 +111,7 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	add := func(h tar.Header, data []byte) error {
-		h.ModTime, h.Size, h.Format = epoch, int64(len(data)), tar.FormatPAX
+		h.ModTime, h.Size, h.Format = epoch(), int64(len(data)), tar.FormatPAX
 		if err := w.WriteHeader(&h); err != nil {
 			return err
 		}
@@ -142,7 +143,11 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 	for i := range orElse(spec.Files, 3) {
 		data := make([]byte, orElse(spec.FileSize, 4096))
 		for at := 0; at+8 <= len(data); at += 8 {
-			binary.LittleEndian.PutUint64(data[at:], random.Uint64())
+			word := random.Uint64()
+			if spec.Compressible {
+				word &= 0x00000fff00ff0fff
+			}
+			binary.LittleEndian.PutUint64(data[at:], word)
 		}
 		if err := add(tar.Header{Name: fmt.Sprintf("data%d/file%d", n, i), Typeflag: tar.TypeReg, Mode: 0o644}, data); err != nil {
 			return nil, err
