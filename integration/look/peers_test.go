@@ -263,7 +263,7 @@ func TestTableOfOC(t *testing.T) {
 			cells := strings.Fields(l)
 			fmt.Fprintf(w, "%s\t%s\n", cells[0], cells[1])
 		}
-		w.Flush()
+		flush(t, w)
 		if got.String() != want.String() {
 			t.Errorf("%s: got\n%swant\n%s", entry, got.String(), want.String())
 		}
@@ -284,5 +284,12 @@ func table(t *testing.T, index v1.ImageIndex, out *strings.Builder) {
 		}
 		fmt.Fprintf(w, "%s\t%s\n", p, m.Digest)
 	}
-	w.Flush()
+	flush(t, w)
+}
+
+func flush(t *testing.T, w *tabwriter.Writer) {
+	t.Helper()
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
 }
