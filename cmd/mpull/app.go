@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 
@@ -171,5 +170,3 @@ func exactly(c *cli.Context, least, most int, usage string) error {
 	}
 	return nil
 }
-
-var _ io.Writer = escaper{}

@@ -113,7 +113,7 @@ func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageC
 type imageColumns struct{ noTrunc, digests, noHeading bool }
 
 func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) error {
-	t := &table{}
+	t := &table{whole: columns.noTrunc}
 	if !columns.noHeading {
 		t.head = []string{"REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
 		if columns.digests {
@@ -201,14 +201,13 @@ func orDash(s string) string {
 	return s
 }
 
-// printJSON prints v indented. Control characters inside strings are escaped
-// by the encoder; the stream escapes the rest.
+// printJSON prints v indented, with what steers a terminal as escapes of JSON.
 func printJSON(w io.Writer, v any) error {
 	b, err := json.MarshalIndent(v, "", "    ")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s\n", b)
+	_, err = fmt.Fprintf(w, "%s\n", escapeJSON(b))
 	return err
 }
 

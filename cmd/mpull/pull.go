@@ -44,6 +44,7 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own"},
 			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
 			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
+			progressFlag(),
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
 		),
 		Action: p.pull,
@@ -57,7 +58,11 @@ func (p *program) pull(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
-	view := newPullView(p.streams, c.Bool("quiet"))
+	mode, err := p.progress(c)
+	if err != nil {
+		return err
+	}
+	view := newPullView(p.streams, mode, c.Bool("quiet"))
 	defer view.close()
 	e := p.engine(view.event)
 	options, err := pullOptions(c, e)
@@ -70,6 +75,9 @@ func (p *program) pull(c *cli.Context) error {
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)
 	view.close()
 	for _, r := range results {
+		if p.events != nil {
+			p.events.pulled(r)
+		}
 		fmt.Fprintln(p.out, r.ID)
 	}
 	return err

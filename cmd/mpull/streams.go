@@ -22,26 +22,41 @@ type streams struct {
 	outTerminal bool
 	errTerminal bool
 	width       int // columns of the terminal; 0 when out is none
+
+	events *eventWriter // set by --progress json: then nothing else goes to err
 }
 
 func systemStreams() *streams {
 	s := &streams{
-		in: os.Stdin, out: escaper{os.Stdout}, err: escaper{os.Stderr}, rawOut: os.Stdout, rawErr: os.Stderr,
+		in: os.Stdin, rawOut: os.Stdout, rawErr: os.Stderr,
 		inTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	if s.outTerminal {
-		if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-			s.width = w
-		}
-	}
+	s.width = columns(os.Stdout)
+	s.out = escaper{os.Stdout, s.width}
+	s.err = escaper{os.Stderr, columns(os.Stderr)}
 	return s
+}
+
+// columns is the width of the terminal that f is, 0 when it is none.
+func columns(f *os.File) int {
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
 }
 
 // escaper is the last line of defence: whatever text reaches a stream, no
 // control character but newline and tab does.
-type escaper struct{ w io.Writer }
+type escaper struct {
+	w       io.Writer
+	columns int // width of the terminal that w is, 0 when it is none
+}
+
+// width tells a table how wide it may be.
+func (e escaper) width() int { return e.columns }
 
 func (e escaper) Write(p []byte) (int, error) {
 	var b strings.Builder

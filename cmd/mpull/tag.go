@@ -2,17 +2,7 @@ package main
 
 import (
 	"github.com/urfave/cli/v2"
-
-	"github.com/mpull/mpull/engine"
 )
-
-// tellMoves is the event listener of commands that move names but show no
-// progress.
-func (p *program) tellMoves(ev engine.Event) {
-	if ev.Moved != nil {
-		tellMoved(p.streams, ev.Moved)
-	}
-}
 
 func (p *program) tagCommand() *cli.Command {
 	return &cli.Command{
@@ -25,11 +15,16 @@ recorded, and the command that undoes it is printed.
 Examples:
   mpull tag alpine:3.15 localhost/base:stable
   mpull tag 6e30ab57aeee alpine:3.15`,
+		Flags: []cli.Flag{progressFlag()},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 2, -1, "tag IMAGE NAME..."); err != nil {
 				return err
 			}
-			return p.engine(p.tellMoves).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag")
+			listener, err := p.listen(c)
+			if err != nil {
+				return err
+			}
+			return p.engine(listener).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag")
 		},
 	}
 }
@@ -49,7 +44,7 @@ Examples:
 			if err := exactly(c, 1, -1, "untag IMAGE [NAME...]"); err != nil {
 				return err
 			}
-			return p.engine(p.tellMoves).Untag(c.Context, c.Args().First(), c.Args().Tail(), "untag")
+			return p.engine(nil).Untag(c.Context, c.Args().First(), c.Args().Tail(), "untag")
 		},
 	}
 }
