@@ -15,11 +15,15 @@ type choice struct {
 	request platform.Request // the one that matched
 	rule    platform.Rule
 	foreign bool // a single image of another platform, taken because nobody asked for one
+
+	decision  platform.Decision   // on instances, in their order
+	instances []registry.Instance // with platforms read from configs where the index names none and it mattered
 }
 
 // choose finds the instance for an ordered list of requests. An explicit
-// request that nothing fits is a *platform.NotFoundError; without one, a
-// single image of whatever platform is taken.
+// request that nothing fits is a *platform.NotFoundError, with a choice whose
+// decision tells how each instance failed; without one, a single image of
+// whatever platform is taken.
 func choose(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
 	candidates := candidatesOf(instances)
 	decision, err := platform.Choose(requests, candidates)
@@ -30,51 +34,45 @@ func choose(ctx context.Context, img *registry.Image, instances []registry.Insta
 		if err != nil {
 			return nil, err
 		}
-		return &choice{detail: detail, request: requests[0], foreign: true}, nil
+		return &choice{detail: detail, request: requests[0], foreign: true, decision: decision, instances: instances}, nil
 	case err != nil:
-		return nil, err
+		return &choice{decision: decision, instances: instances}, err
 	}
 	detail, err := img.Detail(ctx, instances[decision.Chosen])
 	if err != nil {
 		return nil, err
 	}
-	c := &choice{detail: detail, request: decision.Attempts[len(decision.Attempts)-1].Request, rule: decision.Rule}
+	c := &choice{detail: detail, request: decision.Attempts[len(decision.Attempts)-1].Request, rule: decision.Rule, decision: decision, instances: instances}
 	if decision.Rule == platform.RuleNoPlatform {
-		return confirm(ctx, img, instances, requests, c)
+		return confirm(ctx, img, instances, requests)
 	}
 	return c, nil
 }
 
 // confirm checks a choice that the index says nothing about against the
 // config, entry after entry: the first whose config fits is taken.
-func confirm(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request, first *choice) (*choice, error) {
+func confirm(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
 	resolved := slices.Clone(instances)
-	details := make(map[int]*registry.Detail)
 	for i := range resolved {
 		if resolved[i].Attestation || resolved[i].Platform != (platform.Platform{}) {
 			continue
 		}
-		d := first.detail
-		if resolved[i].Digest != d.Digest {
-			var err error
-			if d, err = img.Detail(ctx, resolved[i]); err != nil {
-				return nil, err
-			}
+		d, err := img.Detail(ctx, resolved[i])
+		if err != nil {
+			return nil, err
 		}
-		details[i] = d
 		resolved[i].Platform = d.Platform()
 	}
 	decision, err := platform.Choose(requests, candidatesOf(resolved))
+	c := &choice{decision: decision, instances: resolved}
 	if err != nil {
+		return c, err
+	}
+	if c.detail, err = img.Detail(ctx, instances[decision.Chosen]); err != nil {
 		return nil, err
 	}
-	d := details[decision.Chosen]
-	if d == nil {
-		if d, err = img.Detail(ctx, resolved[decision.Chosen]); err != nil {
-			return nil, err
-		}
-	}
-	return &choice{detail: d, request: decision.Attempts[len(decision.Attempts)-1].Request, rule: decision.Rule}, nil
+	c.request, c.rule = decision.Attempts[len(decision.Attempts)-1].Request, decision.Rule
+	return c, nil
 }
 
 func candidatesOf(instances []registry.Instance) []platform.Candidate {

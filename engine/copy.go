@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -133,7 +134,7 @@ func refName(ref types.ImageReference) string {
 	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == docker.Transport.Name() {
 		return named.String()
 	}
-	return ref.Transport().Name() + ":" + ref.StringWithinTransport()
+	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }
 
 // complete tells whether an image of the store has all that pulling d would

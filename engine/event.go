@@ -20,7 +20,7 @@ type Event struct {
 	Debug    *NoteEvent
 }
 
-// ResolvedEvent: a reference was read and an instance chosen.
+// ResolvedEvent says that a reference was read and an instance chosen.
 type ResolvedEvent struct {
 	Reference string
 	Platform  platform.Platform
@@ -41,7 +41,7 @@ const (
 	LayerPresent LayerState = "present" // it was there already
 )
 
-// LayerEvent: progress of one blob.
+// LayerEvent is progress of one blob.
 type LayerEvent struct {
 	Reference string
 	Digest    string
@@ -50,14 +50,14 @@ type LayerEvent struct {
 	Size      int64 // bytes in all, -1 when not known
 }
 
-// RetryEvent: something failed and is tried again.
+// RetryEvent says that something failed and is tried again.
 type RetryEvent struct {
 	Err   error
 	Wait  time.Duration
 	Tries int // still left
 }
 
-// MovedEvent: a name passed from one image to another.
+// MovedEvent says that a name passed from one image to another.
 type MovedEvent struct {
 	Name  string
 	To    string // image ID
@@ -67,7 +67,7 @@ type MovedEvent struct {
 	Bytes int64  // that removing the loser would free: layers that no other image uses, and its own data
 }
 
-// NoteEvent: one line that the user should read, such as a warning; as
+// NoteEvent is one line that the user should read, such as a warning; as
 // Event.Debug, one that only a search for a cause needs.
 type NoteEvent struct {
 	Text string

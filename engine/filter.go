@@ -24,7 +24,9 @@ type Filter struct {
 }
 
 // filterKeys are the keys of a listing's filters, podman's and platform.
-var filterKeys = [...]string{"after", "before", "dangling", "digest", "id", "intermediate", "label", "platform", "readonly", "reference", "since", "until"}
+func filterKeys() []string {
+	return []string{"after", "before", "dangling", "digest", "id", "intermediate", "label", "platform", "readonly", "reference", "since", "until"}
+}
 
 // ParseFilter reads one filter.
 func ParseFilter(s string) (Filter, error) {
@@ -33,8 +35,8 @@ func ParseFilter(s string) (Filter, error) {
 	if trimmed, negated := strings.CutSuffix(key, "!"); negated {
 		f.Key, f.Negate = trimmed, true
 	}
-	if !ok || !slices.Contains(filterKeys[:], f.Key) {
-		return f, fmt.Errorf("unknown filter %q: use one of %s, as key=value or key!=value", s, strings.Join(filterKeys[:], ", "))
+	if !ok || !slices.Contains(filterKeys(), f.Key) {
+		return f, fmt.Errorf("unknown filter %q: use one of %s, as key=value or key!=value", s, strings.Join(filterKeys(), ", "))
 	}
 	return f, nil
 }

@@ -126,7 +126,7 @@ func (e *Engine) rows(snap *store.Snapshot, s selection) []ListedImage {
 	bytes := newSizes(snap)
 	host := e.Host()
 	native := make(map[platform.Platform]bool)
-	var rows []ListedImage
+	rows := []ListedImage{}
 	for _, img := range s.images {
 		row := ListedImage{
 			ID: img.ID, Digest: img.Digest, Platform: img.Platform(), Created: img.Created.UTC(), Size: bytes.of(img),

@@ -209,6 +209,7 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 		return err
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
+	img.Local = p.stored
 	instances, err := img.Instances(ctx)
 	if err != nil {
 		return err
@@ -236,6 +237,29 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 		}
 	}
 	return nil
+}
+
+// stored returns the manifest and the config of an image that is here: what a
+// digest names need not be asked for again.
+func (p *pull) stored(d digest.Digest) (manifest, config []byte, ok bool) {
+	return storedIn(p.w.Store, p.snap, d)
+}
+
+func storedIn(s *store.Store, snap *store.Snapshot, d digest.Digest) (manifest, config []byte, ok bool) {
+	for i := range snap.Images {
+		img := &snap.Images[i]
+		if img.ConfigError != nil || img.IsList || !hasDigest(img, d) {
+			continue
+		}
+		manifest, err := s.Manifest(img, d)
+		if err != nil {
+			continue
+		}
+		if config, err = s.ConfigBlob(img); err == nil {
+			return manifest, config, true
+		}
+	}
+	return nil, nil, false
 }
 
 // fetchAll brings the layers of all images that need any at the same time,

@@ -44,7 +44,7 @@ func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		pause := time.Duration(0)
+		var pause time.Duration
 		switch {
 		case store.IsGone(err) && vanished > 0:
 			vanished--

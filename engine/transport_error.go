@@ -13,9 +13,11 @@ import (
 var errStalled = errors.New("the registry sent nothing")
 
 // passingErrno are the system errors of a connection that may work next time.
-var passingErrno = [...]unix.Errno{
-	unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.EPIPE, unix.ETIMEDOUT,
-	unix.ENETDOWN, unix.ENETUNREACH, unix.ENETRESET, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EAGAIN,
+func passingErrno() []unix.Errno {
+	return []unix.Errno{
+		unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.EPIPE, unix.ETIMEDOUT,
+		unix.ENETDOWN, unix.ENETUNREACH, unix.ENETRESET, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EAGAIN,
+	}
 }
 
 // isTransport tells whether err is a connection that broke rather than an
@@ -24,7 +26,7 @@ func isTransport(err error) bool {
 	if errors.Is(err, errStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, docker.ErrTooManyRequests) {
 		return true
 	}
-	for _, errno := range passingErrno {
+	for _, errno := range passingErrno() {
 		if errors.Is(err, errno) {
 			return true
 		}

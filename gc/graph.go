@@ -4,8 +4,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mpull/mpull/store"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/store"
 )
 
 // graph is a snapshot with its references resolved to indices. none stands
@@ -36,12 +37,13 @@ func newGraph(snap *store.Snapshot) *graph {
 		digests: make(map[digest.Digest][]int),
 	}
 	for i := range snap.Layers {
-		if at, ok := g.layer[snap.Layers[i].ID]; !ok || snap.Layers[at].ReadOnly {
-			g.layer[snap.Layers[i].ID] = i
+		if snap.Layers[i].ReadOnly && g.find(snap.Layers[i].ID) != none {
+			continue
 		}
+		g.layer[snap.Layers[i].ID] = i
 	}
 	for i := range snap.Layers {
-		g.above[i] = g.find(snap.Layers[i].Parent)
+		g.above[i] = g.findNear(i-1, snap.Layers[i].Parent)
 		// The library too looks only at children in the same, writable store.
 		if !snap.Layers[i].ReadOnly {
 			g.hold(g.above[i])
@@ -81,6 +83,15 @@ func (g *graph) find(id string) int {
 		return at
 	}
 	return none
+}
+
+// findNear looks first at a place where the layer often is: the store lists
+// layers in the order in which they were made, most right after their parent.
+func (g *graph) findNear(at int, id string) int {
+	if at >= 0 && g.snap.Layers[at].ID == id && !g.snap.Layers[at].ReadOnly {
+		return at
+	}
+	return g.find(id)
 }
 
 // eachTop calls f for the layers that an image points at.

@@ -3,8 +3,9 @@ package gc
 import (
 	"slices"
 
-	"github.com/mpull/mpull/store"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/store"
 )
 
 // kin tells which images were built on which nameless ones.

@@ -211,15 +211,19 @@ func (s *Store) bigData(img *Image, key string) ([]byte, error) {
 	return s.lib.ImageBigData(img.ID, key)
 }
 
-// Manifest returns the manifest of an image: the one with digest d (the
-// image's own or the index it came from), or the image's own for "".
+// Manifest returns a manifest kept with an image: the one with digest d (its own
+// or the index it came from), or the image's own for "". Image.Digest is the
+// index's where the image came from one.
 func (s *Store) Manifest(img *Image, d digest.Digest) ([]byte, error) {
 	if s.lib == nil {
 		return nil, storage.ErrImageUnknown
 	}
 	key := storage.ImageDigestBigDataKey
-	if d != "" && d != img.Digest {
+	if d != "" {
 		key += "-" + d.String()
+		if _, ok := img.BigData[key]; !ok && d == img.Digest {
+			key = storage.ImageDigestBigDataKey // images of old versions of the library have the one key only
+		}
 	}
 	blob, err := s.bigData(img, key)
 	if err != nil {

@@ -113,7 +113,7 @@ func diskUsage(paths ...string) (int64, error) {
 			}
 			continue
 		}
-		if err := w.add(path, &st, uint64(st.Dev)); err != nil {
+		if err := w.add(path, &st, uint64(st.Dev)); err != nil { //nolint:unconvert // 32 bits on mips
 			errs = append(errs, err)
 		}
 	}
@@ -126,7 +126,7 @@ type walker struct {
 }
 
 func (w *walker) add(path string, st *unix.Stat_t, dev uint64) error {
-	if uint64(st.Dev) != dev {
+	if uint64(st.Dev) != dev { //nolint:unconvert // 32 bits on mips
 		return nil // a mount of a running container
 	}
 	isDir := st.Mode&unix.S_IFMT == unix.S_IFDIR

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
@@ -22,8 +23,8 @@ import (
 func run(ctx context.Context, args []string, s *streams) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := cancelOnSignal(cancel)
-	defer stop()
+	s.release = sync.OnceFunc(cancelOnSignal(cancel))
+	defer s.release()
 	app := newApp(s)
 	args, err := straighten(app, args)
 	if err == nil {
@@ -131,15 +132,24 @@ func (p *program) commands() []*cli.Command {
 		p.pullCommand(),
 		p.imagesCommand(),
 		p.imageCommand(),
+		p.platformsCommand(),
+		p.manifestCommand(),
+		p.inspectCommand(),
+		p.tagsCommand(),
+		p.matchCommand(),
 		p.pruneCommand(),
 		p.dfCommand(),
 		p.tagCommand(),
 		p.untagCommand(),
 		p.rmiCommand(),
 		p.checkCommand(),
+		p.runCommand(),
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.loginCommand(),
+		p.logoutCommand(),
+		p.infoCommand(),
 		p.versionCommand(),
 	}
 }

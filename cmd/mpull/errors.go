@@ -38,6 +38,19 @@ type codeError struct{ code int }
 
 func (e *codeError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
+// failure is an error of a command for which podman's exit code is 125 whatever
+// went wrong.
+type failure struct{ error }
+
+func (e *failure) Unwrap() error { return e.error }
+
+func asFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{err}
+}
+
 // signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
 
@@ -46,12 +59,16 @@ func (e *signalError) Error() string { return "interrupted by " + e.signal.Strin
 // exitCode maps an error to the code that the program ends with.
 func exitCode(err error) int {
 	var coded *codeError
+	var failed *failure
 	var sig *signalError
 	var unknown *engine.UnknownImageError
 	var notHere *engine.NotHereError
+	var refused *engine.RefusedError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &refused):
+		return refused.Result.ExitCode
 	case errors.As(err, &coded):
 		return coded.code
 	case errors.As(err, &sig):
@@ -61,6 +78,8 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.As(err, &failed):
+		return exitFailed
 	case errors.As(err, &unknown), errors.As(err, &notHere):
 		return exitNo
 	case errors.Is(err, store.ErrInUse):
@@ -74,7 +93,10 @@ func hint(err error) string {
 	var unknown *engine.UnknownImageError
 	var notFound *platform.NotFoundError
 	var usage *usageError
+	var refused *engine.RefusedError
 	switch {
+	case errors.As(err, &refused):
+		return refusalHint(refused)
 	case errors.As(err, &usage):
 		return "see mpull --help"
 	case errors.As(err, &unknown):

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"time"
-	"unicode/utf16"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/gc"
@@ -117,7 +114,7 @@ func (e *eventWriter) write(kind string, body any) {
 	line := append(head[:len(head)-1], ',')
 	line = append(line, rest[1:]...)
 	// Whoever listens may be gone; that ends no pull.
-	_, _ = e.w.Write(append(escapeJSON(line), '\n'))
+	_, _ = e.w.Write(append(plainJSON(line), '\n'))
 }
 
 // event writes what an engine says.
@@ -176,26 +173,4 @@ func (e *eventWriter) pruned(r *gc.Result) {
 
 func (e *eventWriter) failed(err error) {
 	e.write("error", errorBody{err.Error(), hint(err), exitCode(err)})
-}
-
-// escapeJSON makes a JSON document safe for a terminal without changing what
-// it says: characters that steer one become \u escapes, which only strings can
-// contain. Line breaks and tabs between tokens stay.
-func escapeJSON(doc []byte) []byte {
-	if !bytes.ContainsFunc(doc, func(r rune) bool { return steers(r) && r != '\n' && r != '\t' }) {
-		return doc
-	}
-	var b bytes.Buffer
-	for _, r := range string(doc) {
-		switch {
-		case !steers(r) || r == '\n' || r == '\t':
-			b.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.Bytes()
 }

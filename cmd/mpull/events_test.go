@@ -109,7 +109,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	}
 }
 
-func FuzzEscapeJSON(f *testing.F) {
+func FuzzPlainJSON(f *testing.F) {
 	for _, s := range []string{"", "plain", "\x1b]0;x\x07", "\u202e", "\U000e0041\x7f\x9b", "\xff\xfe"} {
 		f.Add(s)
 	}
@@ -118,7 +118,7 @@ func FuzzEscapeJSON(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		safe := escapeJSON(doc)
+		safe := plainJSON(doc)
 		var before, after map[string]string
 		if err := json.Unmarshal(doc, &before); err != nil {
 			t.Fatal(err)

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-	"text/template"
 	"time"
 
 	"github.com/docker/go-units"
@@ -60,7 +57,7 @@ func (p *program) imageCommand() *cli.Command {
 	list := p.imagesCommand()
 	list.Name, list.Aliases, list.UsageText = "ls", []string{"list"}, "image ls [flags] [NAME...]"
 	return &cli.Command{Name: "image", Usage: "the image commands under the names that podman has for them", UsageText: "image COMMAND",
-		Subcommands: []*cli.Command{list}}
+		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand()}}
 }
 
 func (p *program) images(c *cli.Context) error {
@@ -199,39 +196,4 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// printJSON prints v indented, with what steers a terminal as escapes of JSON.
-func printJSON(w io.Writer, v any) error {
-	b, err := json.MarshalIndent(v, "", "    ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", escapeJSON(b))
-	return err
-}
-
-// printTemplate prints each row by a Go template that the user wrote; a
-// leading "table" is podman's word for columns and is taken off.
-func printTemplate(w io.Writer, format string, rows []any) error {
-	format = strings.TrimPrefix(format, "table ")
-	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
-	t, err := template.New("format").Funcs(template.FuncMap{
-		"json":  func(v any) (string, error) { b, err := json.Marshal(v); return string(b), err },
-		"join":  strings.Join,
-		"upper": strings.ToUpper,
-		"lower": strings.ToLower,
-	}).Parse(format)
-	if err != nil {
-		return usagef("--format: %v", err)
-	}
-	for _, row := range rows {
-		if err := t.Execute(w, row); err != nil {
-			return usagef("--format: %v", err)
-		}
-		if _, err := fmt.Fprintln(w); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -65,6 +65,11 @@ func (p *program) prune(c *cli.Context) error {
 		return err
 	}
 	e := p.engine(nil)
+	if !c.Bool("dry-run") {
+		if err := e.SweepRuns(c.Context); err != nil {
+			return err
+		}
+	}
 	plan, err := p.planFor(c, e)
 	if err != nil {
 		return err

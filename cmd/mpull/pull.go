@@ -35,6 +35,7 @@ Examples:
   mpull pull --platform linux/arm64 --policy missing docker.io/library/alpine:3.15
   mpull pull --platform linux/amd64 --platform linux/arm64 alpine:3.15
   mpull pull --as localhost/tool:dev oci:./build:latest
+  mpull pull --dry-run --platform linux/arm64 alpine:3.15
 
 Exit codes: 0 done; 1 --policy never and the image is not here; 125 the image,
 the platform asked for or the registry is not there, or the store failed.`,
@@ -46,6 +47,8 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
 			progressFlag(),
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be chosen, fetched and displaced, and change nothing"},
+			&cli.StringFlag{Name: "format", Usage: "print events as json (see docs/events.md); a --dry-run as json, or by a Go `TEMPLATE`"},
 		),
 		Action: p.pull,
 	}
@@ -58,9 +61,19 @@ func (p *program) pull(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
+	if c.Bool("dry-run") {
+		return p.dryRunPull(c)
+	}
 	mode, err := p.progress(c)
 	if err != nil {
 		return err
+	}
+	onOut := isJSON(c.String("format"))
+	switch {
+	case onOut:
+		p.events = newEventWriter(p.rawOut)
+	case c.String("format") != "":
+		return usagef("a --format other than json goes with --dry-run")
 	}
 	view := newPullView(p.streams, mode, c.Bool("quiet"))
 	defer view.close()
@@ -78,7 +91,9 @@ func (p *program) pull(c *cli.Context) error {
 		if p.events != nil {
 			p.events.pulled(r)
 		}
-		fmt.Fprintln(p.out, r.ID)
+		if !onOut {
+			fmt.Fprintln(p.out, r.ID)
+		}
 	}
 	return err
 }

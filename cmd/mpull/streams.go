@@ -23,7 +23,8 @@ type streams struct {
 	errTerminal bool
 	width       int // columns of the terminal; 0 when out is none
 
-	events *eventWriter // set by --progress json: then nothing else goes to err
+	events  *eventWriter // set by --progress json: then nothing else goes to err
+	release func()       // makes signals no longer end the command's context
 }
 
 func systemStreams() *streams {

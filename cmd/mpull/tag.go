@@ -14,7 +14,9 @@ recorded, and the command that undoes it is printed.
 
 Examples:
   mpull tag alpine:3.15 localhost/base:stable
-  mpull tag 6e30ab57aeee alpine:3.15`,
+  mpull tag 6e30ab57aeee docker.io/library/alpine:3.15
+
+Exit codes: 0 done; 125 failed, also when IMAGE is not here, as podman has it.`,
 		Flags: []cli.Flag{progressFlag()},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 2, -1, "tag IMAGE NAME..."); err != nil {
@@ -24,7 +26,7 @@ Examples:
 			if err != nil {
 				return err
 			}
-			return p.engine(listener).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag")
+			return asFailure(p.engine(listener).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag"))
 		},
 	}
 }
@@ -39,12 +41,15 @@ remembers what it lost.
 
 Examples:
   mpull untag alpine:3.15
-  mpull untag 6e30ab57aeee localhost/base:stable`,
+  mpull untag 6e30ab57aeee localhost/base:stable
+
+Exit codes: 0 done; 125 failed, also when IMAGE is not here or has no such NAME,
+as podman has it.`,
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 1, -1, "untag IMAGE [NAME...]"); err != nil {
 				return err
 			}
-			return p.engine(nil).Untag(c.Context, c.Args().First(), c.Args().Tail(), "untag")
+			return asFailure(p.engine(p.tellMoves).Untag(c.Context, c.Args().First(), c.Args().Tail(), "untag"))
 		},
 	}
 }

@@ -88,12 +88,12 @@ func (b Binfmt) Match(head []byte, path string) (Handler, bool) {
 }
 
 func (e Handler) matches(buf *[headSize]byte, path string) bool {
+	if e.validate() != nil {
+		return false
+	}
 	if len(e.Magic) == 0 {
 		dot := strings.LastIndexByte(path, '.')
 		return dot >= 0 && path[dot+1:] == e.Extension
-	}
-	if e.validate() != nil {
-		return false
 	}
 	for i, m := range e.Magic {
 		diff := buf[e.Offset+i] ^ m

@@ -12,7 +12,7 @@ func linux(arch, variant string) Platform {
 	return Platform{OS: "linux", Architecture: arch, Variant: variant}
 }
 
-func TestNative(t *testing.T) {
+func TestHostNative(t *testing.T) {
 	hosts := map[string]Host{
 		"amd64 v1":      {Platform: linux("amd64", "v1")},
 		"amd64 v3 ia32": {Platform: linux("amd64", "v3"), Compat: []Compat{CompatIA32}},

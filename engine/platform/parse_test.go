@@ -3,6 +3,7 @@ package platform
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestParse(t *testing.T) {
@@ -74,7 +75,7 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("Parse(%.40q) = %v, %v, want an error with %q", tt.in, got, err, tt.want)
 			continue
 		}
-		if len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\x1b\n\xff") {
+		if len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\x1b\n") || !utf8.ValidString(err.Error()) {
 			t.Errorf("Parse(%.40q): unsafe message %q", tt.in, err)
 		}
 		if got != (Platform{}) {

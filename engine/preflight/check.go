@@ -156,6 +156,12 @@ func (k *check) emulated(name string, l loaded) {
 	if l.guess != "" {
 		k.res.Reason += " (" + l.guess + ")"
 	}
+	if l.foreign == "" {
+		return
+	}
+	if _, f := k.open(l.foreign); f != nil {
+		k.res.Hint = "the emulator will not get far: the program's loader " + quote(l.foreign) + " is not in the image"
+	}
 }
 
 // native is the end for a program that execve starts; the CPU's level is left.

@@ -241,3 +241,24 @@ func (l *loading) checkLoader(ld *program) *fault {
 	}
 	return nil
 }
+
+// foreignLoader returns the loader that a program of any architecture asks
+// for, or "". It is for hints: the kernel does not look at it.
+func foreignLoader(i image) string {
+	p := &program{image: i, loader: platform.Loader{Class64: i.head[4] == platform.ELFClass64}, order: binary.LittleEndian}
+	if i.head[5] == 2 {
+		p.order = binary.BigEndian
+	}
+	var ok bool
+	if p.header, ok = platform.DecodeELF(i.head, p.loader.Class64, p.order); !ok || p.readSegments() != nil {
+		return ""
+	}
+	for _, s := range p.segs {
+		if s.typ == ptInterp && s.filesz >= 2 && s.filesz <= interpMax {
+			b, _ := p.read(s.offset, int(s.filesz))
+			name, _, _ := strings.Cut(string(b), "\x00")
+			return name
+		}
+	}
+	return ""
+}

@@ -34,6 +34,7 @@ type loaded struct {
 	emulator string   // interpreter of the last handler used
 	guess    string   // what had to be assumed
 	actual   string   // platform of the last file before a handler
+	foreign  string   // loader that a file taken by a handler asks for
 	level    *levelFault
 	steps    []string
 }
@@ -145,6 +146,9 @@ func (l *loading) search() (hop bool, f *fault) {
 func (l *loading) handler(h platform.Handler) *fault {
 	l.note("handler %q takes %s and starts %s (flags %q)", h.Name, l.cur.id.path, h.Interpreter, h.Flags)
 	l.sawPlatform()
+	if l.out.emulator == "" {
+		l.out.foreign = foreignLoader(l.cur)
+	}
 	l.out.emulator = h.Interpreter
 	f := l.hop(h.Interpreter, &h)
 	l.passFD = l.passFD || h.Has('O') || h.Has('C')

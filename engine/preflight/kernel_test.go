@@ -14,6 +14,9 @@ func TestKernel(t *testing.T) {
 	if got, want := w.Order["read"], w.Order["want"]; got != want {
 		t.Errorf("handlers were read in the order %q, registered last to first %q", got, want)
 	}
+	if w.Overlay != "" {
+		t.Errorf("layers differ from the mounted overlay:\n%s", w.Overlay)
+	}
 	for _, st := range states() {
 		right, chance := 0, 0
 		for _, a := range w.States[st.name] {

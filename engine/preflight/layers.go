@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,13 +19,20 @@ func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 // are understood: those of overlayfs (a character device 0:0, the xattr
 // overlay.opaque) and those of layer archives (.wh.NAME, .wh..wh..opq). Links
 // between directories (redirect_dir) are not; containers/storage turns them off.
+//
+// A directory's layers are remembered when they are first seen: the layers of
+// an image do not change. Layers may be used by several goroutines.
 type Layers struct {
 	top []*Dir // uppermost first
+
+	mu     sync.Mutex
+	merged map[string][]*Dir // of a directory, the layers that it shows
 }
 
-// OpenLayers opens the directories of the layers, lowest first.
+// OpenLayers opens the directories of the layers, lowest first. Without layers
+// the root is an empty directory.
 func OpenLayers(lowestFirst []string, ids IDMaps) (*Layers, error) {
-	l := &Layers{}
+	l := &Layers{merged: map[string][]*Dir{}}
 	for i := len(lowestFirst) - 1; i >= 0; i-- {
 		d, err := OpenDir(lowestFirst[i], ids)
 		if err != nil {
@@ -32,9 +40,7 @@ func OpenLayers(lowestFirst []string, ids IDMaps) (*Layers, error) {
 		}
 		l.top = append(l.top, d)
 	}
-	if len(l.top) == 0 {
-		return nil, errors.New("an image without layers has no files")
-	}
+	l.merged["/"] = l.top
 	return l, nil
 }
 
@@ -71,22 +77,48 @@ func (l *Layers) Open(name string) (File, error) {
 	return d.Open(name)
 }
 
-// find returns the layer that shows the entry. Going down the path, it keeps
-// the layers whose directories are merged at that point.
+// find returns the layer that shows the entry.
 func (l *Layers) find(name string) (*Dir, FileInfo, error) {
-	merged, at := l.top, "/"
-	fi, err := merged[0].Lstat("/")
-	for part := range strings.SplitSeq(strings.Trim(path.Clean("/"+name), "/"), "/") {
-		if err != nil || part == "" {
-			break
-		}
-		at = path.Join(at, part)
-		merged, fi, err = lookup(merged, at, part)
+	name = path.Clean("/" + name)
+	if name == "/" && len(l.top) == 0 {
+		return nil, FileInfo{Type: fs.ModeDir, Perm: 0o755}, nil
 	}
+	if name == "/" {
+		fi, err := l.top[0].Lstat("/")
+		return l.top[0], fi, err
+	}
+	merged, err := l.dir(path.Dir(name))
 	if err != nil {
 		return nil, FileInfo{}, err
 	}
-	return merged[0], fi, nil
+	found, fi, err := lookup(merged, name, path.Base(name))
+	if err != nil {
+		return nil, fi, err
+	}
+	if fi.Type.IsDir() {
+		l.mu.Lock()
+		l.merged[name] = found
+		l.mu.Unlock()
+	}
+	return found[0], fi, nil
+}
+
+// dir returns the layers whose directories are merged at name.
+func (l *Layers) dir(name string) ([]*Dir, error) {
+	l.mu.Lock()
+	merged, ok := l.merged[name]
+	l.mu.Unlock()
+	if ok {
+		return merged, nil
+	}
+	_, fi, err := l.find(name)
+	if err == nil && !fi.Type.IsDir() {
+		err = notThere(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.dir(name)
 }
 
 // lookup finds an entry in merged directories: the uppermost one counts, and
@@ -95,7 +127,7 @@ func lookup(merged []*Dir, at, part string) (found []*Dir, fi FileInfo, err erro
 	if strings.HasPrefix(part, archiveMark) {
 		return nil, fi, notThere(at)
 	}
-	for _, d := range merged {
+	for i, d := range merged {
 		e, removed, err := d.entry(at, part)
 		if err != nil {
 			return nil, fi, err
@@ -109,7 +141,7 @@ func lookup(merged []*Dir, at, part string) (found []*Dir, fi FileInfo, err erro
 		if found = append(found, d); len(found) == 1 {
 			fi = *e
 		}
-		if !e.Type.IsDir() || d.opaque(at) {
+		if !e.Type.IsDir() || i+1 < len(merged) && d.opaque(at) {
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -91,14 +92,16 @@ type fault struct {
 	why   string // detail for people
 }
 
+// Error names the path, quoted when it holds anything but plain text, and why.
 func (f *fault) Error() string {
-	if f.errno == 0 {
-		return f.at + ": " + f.why
+	at := f.at
+	if strings.ContainsFunc(at, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) {
+		at = quote(at)
 	}
-	if f.why != "" {
-		return f.at + ": " + f.why
+	if f.why == "" {
+		return at + ": " + f.errno.Error()
 	}
-	return f.at + ": " + f.errno.Error()
+	return at + ": " + f.why
 }
 
 // node is an entry that a path led to.

@@ -19,6 +19,9 @@ func (l *loading) mapped(p, ld *program) end {
 	if why := l.segments(p, ld != nil, "segment"); why != "" {
 		return end{killed: why}
 	}
+	if task := p.loader.TaskSize; task != 0 && p.header.Type == platform.ELFTypeDyn && p.alignment() > task {
+		return end{killed: "the alignment leaves only address 0"}
+	}
 	if ld == nil {
 		return p.entry(l.host)
 	}
@@ -28,7 +31,7 @@ func (l *loading) mapped(p, ld *program) end {
 	if !ld.loads() {
 		return end{killed: "the loader has nothing to load"}
 	}
-	if why := l.segments(ld, true, "segment of the loader"); why != "" {
+	if why := l.segments(ld, false, "segment of the loader"); why != "" {
 		return end{killed: why}
 	}
 	return ld.entry(l.host)
@@ -39,6 +42,7 @@ func (l *loading) mapped(p, ld *program) end {
 // most that vm.mmap_rnd_bits allows.
 func (p *program) entry(h platform.Host) end {
 	task, e := p.loader.TaskSize, p.header.Entry
+	rel := e - p.first()&^(uint64(h.Page())-1)
 	bad := end{killed: fmt.Sprintf("the entry point %#x is outside the address space", e)}
 	switch {
 	case task == 0:
@@ -48,11 +52,11 @@ func (p *program) entry(h platform.Host) end {
 			return bad
 		}
 		return end{}
-	case e <= p.span(uint64(h.Page()))+p.stackGap():
+	case rel <= p.span(uint64(h.Page()))+p.stackGap():
 		return end{}
-	case -e < task-task/7: // below the file
+	case -rel < task-task/7: // below the file
 		return end{}
-	case e < task/7 || -e < task:
+	case rel < task/7 || -rel < task:
 		return end{random: fmt.Sprintf("whether the entry point %#x is in the address space depends on chance", e)}
 	}
 	return bad
@@ -67,6 +71,16 @@ func (p *program) stackGap() uint64 {
 	return 128 << 20
 }
 
+// first is the address of the first segment.
+func (p *program) first() uint64 {
+	for _, s := range p.segs {
+		if s.typ == ptLoad {
+			return s.vaddr
+		}
+	}
+	return 0
+}
+
 func (p *program) loads() bool {
 	for _, s := range p.segs {
 		if s.typ == ptLoad {
@@ -76,24 +90,29 @@ func (p *program) loads() bool {
 	return false
 }
 
-// segments checks every PT_LOAD. A program without a loader, and not placed
-// by the kernel, has its first segment put at an address of the kernel's
-// choice only when that has bytes in the file.
+// segments checks every PT_LOAD. placed says that the kernel chooses the
+// address before it looks at the segments, as for programs with a loader; the
+// address of others comes from mapping the file, so that a first segment
+// without bytes in the file stays where it says.
 func (l *loading) segments(p *program, placed bool, what string) string {
-	page := uint64(l.host.Page())
+	page, limit := uint64(l.host.Page()), l.host.MaxMapping
 	fixed := p.header.Type == platform.ELFTypeExec
 	n := 0
 	for _, s := range p.segs {
 		if s.typ != ptLoad {
 			continue
 		}
+		needs := s.needs()
+		if n == 0 && !fixed && s.filesz != 0 && s.flags&pfWrite != 0 {
+			needs = max(needs, p.span(page)) // the first mapping reserves the whole span
+		}
 		why := p.segment(s, page)
 		switch low := s.vaddr&^(page-1) < l.host.MmapMinAddr && s.memsz != 0; {
 		case why != "":
 		case low && (fixed || !placed && n == 0 && s.filesz == 0):
 			why = "is mapped below vm.mmap_min_addr"
-		case l.host.MaxMapping != 0 && s.needs() > l.host.MaxMapping:
-			why = fmt.Sprintf("needs %d bytes of memory", s.needs())
+		case limit != 0 && needs > limit:
+			why = fmt.Sprintf("needs %d bytes of memory", needs)
 		}
 		if why != "" {
 			return fmt.Sprintf("%s %d %s", what, n, why)
@@ -101,15 +120,35 @@ func (l *loading) segments(p *program, placed bool, what string) string {
 		n++
 	}
 	if n > 0 && !fixed {
-		span := p.span(page)
-		if span == 0 || p.loader.TaskSize != 0 && span > p.loader.TaskSize {
-			return fmt.Sprintf("the segments span %d bytes", span)
-		}
+		return p.layout(page)
 	}
 	return ""
 }
 
+// layout checks what concerns all segments of a position independent file.
+func (p *program) layout(page uint64) string {
+	task, span := p.loader.TaskSize, p.span(page)
+	if span == 0 || task != 0 && span > task {
+		return fmt.Sprintf("the segments span %d bytes", span)
+	}
+	return ""
+}
+
+// alignment is maximum_alignment: the largest power of two asked for.
+func (p *program) alignment() uint64 {
+	most := uint64(0)
+	for _, s := range p.segs {
+		if s.typ == ptLoad && s.aligned&(s.aligned-1) == 0 {
+			most = max(most, s.aligned)
+		}
+	}
+	return most
+}
+
 const pfWrite = 2
+
+// maxOffset is MAX_LFS_FILESIZE, the limit of overlayfs, xfs and tmpfs.
+const maxOffset = 1<<63 - 1
 
 // segment is elf_load and the checks after it.
 func (p *program) segment(s segment, page uint64) string {
@@ -122,8 +161,8 @@ func (p *program) segment(s segment, page uint64) string {
 		return "lies outside the address space"
 	case s.filesz != 0 && (s.offset-inPage)&(page-1) != 0:
 		return "has an offset and an address that differ within a page"
-	case s.filesz != 0 && (s.offset-inPage > 1<<62 || s.filesz > 1<<62):
-		return "lies outside the file's range"
+	case s.filesz != 0 && (s.filesz > maxOffset || s.offset-inPage > maxOffset-s.filesz):
+		return "lies outside the range of file offsets"
 	case p.unpadded(s, page):
 		return "is shorter in the file than its header says"
 	}

@@ -87,7 +87,9 @@ type answer struct {
 type worked struct {
 	States map[string][]answer
 	Order  map[string]string // facts about match order, for TestMatchOrder
-	Err    string
+	// Overlay says where Layers and a mounted overlay differ.
+	Overlay string
+	Err     string
 }
 
 // workerMain runs in user and mount namespaces of its own and prints JSON.
@@ -114,6 +116,7 @@ func work(out *worked) {
 	must(os.Mkdir(misc, 0o755))
 	must(unix.Mount("binfmt_misc", misc, "binfmt_misc", 0, ""))
 	matchOrder(misc, out.Order)
+	out.Overlay = overlayFacts(filepath.Join(base, "overlay"))
 	plain := map[string]string{}
 	for _, st := range states() {
 		clearHandlers(misc)
@@ -122,8 +125,8 @@ func work(out *worked) {
 		host := platform.LocalHost()
 		host.Binfmt = platform.ReadBinfmt(misc)
 		cases := kernelCases()
-		if st.name == "none" {
-			cases = append(cases, mutatedCases()...)
+		if st.name == "none" && os.Getenv("PREFLIGHT_SHORT") == "" {
+			cases = append(append(cases, mutatedCases()...), segmentCases()...)
 		}
 		for i, c := range cases {
 			t := tree{filepath.Join(base, st.name, fmt.Sprint(i))}
@@ -220,6 +223,9 @@ func runWorker(t *testing.T) worked {
 	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), roleVar+"=worker", "PREFLIGHT_DIR="+t.TempDir())
+	if testing.Short() {
+		cmd.Env = append(cmd.Env, "PREFLIGHT_SHORT=1")
+	}
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,

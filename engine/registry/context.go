@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"go.podman.io/image/v5/signature"
@@ -25,7 +26,7 @@ type Options struct {
 // state in it: use one per operation.
 func (o Options) SystemContext() (*types.SystemContext, error) {
 	sys := &types.SystemContext{
-		AuthFilePath:             o.AuthFile,
+		AuthFilePath:             o.authFile(),
 		DockerCertPath:           o.CertDir,
 		SystemRegistriesConfPath: o.RegistriesConf,
 		SignaturePolicyPath:      o.PolicyFile,
@@ -45,6 +46,29 @@ func (o Options) SystemContext() (*types.SystemContext, error) {
 		sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
 	}
 	return sys, nil
+}
+
+// authFile returns the auth file that the user named. The image library knows
+// the default ones, but not the variable that podman, buildah and skopeo read.
+func (o Options) authFile() string {
+	if o.AuthFile != "" {
+		return o.AuthFile
+	}
+	return os.Getenv("REGISTRY_AUTH_FILE")
+}
+
+// CheckAuthFile tells whether the auth file that the user named, by flag or by
+// REGISTRY_AUTH_FILE, is there: the library would take one that is not for an
+// empty one, and the registry's refusal would be all that the user sees.
+func (o Options) CheckAuthFile() error {
+	path := o.authFile()
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("reading the auth file: %w", err)
+	}
+	return nil
 }
 
 // Policy reads policy.json. A missing or malformed file is an error: without

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/image"
 	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -30,8 +33,14 @@ type Image struct {
 	Digest    digest.Digest // of Manifest
 	IsIndex   bool
 
-	sys *types.SystemContext
-	src types.ImageSource
+	// Local returns the manifest with a digest and the config it names when
+	// they are known already, so that nothing is asked for them. Both are
+	// checked as if they had come from the registry. nil means nothing is known.
+	Local func(d digest.Digest) (manifest, config []byte, ok bool)
+
+	sys     *types.SystemContext
+	src     types.ImageSource
+	details map[digest.Digest]*Detail // read already: a config is asked for once
 }
 
 // Instance is one image that a reference offers.
@@ -53,11 +62,14 @@ func (i Instance) Zstd() bool {
 
 // Open reads the manifest of ref: one request to a registry.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
+	if err := notBlocked(sys, ref); err != nil {
+		return nil, err
+	}
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src}
+	img := &Image{Ref: ref, sys: sys, src: src, details: map[digest.Digest]*Detail{}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -68,6 +80,23 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 		return nil, errors.Join(err, src.Close())
 	}
 	return img, nil
+}
+
+// notBlocked honours "blocked" of registries.conf for the name as the user
+// wrote it. The library looks only at the place that a location or a mirror
+// turns it into, and so would reach a blocked registry under another address.
+func notBlocked(sys *types.SystemContext, ref types.ImageReference) error {
+	if ref.Transport().Name() != docker.Transport.Name() {
+		return nil
+	}
+	r, err := sysregistriesv2.FindRegistry(sys, ref.DockerReference().Name())
+	if err != nil {
+		return fmt.Errorf("reading registries.conf: %w", err)
+	}
+	if r != nil && r.Blocked {
+		return fmt.Errorf("registry %s is blocked in %s", r.Prefix, sysregistriesv2.ConfigurationSourceDescription(sys))
+	}
+	return nil
 }
 
 // Close releases the connection or file.
@@ -168,34 +197,74 @@ type Detail struct {
 }
 
 // Detail reads the manifest and the config of an instance, not its layers: at
-// most two requests. Both are checked against their digests.
+// most two requests, and none when Local has them or they were read before.
+// Both are checked against their digests.
 func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
-	fail := func(err error) (*Detail, error) {
+	if d := i.details[one.Digest]; d != nil {
+		again, mediaType := *d, d.MediaType
+		again.Instance, again.MediaType = one, mediaType
+		return &again, nil
+	}
+	d, err := i.localDetail(ctx, one)
+	if d == nil && err == nil {
+		d, err = i.remoteDetail(ctx, one)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
 	}
+	i.details[one.Digest] = d
+	return d, nil
+}
+
+func (i *Image) localDetail(ctx context.Context, one Instance) (*Detail, error) {
+	if i.Local == nil {
+		return nil, nil
+	}
+	blob, config, ok := i.Local(one.Digest)
+	if !ok {
+		return nil, nil
+	}
+	d := &Detail{Instance: one, Manifest: blob}
+	d.MediaType = manifest.GuessMIMEType(blob)
+	m, err := manifest.FromBlob(blob, d.MediaType)
+	if err != nil {
+		return nil, nil // what lies here is damaged; the registry has the original
+	}
+	d.ConfigBlob, d.ConfigInfo, d.Layers = config, m.ConfigInfo(), m.LayerInfos()
+	if matches, err := manifest.MatchesDigest(blob, one.Digest); err != nil || !matches || d.ConfigInfo.Digest != digest.FromBytes(config) {
+		return nil, nil
+	}
+	d.Config = &imgspecv1.Image{}
+	if json.Unmarshal(config, d.Config) != nil {
+		return nil, nil
+	}
+	return d, ctx.Err()
+}
+
+func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error) {
 	unparsed := i.Unparsed(one.Digest)
 	d := &Detail{Instance: one}
 	var err error
 	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if ok, err := manifest.MatchesDigest(d.Manifest, one.Digest); err != nil || !ok {
-		return fail(errors.Join(errors.New("its manifest has other content than its digest says"), err))
+		return nil, errors.Join(errors.New("its manifest has other content than its digest says"), err)
 	}
 	img, err := image.FromUnparsedImage(ctx, i.sys, unparsed)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if d.ConfigBlob, err = img.ConfigBlob(ctx); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	if d.Config, err = img.OCIConfig(ctx); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	d.ConfigInfo = img.ConfigInfo()
 	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	d.Layers = m.LayerInfos()
 	return d, nil
@@ -211,11 +280,53 @@ func (d *Detail) Platform() platform.Platform {
 	return p
 }
 
+// Info returns the library's summary of the instance, the one that skopeo
+// prints. It makes no request.
+func (d *Detail) Info() (*types.ImageInspectInfo, error) {
+	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest of image %s: %w", d.Digest, err)
+	}
+	info, err := m.Inspect(func(types.BlobInfo) ([]byte, error) { return d.ConfigBlob, nil })
+	if err != nil {
+		return nil, fmt.Errorf("reading the config of image %s: %w", d.Digest, err)
+	}
+	return info, nil
+}
+
 // Size returns the compressed bytes of the layers, each counted once.
-func (d *Detail) Size() int64 {
+func (d *Detail) Size() int64 { return layerBytes(d.Layers) }
+
+// CompressedSize reads the manifest of an instance and returns the compressed
+// bytes of its layers: one request, none for the config.
+func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error) {
+	if d := i.details[one.Digest]; d != nil {
+		return d.Size(), nil
+	}
+	blob, mediaType, err := i.Unparsed(one.Digest).Manifest(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
+	}
+	return ManifestSize(blob, mediaType)
+}
+
+// ManifestSize returns the compressed bytes of the layers that a manifest
+// names, each counted once. An empty media type is guessed.
+func ManifestSize(blob []byte, mediaType string) (int64, error) {
+	if mediaType == "" {
+		mediaType = manifest.GuessMIMEType(blob)
+	}
+	m, err := manifest.FromBlob(blob, manifest.NormalizedMIMEType(mediaType))
+	if err != nil {
+		return 0, fmt.Errorf("reading a manifest: %w", err)
+	}
+	return layerBytes(m.LayerInfos()), nil
+}
+
+func layerBytes(layers []manifest.LayerInfo) int64 {
 	seen := map[digest.Digest]bool{}
 	var n int64
-	for _, l := range d.Layers {
+	for _, l := range layers {
 		if !seen[l.Digest] && !l.EmptyLayer && l.Size > 0 {
 			seen[l.Digest] = true
 			n += l.Size
@@ -228,5 +339,5 @@ func transportName(ref types.ImageReference) string {
 	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == "docker" {
 		return named.String()
 	}
-	return ref.Transport().Name() + ":" + ref.StringWithinTransport()
+	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }

@@ -50,7 +50,7 @@ func (e *ShortNameError) Unwrap() error { return e.Err }
 // aliases and search registries, with the library's prompt on a terminal.
 func Resolve(sys *types.SystemContext, input string) ([]Source, error) {
 	if ref, err := alltransports.ParseImageName(input); err == nil {
-		return transportSource(ref)
+		return transportSource(sys, ref)
 	} else if t := alltransports.TransportFromImageName(input); t != nil && t.Name() != docker.Transport.Name() {
 		return nil, fmt.Errorf("reading the name %q: %w", input, err)
 	}
@@ -76,7 +76,7 @@ func Resolve(sys *types.SystemContext, input string) ([]Source, error) {
 
 // transportSource gives a source of another transport the name that podman
 // gives it in local storage.
-func transportSource(ref types.ImageReference) ([]Source, error) {
+func transportSource(sys *types.SystemContext, ref types.ImageReference) ([]Source, error) {
 	s := Source{Ref: ref}
 	switch ref.Transport().Name() {
 	case "docker", "containers-storage":
@@ -86,9 +86,9 @@ func transportSource(ref types.ImageReference) ([]Source, error) {
 			s.Name = namedOrNil(tag)
 		}
 	case "oci-archive":
-		s.Name = archiveName(ref)
+		s.Name = archiveName(sys, ref)
 	case "docker-archive":
-		s.Name = ref.DockerReference()
+		s.Name = dockerArchiveName(sys, ref)
 	}
 	return []Source{s}, nil
 }
@@ -167,4 +167,10 @@ func LocalNames(sys *types.SystemContext, input string) ([]string, error) {
 		names[i] = c.String()
 	}
 	return names, nil
+}
+
+// HasTransport tells whether an input names its transport (docker://, oci:,
+// docker-archive:, dir:, ...), and is not a bare name such as host:5000/app.
+func HasTransport(input string) bool {
+	return alltransports.TransportFromImageName(input) != nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/compression"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -24,8 +25,8 @@ func AlpinePlatforms() []string {
 	return []string{"linux/amd64", "linux/arm/v6", "linux/arm/v7", "linux/arm64/v8", "linux/386", "linux/ppc64le", "linux/s390x"}
 }
 
-// Epoch is the build time of every image made here.
-var epoch = time.Date(2023, 3, 29, 18, 19, 24, 0, time.UTC)
+// epoch is the build time of every image made here.
+func epoch() time.Time { return time.Date(2023, 3, 29, 18, 19, 24, 0, time.UTC) }
 
 // Spec describes one image. The zero value is a linux/amd64 image of one layer.
 type Spec struct {
@@ -36,11 +37,15 @@ type Spec struct {
 	FileSize        int               // bytes of each; 0 means 4096
 	Labels          map[string]string // of the config
 	NoConfigVariant bool              // leave the variant to the index
+	Compressible    bool              // contents that gzip shrinks to about half, as programs do
+	OCI             bool              // OCI media types instead of docker's
+	Zstd            bool              // layers compressed with zstd; needs OCI
+	Edit            func(*v1.ConfigFile)
 }
 
 // Index builds an index with an image for each platform, in order.
 func Index(platforms []string, spec Spec) (v1.ImageIndex, error) {
-	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.DockerManifestList)
+	index := mutate.IndexMediaType(empty.Index, types.DockerManifestList)
 	for _, p := range platforms {
 		spec.Platform = p
 		img, err := Image(spec)
@@ -57,17 +62,25 @@ func Image(spec Spec) (v1.Image, error) {
 	p := platformOf(orElse(spec.Platform, "linux/amd64"))
 	img := mutate.MediaType(empty.Image, types.DockerManifestSchema2)
 	img = mutate.ConfigMediaType(img, types.DockerConfigJSON)
+	options := []tarball.LayerOption{tarball.WithMediaType(types.DockerLayer)}
+	if spec.OCI {
+		img = mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+		options = []tarball.LayerOption{tarball.WithMediaType(types.OCILayer)}
+	}
+	if spec.Zstd {
+		options = []tarball.LayerOption{tarball.WithMediaType(types.OCILayerZStd), tarball.WithCompression(compression.ZStd)}
+	}
 	for n := range max(spec.Layers, 1) {
 		data, err := layerTar(spec, p, n)
 		if err != nil {
 			return nil, err
 		}
-		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
+		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }, options...)
 		if err != nil {
 			return nil, err
 		}
 		img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: v1.History{
-			Created: v1.Time{Time: epoch}, CreatedBy: fmt.Sprintf("/bin/sh -c #(nop) ADD file:%d in / ", n),
+			Created: v1.Time{Time: epoch()}, CreatedBy: fmt.Sprintf("/bin/sh -c #(nop) ADD file:%d in / ", n),
 		}})
 		if err != nil {
 			return nil, err
@@ -82,10 +95,13 @@ func Image(spec Spec) (v1.Image, error) {
 	if spec.NoConfigVariant {
 		config.Variant = ""
 	}
-	config.Created = v1.Time{Time: epoch}
+	config.Created = v1.Time{Time: epoch()}
 	config.Config.Cmd = []string{"/bin/sh"}
 	config.Config.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	config.Config.Labels = spec.Labels
+	if spec.Edit != nil {
+		spec.Edit(config)
+	}
 	return mutate.ConfigFile(img, config)
 }
 
@@ -95,7 +111,7 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	add := func(h tar.Header, data []byte) error {
-		h.ModTime, h.Size, h.Format = epoch, int64(len(data)), tar.FormatPAX
+		h.ModTime, h.Size, h.Format = epoch(), int64(len(data)), tar.FormatPAX
 		if err := w.WriteHeader(&h); err != nil {
 			return err
 		}
@@ -127,7 +143,11 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 	for i := range orElse(spec.Files, 3) {
 		data := make([]byte, orElse(spec.FileSize, 4096))
 		for at := 0; at+8 <= len(data); at += 8 {
-			binary.LittleEndian.PutUint64(data[at:], random.Uint64())
+			word := random.Uint64()
+			if spec.Compressible {
+				word &= 0x00000fff00ff0fff
+			}
+			binary.LittleEndian.PutUint64(data[at:], word)
 		}
 		if err := add(tar.Header{Name: fmt.Sprintf("data%d/file%d", n, i), Typeflag: tar.TypeReg, Mode: 0o644}, data); err != nil {
 			return nil, err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"go.podman.io/storage/pkg/archive"
 )
@@ -37,5 +36,3 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 		return nil, &UnsupportedError{Reason: fmt.Sprintf("compression %s", c.Extension())}
 	}
 }
-
-func newGzip(in *bufio.Reader) (io.ReadCloser, error) { return gzip.NewReader(in) }

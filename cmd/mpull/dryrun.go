@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/registry"
+)
+
+// dryRunPull prints what a pull would do, and does nothing.
+func (p *program) dryRunPull(c *cli.Context) error {
+	e := p.readEngine()
+	options, err := pullOptions(c, e)
+	if err != nil {
+		return err
+	}
+	all := []engine.PullPlan{}
+	for _, input := range c.Args().Slice() {
+		plans, err := e.PlanPull(c.Context, input, options)
+		if err != nil {
+			return err
+		}
+		all = append(all, plans...)
+	}
+	switch format := c.String("format"); {
+	case isJSON(format):
+		return printJSON(p.out, all)
+	case format != "":
+		rows := make([]any, len(all))
+		for i := range all {
+			rows[i] = all[i]
+		}
+		return printTemplate(p.out, format, rows)
+	}
+	for i := range all {
+		if err := printPlan(p.out, &all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printPlan(w io.Writer, plan *engine.PullPlan) error {
+	if _, err := fmt.Fprintln(w, escape(plan.Reference)); err != nil {
+		return err
+	}
+	t := &table{}
+	t.add("  instance", plan.Platform+" "+plan.Digest.String()+": "+whyChosen(plan))
+	t.add("  image", plan.ID)
+	t.add("  download", downloadText(plan))
+	t.add("  disk", diskText(plan))
+	t.add("  name", nameText(plan))
+	if plan.Requests.Manifests > 0 {
+		t.add("  requests", fmt.Sprintf("%s, which Docker Hub counts, and %s", plural(plan.Requests.Manifests, "manifest"), plural(plan.Requests.Blobs, "blob")))
+	}
+	if plan.RateLimit != nil {
+		t.add("  rate limit", rateText(plan.RateLimit, plan.Requests.Manifests))
+	}
+	return t.write(w)
+}
+
+func whyChosen(plan *engine.PullPlan) string {
+	if plan.Foreign {
+		return "not this machine's platform, but the only one there is"
+	}
+	return plan.Rule.Text()
+}
+
+func downloadText(plan *engine.PullPlan) string {
+	switch {
+	case plan.Present:
+		return "nothing: the image is here"
+	case plan.Download < 0:
+		return fmt.Sprintf("unknown: the manifest gives no size for a layer; %d of %s here", plan.LayersHere, plural(plan.Layers, "layer"))
+	}
+	return fmt.Sprintf("%s of %s; %d of %s here", size(plan.Download), size(plan.Bytes), plan.LayersHere, plural(plan.Layers, "layer"))
+}
+
+func diskText(plan *engine.PullPlan) string {
+	s := "about " + size(plan.DiskNeeded) + " needed (estimated from the download)"
+	if plan.DiskFree >= 0 {
+		s += ", " + size(plan.DiskFree) + " free"
+		if plan.DiskNeeded > plan.DiskFree {
+			s += ": probably too little"
+		}
+	}
+	return s
+}
+
+func nameText(plan *engine.PullPlan) string {
+	m := plan.Moves
+	switch {
+	case plan.Name == "":
+		return "none"
+	case m == nil:
+		return plan.Name
+	case m.Kept:
+		return fmt.Sprintf("%s moves from %.12s for %s, which is kept by its digest", plan.Name, m.ID, orNone(m.Platform))
+	case m.Dangling:
+		return fmt.Sprintf("%s moves from %.12s for %s, which becomes dangling and holds %s", plan.Name, m.ID, orNone(m.Platform), size(m.Bytes))
+	}
+	return fmt.Sprintf("%s moves from %.12s for %s, which stays in use otherwise", plan.Name, m.ID, orNone(m.Platform))
+}
+
+func rateText(l *registry.RateLimit, needed int) string {
+	s := fmt.Sprintf("%d manifests left", l.Remaining)
+	if l.Limit > 0 {
+		s = fmt.Sprintf("%d of %d manifests left", l.Remaining, l.Limit)
+	}
+	if l.Window > 0 {
+		s += " in " + units.HumanDuration(time.Duration(l.Window)*time.Second)
+	}
+	if l.Remaining < needed {
+		s += ": too few for this pull"
+	}
+	return s
+}

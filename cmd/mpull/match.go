@@ -1,0 +1,92 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
+)
+
+func (p *program) matchCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "match",
+		Usage:     "explain which platform of an image a pull would take",
+		UsageText: "match [flags] IMAGE",
+		Description: `Holds each platform that IMAGE offers against the one wanted, and prints whether a
+pull takes it, passes it over for a better one, or refuses it, and by which rule.
+Without a platform, this machine's is wanted. An ordered fallback shows one table
+for each platform tried.
+
+A rule's short name in the table is stable: scripts may rely on it.
+
+Examples:
+  mpull match alpine:3.15
+  mpull match --platform linux/arm/v6 alpine:3.15
+  mpull match --platform native,linux/arm/v7 alpine:3.15
+  mpull match --arch amd64 --variant v3 --format json alpine:3.15
+
+Exit codes: 0 something is taken; 1 nothing fits; 125 the image or its registry is
+not there, or bad usage.`,
+		Flags: append(append(platformFlags(), registryFlags()...),
+			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"}),
+		Action: p.match,
+	}
+}
+
+func (p *program) match(c *cli.Context) error {
+	if err := exactly(c, 1, 1, "match [flags] IMAGE"); err != nil {
+		return err
+	}
+	if err := p.applyRegistryFlags(c); err != nil {
+		return err
+	}
+	e := p.lookEngine(true)
+	o, err := lookOptions(c, e)
+	if err != nil {
+		return err
+	}
+	m, err := e.Match(c.Context, c.Args().First(), o)
+	if err != nil {
+		return err
+	}
+	switch format := c.String("format"); {
+	case isJSON(format):
+		err = printJSON(p.out, m)
+	case format != "":
+		err = printTemplate(p.out, format, []any{m})
+	default:
+		err = p.printMatching(m)
+	}
+	if err != nil {
+		return err
+	}
+	if m.Missing != nil {
+		p.line("Nothing fits: %v", m.Missing)
+		return &codeError{exitNo}
+	}
+	if m.Foreign {
+		p.line("It is the only one, and nobody asked for another: a pull takes %s and warns", m.Platform)
+	}
+	return nil
+}
+
+func (p *program) printMatching(m *engine.Matching) error {
+	for _, a := range m.Attempts {
+		wanted := a.Target
+		if a.Asked != a.Target {
+			wanted = a.Asked + ", that is " + a.Target
+		}
+		p.line("Wanted: %s", escape(wanted))
+		t := &table{head: []string{"PLATFORM", "DIGEST", "OUTCOME", "RULE", "WHY"}}
+		for _, candidate := range a.Candidates {
+			if candidate.Rule == platform.RuleHidden {
+				continue // attestations are no platforms
+			}
+			t.add(orDash(candidate.Platform), shortDigest(candidate.Digest.String()), string(candidate.Outcome), string(candidate.Rule), candidate.Why)
+		}
+		if err := t.write(p.out); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// run is one measurement run: the registry's address and where stores go.
+type run struct {
+	options
+	tools []tool
+	host  string
+	dir   string
+}
+
+func bench(ctx context.Context, o options) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("overlay stores need root: run as root")
+	}
+	dir, err := os.MkdirTemp("", "mpull-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	where := "tmpfs"
+	if err := syscall.Mount("bench", dir, "tmpfs", 0, "size=12g"); err != nil {
+		where = "disk (tmpfs cannot be mounted: " + err.Error() + ")"
+	} else {
+		defer func() { err = errors.Join(err, syscall.Unmount(dir, 0)) }()
+	}
+	registry, err := serve(o)
+	if err != nil {
+		return err
+	}
+	defer registry.Close()
+	policy := filepath.Join(dir, "policy.json")
+	if err := os.WriteFile(policy, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`), 0o600); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	mpull, err := filepath.Abs(o.mpull)
+	if err != nil {
+		return err
+	}
+	r := &run{options: o, tools: tools(mpull, self, policy), host: registry.Host, dir: dir}
+	fmt.Printf("medians of %d alternating rounds, stores on %s\n", o.rounds, where)
+	fmt.Printf("%-34s %-7s %9s %9s %8s  %s\n", "WORK", "TOOL", "WALL", "CPU", "MAX RSS", "MPULL / THIS")
+	return r.rows(ctx)
+}
+
+func (r *run) rows(ctx context.Context) error {
+	for _, row := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"mid", func(ctx context.Context) error {
+			return r.cold(ctx, "cold pull, 4 layers, 43,000 files", "/bench/mid:1")
+		}},
+		{"many", func(ctx context.Context) error { return r.cold(ctx, "cold pull, 60 small layers", "/bench/many:1") }},
+		{"again", r.again}, {"use", r.use}, {"images", r.list}, {"prune", r.prune}, {"start", r.start},
+	} {
+		if r.only != "" && !slices.Contains(strings.Split(r.only, ","), row.name) {
+			continue
+		}
+		if err := row.do(ctx); err != nil {
+			return fmt.Errorf("row %s: %w", row.name, err)
+		}
+	}
+	return nil
+}
+
+// alternate measures each tool once a round. prepare makes what one
+// measurement needs, unmeasured, and returns the command; the place is removed
+// afterwards.
+func (r *run) alternate(ctx context.Context, title string, able func(tool) bool, prepare func(tool, place) ([]string, error)) error {
+	results := map[string][]measurement{}
+	for range r.rounds {
+		for _, t := range r.tools {
+			if !able(t) {
+				continue
+			}
+			s, err := newPlace(r.dir)
+			if err != nil {
+				return err
+			}
+			argv, err := prepare(t, s)
+			if err == nil {
+				var m measurement
+				if m, err = measure(ctx, argv, t.env); err == nil {
+					results[t.name] = append(results[t.name], m)
+				}
+			}
+			if err := errors.Join(err, s.remove()); err != nil {
+				return err
+			}
+		}
+	}
+	r.print(title, results)
+	return nil
+}
+
+func (r *run) cold(ctx context.Context, title, repo string) error {
+	return r.alternate(ctx, title, func(t tool) bool { return t.pull != nil }, func(t tool, s place) ([]string, error) {
+		return t.pull(s, r.host+repo), nil
+	})
+}
+
+func (r *run) again(ctx context.Context) error {
+	return r.alternate(ctx, "pull again, nothing changed", func(t tool) bool { return t.pull != nil }, func(t tool, s place) ([]string, error) {
+		argv := t.pull(s, r.host+"/bench/many:1")
+		_, err := measure(ctx, argv, t.env)
+		return argv, err
+	})
+}
+
+func (r *run) use(ctx context.Context) error {
+	return r.alternate(ctx, "switch a name to a platform here", func(t tool) bool { return t.use != nil }, func(t tool, s place) ([]string, error) {
+		ref := r.host + "/bench/many:1"
+		for _, p := range []string{"linux/amd64", "linux/arm64"} {
+			if _, err := measure(ctx, append(t.pull(s, ref), "--platform", p), t.env); err != nil {
+				return nil, err
+			}
+		}
+		return t.use(s, ref), nil
+	})
+}
+
+func (r *run) list(ctx context.Context) error {
+	return r.withFilled(ctx, fmt.Sprintf("images -a, %d images", r.images), func(t tool) func(place) []string { return t.list })
+}
+
+func (r *run) prune(ctx context.Context) error {
+	return r.withFilled(ctx, fmt.Sprintf("prune %d of %d images", r.images/2, r.images), func(t tool) func(place) []string { return t.gc })
+}
+
+// withFilled measures on copies of one store of many images.
+func (r *run) withFilled(ctx context.Context, title string, command func(tool) func(place) []string) error {
+	master, err := newPlace(r.dir)
+	if err != nil {
+		return err
+	}
+	if err := fill(master.root, master.run, r.images); err != nil {
+		return err
+	}
+	err = r.alternate(ctx, title, func(t tool) bool { return command(t) != nil }, func(t tool, s place) ([]string, error) {
+		if out, err := exec.CommandContext(ctx, "cp", "-a", "--one-file-system", master.root, s.root).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("copying the store: %w: %s", err, out)
+		}
+		return command(t)(s), nil
+	})
+	return errors.Join(err, master.remove())
+}
+
+func (r *run) start(ctx context.Context) error {
+	mpull := r.tools[0].list(place{})[0]
+	for _, args := range [][]string{{"version"}, {"--help"}} {
+		results := map[string][]measurement{}
+		for range r.rounds * 4 {
+			m, err := measure(ctx, append([]string{mpull}, args...), nil)
+			if err != nil {
+				return err
+			}
+			results["mpull"] = append(results["mpull"], m)
+		}
+		r.print("mpull "+args[0], results)
+	}
+	return nil
+}
+
+// print shows the medians of a row, and how mpull's compares.
+func (r *run) print(title string, results map[string][]measurement) {
+	ours := median(results["mpull"])
+	for _, t := range r.tools {
+		if len(results[t.name]) == 0 {
+			continue
+		}
+		m := median(results[t.name])
+		ratio := ""
+		if t.name != "mpull" {
+			ratio = fmt.Sprintf("%.2f", float64(ours.wall)/float64(m.wall))
+		}
+		fmt.Printf("%-34s %-7s %9s %9s %7dM  %s\n", title, t.name, round(m.wall), round(m.cpu), m.rss/1024, ratio)
+		title = ""
+	}
+}
+
+// median takes the median of each figure by itself.
+func median(all []measurement) measurement {
+	pick := func(f func(measurement) int64) int64 {
+		values := make([]int64, len(all))
+		for i, m := range all {
+			values[i] = f(m)
+		}
+		slices.Sort(values)
+		return values[len(values)/2]
+	}
+	if len(all) == 0 {
+		return measurement{}
+	}
+	return measurement{
+		wall: time.Duration(pick(func(m measurement) int64 { return int64(m.wall) })),
+		cpu:  time.Duration(pick(func(m measurement) int64 { return int64(m.cpu) })),
+		rss:  pick(func(m measurement) int64 { return m.rss }),
+	}
+}
+
+func round(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }

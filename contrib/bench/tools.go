@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tool is a program that does the work of a row.
+type tool struct {
+	name string
+	pull func(s place, ref string) []string
+	list func(s place) []string // nil where the tool cannot
+	gc   func(s place) []string
+	use  func(s place, ref string) []string
+	env  []string
+}
+
+// place is a store of one tool.
+type place struct{ root, run, dir string }
+
+func (s place) flags() []string { return []string{"--root", s.root, "--runroot", s.run} }
+
+// tools returns mpull, the plain library path, and the peers that are
+// installed; those that are not are named.
+func tools(mpull, self, policy string) []tool {
+	all := []tool{{
+		name: "mpull",
+		pull: func(s place, ref string) []string {
+			return append(append([]string{mpull, "--policy-file", policy, "--storage-driver", "overlay"}, s.flags()...), "pull", "-q", "--tls-verify=false", ref)
+		},
+		list: func(s place) []string {
+			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "images", "-a")
+		},
+		gc: func(s place) []string {
+			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "prune", "-f")
+		},
+		use: func(s place, ref string) []string {
+			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "use", "--platform", "linux/amd64", ref)
+		},
+	}, {
+		name: "plain",
+		pull: func(s place, ref string) []string { return []string{self, plainWord, s.root, s.run, ref} },
+	}}
+	if path := peer("podman"); path != "" {
+		all = append(all, tool{
+			name: "podman",
+			pull: func(s place, ref string) []string {
+				return append(append([]string{path, "--storage-driver", "overlay"}, s.flags()...), "pull", "-q", "--signature-policy", policy, "--tls-verify=false", ref)
+			},
+			list: func(s place) []string {
+				return append(append([]string{path, "--storage-driver", "overlay"}, s.flags()...), "images", "-a")
+			},
+			gc: func(s place) []string {
+				return append(append([]string{path, "--storage-driver", "overlay"}, s.flags()...), "image", "prune", "-f")
+			},
+		})
+	}
+	if path := peer("skopeo"); path != "" {
+		all = append(all, tool{
+			name: "skopeo",
+			pull: func(s place, ref string) []string {
+				return []string{path, "--policy", policy, "copy", "-q", "--src-tls-verify=false", "docker://" + ref,
+					fmt.Sprintf("containers-storage:[overlay@%s+%s]%s", s.root, s.run, ref)}
+			},
+		})
+	}
+	return all
+}
+
+func peer(name string) string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		fmt.Printf("skipped: %s is not installed\n", name)
+		return ""
+	}
+	return path
+}
+
+// measurement is one run of a command.
+type measurement struct {
+	wall time.Duration
+	cpu  time.Duration
+	rss  int64 // KiB, of the largest process
+}
+
+// measureWord makes this program run one command and print what it took. A
+// child inherits the peak memory of the process that starts it: started from
+// the one that serves the images, every command would seem to need gigabytes.
+const measureWord = "measure"
+
+// measure runs a command to its end; what it prints is shown when it fails.
+func measure(ctx context.Context, argv, env []string) (measurement, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return measurement{}, err
+	}
+	cmd := exec.CommandContext(ctx, self, append([]string{measureWord}, argv...)...)
+	cmd.Env = append(os.Environ(), env...)
+	var text strings.Builder
+	cmd.Stderr = &text
+	out, err := cmd.Output()
+	if err != nil {
+		return measurement{}, fmt.Errorf("%v: %w: %s", argv, err, text.String())
+	}
+	var wall, cpu, rss int64
+	if _, err := fmt.Sscan(string(out), &wall, &cpu, &rss); err != nil {
+		return measurement{}, err
+	}
+	return measurement{wall: time.Duration(wall), cpu: time.Duration(cpu), rss: rss}, nil
+}
+
+// measureChild runs the command and prints nanoseconds of wall and of CPU time
+// and the peak memory in KiB.
+func measureChild(argv []string) int {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	wall := time.Since(start)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
+		return 1
+	}
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &usage); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	cpu := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	fmt.Println(wall.Nanoseconds(), cpu.Nanoseconds(), usage.Maxrss)
+	return 0
+}
+
+// newPlace makes an empty store directory.
+func newPlace(dir string) (place, error) {
+	d, err := os.MkdirTemp(dir, "store-")
+	return place{root: filepath.Join(d, "root"), run: filepath.Join(d, "run"), dir: d}, err
+}
+
+// remove unmounts what the store's driver left mounted and deletes it.
+func (s place) remove() error {
+	err := syscall.Unmount(filepath.Join(s.root, "overlay"), 0)
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM) {
+		err = nil
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}

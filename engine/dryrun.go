@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/docker"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/gc"
+	"github.com/mpull/mpull/store"
+)
+
+// unpackFactor is how much larger layers are taken to be once unpacked: no
+// manifest says it. gzip of a root file system is seldom better than three to
+// one.
+const unpackFactor = 3
+
+// PullPlan is what a pull of one platform would do. JSON names are stable.
+type PullPlan struct {
+	Reference  string              `json:"reference"`
+	Platform   string              `json:"platform"`
+	Rule       platform.Rule       `json:"rule"` // why this instance
+	Foreign    bool                `json:"foreign"`
+	ID         string              `json:"id"`     // image ID in the store
+	Digest     digest.Digest       `json:"digest"` // of the instance's manifest
+	Present    bool                `json:"present"`
+	Layers     int                 `json:"layers"`
+	LayersHere int                 `json:"layersHere"`
+	Bytes      int64               `json:"bytes"`      // compressed, of all layers
+	Download   int64               `json:"download"`   // compressed bytes to fetch, less what is here; -1 when a layer's size is not known
+	DiskNeeded int64               `json:"diskNeeded"` // bytes, an estimate: the download and three times that for what is unpacked
+	DiskFree   int64               `json:"diskFree"`   // bytes; -1 when not known
+	Name       string              `json:"name"`       // the name that the image gets, "" for none
+	Moves      *PlannedMove        `json:"moves"`      // who loses that name; nil when nobody does
+	Requests   PullRequests        `json:"requests"`
+	RateLimit  *registry.RateLimit `json:"rateLimit"` // what the registry says is left; nil when it says nothing
+}
+
+// PlannedMove is a name that a pull would take from an image.
+type PlannedMove struct {
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	Platform string `json:"platform"`
+	Dangling bool   `json:"dangling"` // the image would be dangling then
+	Kept     bool   `json:"kept"`     // --keep gives it its repo@digest name
+	Bytes    int64  `json:"bytes"`    // that removing it would free
+}
+
+// PullRequests counts what a pull asks a registry for.
+type PullRequests struct {
+	Manifests int `json:"manifests"` // what Docker Hub counts against the rate limit
+	Blobs     int `json:"blobs"`     // configs and layers
+}
+
+// PlanPull tells what Pull with the same options would do, one plan for each
+// platform. It reads manifests and configs, writes nothing, takes no lock, and
+// creates no store. The policy is not regarded: the registry is asked.
+func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]PullPlan, error) {
+	if len(o.Platforms) == 0 {
+		o.Platforms = []Fallback{{platform.Native(e.Host().Platform)}}
+	}
+	plans := []PullPlan{}
+	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		free, err := s.FreeSpace()
+		if err != nil {
+			free = -1
+		}
+		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, source registry.Source) error {
+			img.Local = func(d digest.Digest) (manifest, config []byte, ok bool) { return storedIn(s, snap, d) }
+			p := &planner{pull: &pull{Engine: e, snap: snap, o: o, input: input}, free: free}
+			plans, err = p.all(ctx, img, source)
+			return err
+		})
+	})
+	return plans, err
+}
+
+// planner is a pull that only looks.
+type planner struct {
+	*pull
+	free int64 // bytes on the store's disk, -1 when not known
+}
+
+// all plans every image that the pull would bring, as pull.attempt does.
+func (p *planner) all(ctx context.Context, img *registry.Image, source registry.Source) ([]PullPlan, error) {
+	instances, err := img.Instances(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if p.o.All {
+		p.allJobs(instances)
+	} else {
+		for _, requests := range p.o.Platforms {
+			p.jobs = append(p.jobs, &job{requests: requests})
+		}
+		p.electHolder()
+	}
+	plans := make([]PullPlan, 0, len(p.jobs))
+	for _, j := range p.jobs {
+		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
+			return nil, err
+		}
+		plan := p.plan(img, source, j.choice)
+		if len(plans) > 0 && img.IsIndex && plan.Requests.Manifests > 0 {
+			plan.Requests.Manifests-- // the index is read once for all
+		}
+		p.planName(plan, source, j.named)
+		plans = append(plans, *plan)
+	}
+	limit, err := registry.ReadRateLimit(ctx, p.config.Registry, img.Ref)
+	if err != nil {
+		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the rate limit is not known: %v", err)}})
+	}
+	for i := range plans {
+		plans[i].RateLimit = limit
+	}
+	return plans, ctx.Err()
+}
+
+func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *PullPlan {
+	d := c.detail
+	plan := &PullPlan{
+		Reference: refName(source.Ref), Platform: d.Platform().String(), Rule: c.rule, Foreign: c.foreign,
+		ID: imageID(d), Digest: d.Digest, Bytes: d.Size(), DiskFree: p.free,
+		Present: complete(p.snap, d, img.Digest) != nil,
+	}
+	missing := p.layers(plan, d)
+	plan.DiskNeeded = max(plan.Download, 0) * (1 + unpackFactor)
+	if img.Ref.Transport() == docker.Transport {
+		plan.Requests = pullRequests(img, c, missing, plan.Present)
+	}
+	return plan
+}
+
+// layers counts the layers, those that are here, and the bytes to fetch, and
+// returns how many blobs that are. As in Pull, what is here counts from the
+// bottom: a layer is known by those under it.
+func (p *planner) layers(plan *PullPlan, d *registry.Detail) (missing int) {
+	here := p.layersHere(d.Config.RootFS.DiffIDs)
+	fetched := make(map[digest.Digest]bool)
+	for _, l := range d.Layers {
+		if l.EmptyLayer {
+			continue
+		}
+		plan.Layers++
+		if plan.Present || plan.Layers <= here {
+			plan.LayersHere++
+			continue
+		}
+		if fetched[l.Digest] {
+			continue
+		}
+		fetched[l.Digest] = true
+		missing++
+		if l.Size < 0 {
+			plan.Download = -1
+		} else if plan.Download >= 0 {
+			plan.Download += l.Size
+		}
+	}
+	return missing
+}
+
+// layersHere returns how many layers, from the bottom, the store has.
+func (p *planner) layersHere(diffIDs []digest.Digest) int {
+	type key struct {
+		parent string
+		diffID digest.Digest
+	}
+	have := make(map[key]string, len(p.snap.Layers))
+	for _, l := range p.snap.Layers {
+		if !l.Incomplete && l.UncompressedDigest != "" {
+			have[key{l.Parent, l.UncompressedDigest}] = l.ID
+		}
+	}
+	parent := ""
+	for i, d := range diffIDs {
+		id, ok := have[key{parent, d}]
+		if !ok {
+			return i
+		}
+		parent = id
+	}
+	return len(diffIDs)
+}
+
+// pullRequests counts the requests of Pull: to choose, it reads the index, the
+// instance and the config; the copy reads them once more and then the layers.
+func pullRequests(img *registry.Image, c *choice, missing int, present bool) PullRequests {
+	manifests := 1
+	if img.IsIndex {
+		manifests = 2
+	}
+	if c.detail.Index != "" {
+		manifests++ // the nested index
+	}
+	if present {
+		return PullRequests{Manifests: manifests, Blobs: 1}
+	}
+	return PullRequests{Manifests: 2 * manifests, Blobs: 2 + missing}
+}
+
+// planName tells which name the image would get and from whom.
+func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) {
+	plan.Name = p.target(source)
+	if plan.Name == "" {
+		return
+	}
+	if !named || p.o.NoTag {
+		plan.Name = digestName(plan.Name, plan.Digest)
+	}
+	for i := range p.snap.Images {
+		img := &p.snap.Images[i]
+		if img.ID != plan.ID && slices.Contains(img.Names, plan.Name) {
+			plan.Moves = p.planMove(img, plan.Name)
+			return
+		}
+	}
+}
+
+// planMove tells what becomes of the image that loses a name.
+func (p *planner) planMove(loser *store.Image, name string) *PlannedMove {
+	after := *p.snap
+	after.Images = slices.Clone(p.snap.Images)
+	for i := range after.Images {
+		img := &after.Images[i]
+		if img.ID == loser.ID {
+			img.Names = slices.DeleteFunc(slices.Clone(img.Names), func(n string) bool { return n == name && !p.o.Keep })
+		}
+	}
+	return &PlannedMove{
+		Name: name, ID: loser.ID, Platform: loser.Platform(), Kept: p.o.Keep,
+		Dangling: gc.Kinship(&after)[loser.ID].Dangling, Bytes: freedBy(p.snap, loser.ID),
+	}
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// LookOptions says which instance of an image to look at, without pulling it.
+// The zero value is the host's platform and no retry.
+type LookOptions struct {
+	Requests []platform.Request // an ordered fallback; nil means the host's platform
+	Retry    Retry
+}
+
+func (e *Engine) requests(o LookOptions) []platform.Request {
+	if len(o.Requests) == 0 {
+		return []platform.Request{platform.Native(e.Host().Platform)}
+	}
+	return o.Requests
+}
+
+// localTransport is how containers/image calls images of local storage.
+const localTransport = "containers-storage:"
+
+// IsTransport tells whether an input names where its image lies, as skopeo
+// wants it (docker://, oci:, docker-archive:, dir:, containers-storage:), and
+// is not a bare name.
+func IsTransport(input string) bool { return registry.HasTransport(input) }
+
+// look opens what an input stands for and hands it to f: an image of local
+// storage for containers-storage:, else the first of the input's sources that
+// answers. It changes nothing.
+func (e *Engine) look(ctx context.Context, input string, o LookOptions, f func(*registry.Image, registry.Source) error) error {
+	if strings.HasPrefix(input, localTransport) {
+		return e.lookLocal(ctx, input, f)
+	}
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	sources, err := registry.Resolve(sys, input)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, source := range sources {
+		err := o.Retry.do(ctx, e, func() error { return e.open(ctx, source, f) })
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("looking at %s: %w", refName(source.Ref), err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// open reads one source's manifest and hands it to f.
+func (e *Engine) open(ctx context.Context, source registry.Source, f func(*registry.Image, registry.Source) error) (err error) {
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	img, err := registry.Open(ctx, sys, source.Ref)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, img.Close()) }()
+	return f(img, source)
+}
+
+// lookLocal opens an image of local storage as the image library reads it.
+func (e *Engine) lookLocal(ctx context.Context, input string, f func(*registry.Image, registry.Source) error) error {
+	if strings.HasPrefix(input, localTransport+"[") {
+		return fmt.Errorf("reading %q: name the store with --root, --runroot and --storage-driver", input)
+	}
+	return e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		img, name, err := e.lookup(snap, input)
+		if err != nil {
+			return err
+		}
+		ref, err := s.Reference(img, name)
+		if err != nil {
+			return err
+		}
+		return e.open(ctx, registry.Source{Ref: ref, Name: ref.DockerReference()}, f)
+	})
+}
+
+// readIfThere is read for a look-up that can do without the store: where none
+// can be read, f gets an empty snapshot and the reason.
+func (e *Engine) readIfThere(ctx context.Context, f func(snap *store.Snapshot, problem error) error) error {
+	var asked bool
+	err := e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
+		asked = true
+		return f(snap, nil)
+	})
+	if asked || err == nil {
+		return err
+	}
+	return f(&store.Snapshot{}, err)
+}

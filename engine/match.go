@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+)
+
+// Matching tells which instance of an image a pull takes, and why each of the
+// others is not it. JSON names are stable.
+type Matching struct {
+	Reference string                  `json:"reference"`
+	Chosen    digest.Digest           `json:"chosen"` // "" when nothing fits
+	Platform  string                  `json:"platform"`
+	Rule      platform.Rule           `json:"rule"`
+	Foreign   bool                    `json:"foreign"` // a single image of another platform, taken because nobody asked for one
+	Attempts  []MatchAttempt          `json:"attempts"`
+	Missing   *platform.NotFoundError `json:"-"` // why nothing fits; nil when something does
+}
+
+// MatchAttempt is one request of an ordered fallback. Requests after the one
+// that matched are not tried and not in it.
+type MatchAttempt struct {
+	Asked      string           `json:"asked"`
+	Target     string           `json:"target"` // what that stands for
+	Candidates []MatchCandidate `json:"candidates"`
+}
+
+// MatchCandidate is one entry of the index and what became of it.
+type MatchCandidate struct {
+	Platform string           `json:"platform"` // "" when the index names none
+	Digest   digest.Digest    `json:"digest"`
+	Outcome  platform.Outcome `json:"outcome"`
+	Rule     platform.Rule    `json:"rule"`
+	Why      string           `json:"why"` // the rule in words
+}
+
+// Match explains which instance Pull would take for the same requests. Where
+// nothing fits there is no error: Missing tells it.
+func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Matching, err error) {
+	err = e.look(ctx, input, o, func(img *registry.Image, source registry.Source) error {
+		instances, err := img.Instances(ctx)
+		if err != nil {
+			return err
+		}
+		c, err := choose(ctx, img, instances, e.requests(o))
+		var missing *platform.NotFoundError
+		if err != nil && !errors.As(err, &missing) {
+			return err
+		}
+		m = matching(c)
+		m.Reference, m.Missing = refName(source.Ref), missing
+		return nil
+	})
+	return m, err
+}
+
+func matching(c *choice) *Matching {
+	m := &Matching{Rule: c.rule, Foreign: c.foreign}
+	if c.detail != nil {
+		m.Chosen, m.Platform = c.detail.Digest, c.detail.Platform().String()
+	}
+	for _, a := range c.decision.Attempts {
+		attempt := MatchAttempt{Asked: a.Request.String(), Target: a.Request.Target().String(), Candidates: []MatchCandidate{}}
+		for i, v := range a.Verdicts {
+			candidate := MatchCandidate{Digest: c.instances[i].Digest, Outcome: v.Outcome, Rule: v.Rule, Why: v.Rule.Text()}
+			if p := c.instances[i].Platform; p != (platform.Platform{}) {
+				candidate.Platform = p.String()
+			}
+			attempt.Candidates = append(attempt.Candidates, candidate)
+		}
+		m.Attempts = append(m.Attempts, attempt)
+	}
+	return m
+}

@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// HostUse says what this machine can do with a platform.
+type HostUse string
+
+// What a machine can do with a platform.
+const (
+	HostOwn      HostUse = "own"      // what a pull without a platform takes
+	HostNative   HostUse = "native"   // it runs without emulation
+	HostEmulated HostUse = "emulated" // a binfmt_misc handler runs it, in any image
+	HostNone     HostUse = ""         // it does not run
+)
+
+// OfferedPlatform is one platform that an image offers. Field names are
+// stable: templates and scripts use them.
+type OfferedPlatform struct {
+	Platform     string        // os/arch[/variant], "" when neither index nor config says
+	OS           string        //
+	Architecture string        //
+	Variant      string        //
+	Digest       digest.Digest // of its manifest
+	MediaType    string
+	Size         int64   // compressed bytes of its layers, -1 when not known without a request more
+	Host         HostUse // what this machine can do with it
+	Emulator     string  // interpreter of the handler that takes it, "" when none does
+	Local        []LocalImage
+	Index        digest.Digest // the nested index that it is in, "" for the top level
+}
+
+// LocalImage is an image of local storage.
+type LocalImage struct {
+	ID    string
+	Names []string
+}
+
+// PlatformsOptions says which platforms of an image to list.
+type PlatformsOptions struct {
+	Retry Retry
+	// Filter selects by the platform as the index has it; nil selects all.
+	Filter func(platform.Platform) bool
+	// Sizes asks for the manifest of each platform whose size is not known
+	// here: one request each.
+	Sizes bool
+}
+
+// maxUnnamed bounds the entries of an index without a platform whose configs
+// are read, two requests each.
+const maxUnnamed = 32
+
+// Platforms lists the platforms that an image offers, in the order of its
+// index: nested indexes are followed, attestations left out. An index costs one
+// request, and two more for each entry that names no platform; a single
+// manifest costs two. The store, when there is one, tells what is here.
+func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions) (rows []OfferedPlatform, err error) {
+	err = e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, _ registry.Source) error {
+		instances, err := img.Instances(ctx)
+		if err != nil {
+			return err
+		}
+		if instances, err = named(ctx, img, instances); err != nil {
+			return err
+		}
+		return e.readIfThere(ctx, func(snap *store.Snapshot, problem error) error {
+			if problem != nil {
+				e.emit(Event{Note: &NoteEvent{Text: "what is here is not shown: " + problem.Error()}})
+			}
+			rows, err = e.offered(ctx, img, instances, snap, o)
+			return err
+		})
+	})
+	return rows, err
+}
+
+// named fills the platforms that an index does not name from the configs.
+func named(ctx context.Context, img *registry.Image, instances []registry.Instance) ([]registry.Instance, error) {
+	resolved := slices.Clone(instances)
+	read := 0
+	for i := range resolved {
+		if resolved[i].Attestation || resolved[i].Platform != (platform.Platform{}) || read == maxUnnamed {
+			continue
+		}
+		read++
+		d, err := img.Detail(ctx, instances[i])
+		if err != nil {
+			return nil, err
+		}
+		resolved[i].Platform = d.Platform()
+	}
+	return resolved, nil
+}
+
+func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, snap *store.Snapshot, o PlatformsOptions) ([]OfferedPlatform, error) {
+	host := e.Host()
+	own, _ := platform.Choose([]platform.Request{platform.Native(host.Platform)}, candidatesOf(instances))
+	here := byDigest(snap)
+	rows := []OfferedPlatform{}
+	for i, in := range instances {
+		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {
+			continue
+		}
+		row := OfferedPlatform{
+			OS: in.Platform.OS, Architecture: in.Platform.Architecture, Variant: in.Platform.Variant,
+			Digest: in.Digest, MediaType: in.MediaType, Size: -1, Local: []LocalImage{}, Index: in.Index,
+		}
+		if in.Platform != (platform.Platform{}) {
+			row.Platform = in.Platform.String()
+			row.Host, row.Emulator = hostUse(host, in.Platform)
+		}
+		if i == own.Chosen {
+			row.Host = HostOwn
+		}
+		for _, local := range here[in.Digest] {
+			row.Local = append(row.Local, LocalImage{ID: local.ID, Names: local.Names})
+			row.Size = compressedSize(snap, local)
+		}
+		if row.Size < 0 && (o.Sizes || !img.IsIndex) {
+			var err error
+			if row.Size, err = img.CompressedSize(ctx, in); err != nil {
+				return nil, err
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func hostUse(host platform.Host, p platform.Platform) (HostUse, string) {
+	if host.Native(p) {
+		return HostNative, ""
+	}
+	emulator, anyImage := host.Emulated(p)
+	if anyImage {
+		return HostEmulated, emulator
+	}
+	return HostNone, emulator
+}
+
+// byDigest finds local images by the digests of their own manifests. An index
+// that several share is no sign that a platform of it is here.
+func byDigest(snap *store.Snapshot) map[digest.Digest][]*store.Image {
+	images := make(map[digest.Digest][]*store.Image, len(snap.Images))
+	for i := range snap.Images {
+		for _, d := range snap.Images[i].Digests {
+			images[d] = append(images[d], &snap.Images[i])
+		}
+	}
+	return images
+}
+
+// compressedSize adds up what the store remembers about the blobs that an
+// image's layers came from, -1 when it does not for one of them.
+func compressedSize(snap *store.Snapshot, img *store.Image) int64 {
+	var n int64
+	layers := 0
+	complete := true
+	newSizes(snap).chain(img.TopLayer, func(l *store.Layer) bool {
+		layers++
+		complete = complete && l.CompressedSize > 0
+		n += l.CompressedSize
+		return true
+	})
+	if !complete || layers == 0 {
+		return -1
+	}
+	return n
+}

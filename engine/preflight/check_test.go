@@ -1,0 +1,361 @@
+package preflight
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+func lin(arch, variant string) platform.Platform {
+	return platform.Platform{OS: "linux", Architecture: arch, Variant: variant}
+}
+
+// checkIn builds a root in a temporary directory and checks cmd there.
+func checkIn(t *testing.T, build func(tree), cmd Command, host platform.Host) Result {
+	t.Helper()
+	tr := tree{t.TempDir()}
+	build(tr)
+	root, err := OpenDir(tr.root, IDMaps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	return Check(context.Background(), root, cmd, host)
+}
+
+// TestOtherHosts asks for machines that this one is not.
+func TestOtherHosts(t *testing.T) {
+	v := func(arch, variant string, c ...platform.Compat) platform.Host {
+		return platform.Host{Platform: lin(arch, variant), Compat: c, Binfmt: platform.Binfmt{Enabled: true}}
+	}
+	elf := func(a string) []byte { return elfSpec{arch: a}.bytes() }
+	isa := func(bits uint32) []byte { return elfSpec{notes: isaNote(bits)}.bytes() }
+	tests := []struct {
+		name    string
+		host    platform.Host
+		file    []byte
+		want    Verdict
+		code    int
+		variant string // of the actual platform
+	}{
+		{"arm64 runs arm64", v("arm64", "v8"), elf("arm64"), Native, 0, "linux/arm64"},
+		{"arm64 without AArch32", v("arm64", "v8"), elf("arm"), ExecFormatError, 126, "linux/arm"},
+		{"arm64 with AArch32", v("arm64", "v8", platform.CompatAArch32), elf("arm"), Native, 0, "linux/arm"},
+		{"arm64 with AArch32, old ABI", v("arm64", "v8", platform.CompatAArch32), elf("armoabi"), ExecFormatError, 126, "linux/arm"},
+		{"arm64 big-endian file", v("arm64", "v8"), elf("arm64be"), ExecFormatError, 126, "linux/arm64be"},
+		{"arm64 with amd64 file", v("arm64", "v8"), elf("amd64"), ExecFormatError, 126, "linux/amd64"},
+		{"arm64 with v7 file", v("arm64", "v8", platform.CompatAArch32), armFile(10), Native, 0, "linux/arm/v7"},
+		{"Pi Zero with v6 file", v("arm", "v6"), armFile(6), Native, 0, "linux/arm/v6"},
+		{"Pi Zero with v5 file", v("arm", "v6"), armFile(4), Native, 0, "linux/arm/v5"},
+		{"Pi Zero with v7 file", v("arm", "v6"), armFile(10), IllegalInstruction, 132, "linux/arm/v7"},
+		{"Pi Zero with v8 file", v("arm", "v6"), armFile(14), IllegalInstruction, 132, "linux/arm/v8"},
+		{"Pi Zero without attributes", v("arm", "v6"), elf("arm"), Native, 0, "linux/arm"},
+		{"Pi Zero with arm64 file", v("arm", "v6"), elf("arm64"), ExecFormatError, 126, "linux/arm64"},
+		{"v5 with v6 file", v("arm", "v5"), armFile(9), IllegalInstruction, 132, "linux/arm/v6"},
+		{"v7 with v7 file", v("arm", "v7"), armFile(10), Native, 0, "linux/arm/v7"},
+		{"v7 with v8 file", v("arm", "v7"), armFile(14), IllegalInstruction, 132, "linux/arm/v8"},
+		{"arm of unknown level", v("arm", ""), armFile(10), Unknown, 125, "linux/arm/v7"},
+		{"arm big-endian file", v("arm", "v7"), elf("armbe"), ExecFormatError, 126, "linux/armbe"},
+		{"amd64 v1 baseline", v("amd64", "v1"), isa(1), Native, 0, "linux/amd64"},
+		{"amd64 v1 with v2 file", v("amd64", "v1"), isa(3), IllegalInstruction, 132, "linux/amd64"},
+		{"amd64 v2 with v3 file", v("amd64", "v2"), isa(4), IllegalInstruction, 132, "linux/amd64"},
+		{"amd64 v3 with v3 file", v("amd64", "v3"), isa(7), Native, 0, "linux/amd64"},
+		{"amd64 v3 with v4 file", v("amd64", "v3"), isa(8), IllegalInstruction, 132, "linux/amd64"},
+		{"amd64 v4 with v4 file", v("amd64", "v4"), isa(15), Native, 0, "linux/amd64"},
+		{"amd64 of unknown level", v("amd64", ""), isa(2), Unknown, 125, "linux/amd64"},
+		{"amd64 with 386", v("amd64", "v1"), elf("386"), ExecFormatError, 126, "linux/386"},
+		{"amd64 with 386 and IA32", v("amd64", "v1", platform.CompatIA32), elf("386"), Native, 0, "linux/386"},
+		{"amd64 with x32", v("amd64", "v1", platform.CompatIA32), elf("x32"), ExecFormatError, 126, "linux/amd64p32"},
+		{"amd64 with x32 support", v("amd64", "v1", platform.CompatX32), elf("x32"), Native, 0, "linux/amd64p32"},
+		{"386 with amd64", v("386", ""), elf("amd64"), ExecFormatError, 126, "linux/amd64"},
+		{"386 with 386", v("386", ""), elf("386"), Native, 0, "linux/386"},
+		{"riscv64 with riscv64", v("riscv64", ""), elf("riscv64"), Native, 0, "linux/riscv64"},
+		{"riscv64 with arm64", v("riscv64", ""), elf("arm64"), ExecFormatError, 126, "linux/arm64"},
+		{"s390x with s390x", v("s390x", ""), elf("s390x"), Native, 0, "linux/s390x"},
+		{"s390x with amd64", v("s390x", ""), elf("amd64"), ExecFormatError, 126, "linux/amd64"},
+		{"ppc64le with ppc64le", v("ppc64le", ""), elf("ppc64le"), Native, 0, "linux/ppc64le"},
+		{"ppc64le with big-endian", v("ppc64le", ""), elf("ppc64"), ExecFormatError, 126, "linux/ppc64"},
+		{"mipsle with mipsle", v("mipsle", ""), elf("mipsle"), Native, 0, "linux/mipsle"},
+		{"an unknown kernel", v("sparc64", ""), elf("amd64"), Unknown, 125, "linux/amd64"},
+		{"text everywhere", v("s390x", ""), []byte("text"), ExecFormatError, 126, ""},
+	}
+	for _, tt := range tests {
+		r := checkIn(t, func(tr tree) { tr.file("p", tt.file, 0o755) }, run("/p"), tt.host)
+		if r.Verdict != tt.want || r.ExitCode != tt.code || r.Platform.Actual != tt.variant {
+			t.Errorf("%s: %s %d %q (%s), want %s %d %q", tt.name, r.Verdict, r.ExitCode, r.Platform.Actual, r.Reason, tt.want, tt.code, tt.variant)
+		}
+	}
+}
+
+// TestLoaderRefuses checks that glibc's own comparison of levels is foreseen.
+func TestLoaderRefuses(t *testing.T) {
+	host := platform.Host{Platform: lin("amd64", "v2")}
+	for _, tt := range []struct {
+		name string
+		pad  string
+		main []byte
+		ld   []byte
+		code int
+	}{
+		{"glibc", loaderRefusal, isaNote(4), nil, 127},
+		{"musl", "", isaNote(4), nil, 132},
+		{"loader itself", "", nil, isaNote(4), 132},
+		{"glibc itself", loaderRefusal, isaNote(1), isaNote(4), 127},
+	} {
+		r := checkIn(t, func(tr tree) {
+			tr.elf("p", elfSpec{interp: "/ld", notes: tt.main})
+			tr.file("ld", append(elfSpec{typ: 3, notes: tt.ld}.bytes(), tt.pad...), 0o755)
+		}, run("/p"), host)
+		if r.Verdict != IllegalInstruction || r.ExitCode != tt.code {
+			t.Errorf("%s: %s %d %s", tt.name, r.Verdict, r.ExitCode, r.Reason)
+		}
+	}
+}
+
+// TestBeforeExec covers what ends before the kernel is asked.
+func TestBeforeExec(t *testing.T) {
+	host := platform.Host{Platform: lin("amd64", "v1")}
+	base := func(tr tree) {
+		tr.elf("p", elfSpec{})
+		tr.elf("bin/prog", elfSpec{})
+		tr.file("etc/passwd", []byte(passwdText+"\nbroken\nhuge:x:99999999999:1::/:\nlone:x:77:88::/:\n"), 0o644)
+		tr.file("etc/group", []byte(groupText), 0o644)
+	}
+	tests := []struct {
+		name string
+		cmd  Command
+		want Verdict
+		code int
+		text string // in the reason
+	}{
+		{"nothing", Command{}, Unknown, 125, "names no command"},
+		{"args only", Command{Args: []string{"/p"}}, Native, 0, ""},
+		{"NUL", run("/p", "a\x00b"), Unknown, 125, "NUL"},
+		{"long argument", run("/p", strings.Repeat("x", 128<<10)), Unknown, 125, "128 KiB"},
+		{"just not too long", run("/p", strings.Repeat("x", 128<<10-1)), Native, 0, ""},
+		{"many arguments", run(append([]string{"/p"}, strings.Split(strings.Repeat("x,", 1<<18), ",")...)...), Unknown, 125, "2 MiB"},
+		{"no such user", Command{Entrypoint: []string{"/p"}, User: "nobody"}, Unknown, 125, "nobody"},
+		{"no such group", Command{Entrypoint: []string{"/p"}, User: "root:nogroup"}, Unknown, 125, "nogroup"},
+		{"number out of range", Command{Entrypoint: []string{"/p"}, User: "4294967296"}, Unknown, 125, "user"},
+		{"negative", Command{Entrypoint: []string{"/p"}, User: "-1"}, Unknown, 125, "user"},
+		{"number without entry", Command{Entrypoint: []string{"/p"}, User: "4321:4321"}, Native, 0, ""},
+		{"name", Command{Entrypoint: []string{"/p"}, User: "app:tools"}, Native, 0, ""},
+		{"workdir is made", Command{Entrypoint: []string{"/p"}, WorkingDir: "/new/dir"}, Native, 0, ""},
+		{"workdir is made and empty", Command{Entrypoint: []string{"./p"}, WorkingDir: "/new/dir"}, NotFound, 127, ""},
+		{"workdir made, absolute PATH", Command{Entrypoint: []string{"prog"}, WorkingDir: "/new"}, Native, 0, ""},
+		{"workdir relative", Command{Entrypoint: []string{"./prog"}, WorkingDir: "bin"}, Native, 0, ""},
+		{"workdir file", Command{Entrypoint: []string{"/p"}, WorkingDir: "/p"}, NotFound, 126, "not a directory"},
+		{"found but not executable", Command{Entrypoint: []string{"passwd"}, Env: []string{"PATH=/etc"}}, NotFound, 127, "not executable"},
+	}
+	for _, tt := range tests {
+		r := checkIn(t, base, tt.cmd, host)
+		if r.Verdict != tt.want || r.ExitCode != tt.code || !strings.Contains(r.Reason, tt.text) {
+			t.Errorf("%s: %s %d %q, want %s %d with %q", tt.name, r.Verdict, r.ExitCode, r.Reason, tt.want, tt.code, tt.text)
+		}
+	}
+}
+
+// TestWithoutAccounts checks that an image without /etc/passwd still has root
+// and numeric users, and that odd account files do no harm.
+func TestWithoutAccounts(t *testing.T) {
+	host := platform.Host{Platform: lin("amd64", "v1")}
+	for _, build := range []func(tree){
+		func(tree) {},
+		func(tr tree) { tr.dir("etc/passwd", 0o755) },
+		func(tr tree) { tr.dir("etc", 0o755); tr.fifo("etc/passwd"); tr.link("etc/group", "group") },
+		func(tr tree) { tr.text("etc/passwd", strings.Repeat("x:y\n", 10000)+"\x00\xff:::::::\n") },
+	} {
+		for user, want := range map[string]Verdict{"": Native, "0": Native, "7:8": Native, "app": Unknown, "root": Unknown} {
+			r := checkIn(t, func(tr tree) { build(tr); tr.elf("p", elfSpec{}) }, Command{Entrypoint: []string{"/p"}, User: user}, host)
+			if r.Verdict != want {
+				t.Errorf("user %q: %s %s", user, r.Verdict, r.Reason)
+			}
+		}
+	}
+}
+
+func TestResultJSON(t *testing.T) {
+	cmd := run("/p", "x")
+	cmd.Claimed = lin("arm", "v7")
+	r := checkIn(t, func(tr tree) { tr.elf("p", elfSpec{arch: "arm64"}) }, cmd, platform.Host{Platform: lin("amd64", "v3")})
+	r.Image, r.ID = "docker.io/library/alpine:3.15", "abc"
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"image":"docker.io/library/alpine:3.15"`, `"id":"abc"`, `"platform":{"claimed":"linux/arm/v7","actual":"linux/arm64"}`, `"host":"linux/amd64/v3"`,
+		`"command":["/p","x"]`, `"file":"/p"`, `"verdict":"exec-format-error"`, `"exitCode":126`, `"reason":"`, `"hint":"`,
+	} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("%s is not in %s", want, data)
+		}
+	}
+	if !r.Platform.Lie() {
+		t.Error("the lie is not seen")
+	}
+	for _, p := range []Platforms{{"linux/amd64", "linux/amd64"}, {"linux/arm/v7", "linux/arm/v6"}, {"linux/arm/v7", "linux/arm"}, {"", "linux/arm"}, {"linux/arm64/v8", "linux/arm64"}, {"linux/amd64/v3", "linux/amd64"}} {
+		if p.Lie() {
+			t.Errorf("%v is called a lie", p)
+		}
+	}
+	for _, p := range []Platforms{{"linux/amd64", "linux/arm64"}, {"linux/arm/v6", "linux/arm/v7"}, {"linux/arm", "linux/arm64"}} {
+		if !p.Lie() {
+			t.Errorf("%v is not called a lie", p)
+		}
+	}
+}
+
+func TestRemoteGuess(t *testing.T) {
+	arm := platform.Handler{Name: "a", Enabled: true, Interpreter: "/q", Flags: "F", Magic: elfSpec{arch: "arm"}.bytes()[:20]}
+	arm.Mask = platform.HexBytes(strings.Repeat("\xff", 20))
+	arm.Mask[16] = 0xfe
+	bare := arm
+	bare.Flags = ""
+	with := func(h ...platform.Handler) platform.Host {
+		return platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Enabled: true, Handlers: h}}
+	}
+	tests := []struct {
+		name string
+		p    platform.Platform
+		h    platform.Host
+		want Verdict
+		sure Certainty
+	}{
+		{"native", lin("amd64", ""), with(), Native, Likely},
+		{"foreign", lin("arm64", ""), with(arm), ExecFormatError, Likely},
+		{"held", lin("arm", "v7"), with(arm), Emulated, Likely},
+		{"not held", lin("arm", "v7"), with(bare), NotFound, Unsure},
+		{"level", lin("amd64", "v3"), with(), IllegalInstruction, Unsure},
+		{"nothing said", platform.Platform{}, with(), Unknown, Unsure},
+		{"windows", platform.Platform{OS: "windows", Architecture: "amd64"}, with(), ExecFormatError, Likely},
+		{"unread", lin("arm", ""), platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Unread: "denied"}}, Unknown, Unsure},
+	}
+	for _, tt := range tests {
+		r := RemoteGuess(tt.p, tt.h)
+		if r.Verdict != tt.want || r.Certainty != tt.sure || r.Reason == "" {
+			t.Errorf("%s: %s %s %q", tt.name, r.Verdict, r.Certainty, r.Reason)
+		}
+	}
+}
+
+// TestUnreadHandlers checks that a foreign file is not judged when there may
+// be a handler for it, and a native one is.
+func TestUnreadHandlers(t *testing.T) {
+	host := platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Unread: "permission denied"}}
+	for file, want := range map[string]Verdict{"amd64": Native, "arm64": Unknown} {
+		r := checkIn(t, func(tr tree) { tr.elf("p", elfSpec{arch: file}) }, run("/p"), host)
+		if r.Verdict != want {
+			t.Errorf("%s: %s %s", file, r.Verdict, r.Reason)
+		}
+	}
+}
+
+// TestEmulated checks the emulator named, and the hint about what it lacks.
+func TestEmulated(t *testing.T) {
+	q := platform.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{arch: "arm64"}.bytes()[:16]}
+	host := platform.Host{Platform: lin("riscv64", ""), Binfmt: platform.Binfmt{Enabled: true, Handlers: []platform.Handler{q}}}
+	for _, tt := range []struct {
+		spec elfSpec
+		with bool
+		hint string
+	}{
+		{elfSpec{arch: "arm64"}, false, ""},
+		{elfSpec{arch: "arm64", interp: "/lib/ld.so"}, true, ""},
+		{elfSpec{arch: "arm64", interp: "/lib/ld.so"}, false, "/lib/ld.so"},
+	} {
+		r := checkIn(t, func(tr tree) {
+			tr.elf("p", tt.spec)
+			if tt.with {
+				tr.elf("lib/ld.so", elfSpec{arch: "arm64"})
+			}
+		}, run("/p"), host)
+		if r.Verdict != Emulated || r.ExitCode != 0 || r.Emulator != "/usr/bin/qemu" || r.Platform.Actual != "linux/arm64" || !strings.Contains(r.Reason, "assumed") {
+			t.Errorf("%+v", r)
+		}
+		if !strings.Contains(r.Hint, tt.hint) || (r.Hint == "") != (tt.hint == "") {
+			t.Errorf("hint %q, want %q", r.Hint, tt.hint)
+		}
+	}
+}
+
+// TestCancelled checks that an ended context gives no prediction.
+func TestCancelled(t *testing.T) {
+	tr := tree{t.TempDir()}
+	tr.elf("p", elfSpec{})
+	root, err := OpenDir(tr.root, IDMaps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if r := Check(ctx, root, run("/p"), platform.Host{Platform: lin("amd64", "")}); r.Verdict != Unknown {
+		t.Errorf("%s %s", r.Verdict, r.Reason)
+	}
+}
+
+// TestIDMaps checks that a store's subordinate IDs are seen as the container
+// sees them.
+func TestIDMaps(t *testing.T) {
+	tr := tree{t.TempDir()}
+	tr.file("p", elfSpec{}.bytes(), 0o700)
+	if err := os.Chmod(tr.root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	own := func(container uint32) []IDRange {
+		return []IDRange{{container + 5, uint32(os.Geteuid()) + 5, 10}, {container, uint32(os.Geteuid()), 1}}
+	}
+	gids := []IDRange{{1000, uint32(os.Getegid()), 1}}
+	root, err := OpenDir(tr.root, IDMaps{UIDs: own(1000), GIDs: gids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	host := platform.Host{Platform: lin("amd64", "")}
+	for user, want := range map[string]Verdict{"1000": Native, "1001": PermissionDenied, "0": Native} {
+		if r := Check(context.Background(), root, Command{Entrypoint: []string{"/p"}, User: user}, host); r.Verdict != want {
+			t.Errorf("user %s: %s %s", user, r.Verdict, r.Reason)
+		}
+	}
+	if got := inside(own(1000), 1<<31); got != overflowID {
+		t.Errorf("an ID without a mapping is %d", got)
+	}
+}
+
+func FuzzScript(f *testing.F) {
+	for _, s := range []string{"#!/bin/sh\n", "#!", "#! \t\n", "#!/bin/sh -e\r\n", "#!" + strings.Repeat("x", 300)} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		head := make([]byte, headSize)
+		copy(head, data)
+		name, ok := parseScript(head)
+		if ok && (strings.ContainsAny(name, " \t\n\x00") || string(head[:2]) != "#!") {
+			t.Errorf("%q gives %q", head, name)
+		}
+	})
+}
+
+// FuzzELF feeds programs to the whole check, on hosts of several kinds.
+func FuzzELF(f *testing.F) {
+	for a := range arches() {
+		f.Add(elfSpec{arch: a, interp: "/p", notes: isaNote(3)}.bytes())
+	}
+	f.Add(armFile(10))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, h := range []platform.Host{
+			{Platform: lin("amd64", "v1"), Compat: []platform.Compat{platform.CompatIA32, platform.CompatX32}, MmapMinAddr: 65536, MaxMapping: 1 << 33},
+			{Platform: lin("arm", "v6")}, {Platform: lin("s390x", "")}, {Platform: lin("mips", "")},
+		} {
+			r := Check(context.Background(), memRoot(data), run("/p"), h)
+			if r.Verdict == "" || r.Reason == "" || (r.Verdict == Native) != (r.ExitCode == 0) {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}

@@ -1,0 +1,219 @@
+package preflight
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// peer finds a program that the test runs beside ours; it is required in CI.
+func peer(t *testing.T, name string) string {
+	t.Helper()
+	p, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is missing", name)
+		}
+		t.Skipf("%s is not installed", name)
+	}
+	return p
+}
+
+// TestRunc compares with a real runtime. It ends with 1 for every failure, so
+// the text of its error is compared.
+func TestRunc(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("runc on a plain root filesystem needs root")
+	}
+	runc := peer(t, "runc")
+	host := platform.LocalHost()
+	if host.Platform.Architecture != "amd64" {
+		t.Skip("the programs of this test are for amd64")
+	}
+	tests := []struct {
+		name  string
+		build func(tree)
+		cmd   Command
+		text  string // in runc's error
+	}{
+		{"native", func(r tree) { r.elf("bin/prog", elfSpec{}) }, run("prog"), ""},
+		{"foreign", func(r tree) { r.elf("bin/prog", elfSpec{arch: "ppc64"}) }, run("prog"), "exec format error"},
+		{"text", func(r tree) { r.text("bin/prog", "text") }, run("prog"), "exec format error"},
+		{"empty", func(r tree) { r.text("bin/prog", "") }, run("/bin/prog"), "exec format error"},
+		{"script", func(r tree) { r.elf("bin/prog", elfSpec{}); r.text("run", "#!/bin/prog\n") }, run("/run"), ""},
+		{"script CRLF", func(r tree) { r.elf("bin/prog", elfSpec{}); r.text("run", "#!/bin/prog\r\n") }, run("/run"), "no such file"},
+		{"loader missing", func(r tree) { r.elf("bin/prog", elfSpec{interp: "/lib/ld.so"}) }, run("/bin/prog"), "no such file"},
+		{"loader foreign", func(r tree) {
+			r.elf("bin/prog", elfSpec{interp: "/lib/ld.so"})
+			r.elf("lib/ld.so", elfSpec{arch: "arm64", typ: 3})
+		}, run("/bin/prog"), "shared library"},
+		{"not there", func(r tree) { r.dir("bin", 0o755) }, run("prog"), "not found in $path"},
+		{"not executable", func(r tree) { r.file("bin/prog", elfSpec{}.bytes(), 0o644) }, run("/bin/prog"), "permission denied"},
+		{"next in PATH", func(r tree) { r.file("usr/bin/prog", elfSpec{}.bytes(), 0o644); r.elf("bin/prog", elfSpec{}) }, run("prog"), ""},
+		{"other user", func(r tree) { r.file("bin/prog", elfSpec{}.bytes(), 0o744) }, Command{Entrypoint: []string{"/bin/prog"}, User: "1000"}, "permission denied"},
+		{"closed directory", func(r tree) { r.elf("d/prog", elfSpec{}); r.dir("d", 0o700) }, Command{Entrypoint: []string{"/d/prog"}, User: "1000"}, "permission denied"},
+		{"link escapes", func(r tree) { r.elf("bin/real", elfSpec{}); r.link("bin/prog", "../../../../bin/real") }, run("prog"), ""},
+		{"loop", func(r tree) { r.link("bin/prog", "prog") }, run("/bin/prog"), "too many levels"},
+		{"workdir is made", func(r tree) { r.elf("bin/prog", elfSpec{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/new/dir"}, ""},
+		{"workdir file", func(r tree) { r.elf("bin/prog", elfSpec{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/bin/prog"}, "not a directory"},
+		{"closed workdir", func(r tree) { r.elf("bin/prog", elfSpec{}); r.dir("w", 0o700) }, Command{Entrypoint: []string{"/bin/prog"}, WorkingDir: "/w", User: "1000"}, ""},
+	}
+	right := 0
+	for _, tt := range tests {
+		dir := t.TempDir()
+		tr := tree{filepath.Join(dir, "rootfs")}
+		for _, d := range []string{"proc", "dev", "sys"} {
+			tr.dir(d, 0o755)
+		}
+		tt.build(tr)
+		root, err := OpenDir(tr.root, IDMaps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Check(context.Background(), root, tt.cmd, host)
+		_ = root.Close()
+		out, err := runRunc(t, runc, dir, tt.cmd)
+		if (err == nil) != (r.ExitCode == 0) || !strings.Contains(strings.ToLower(out), tt.text) || (tt.text == "") != (err == nil) {
+			t.Errorf("%s: predicted %s %d, runc says %v %s", tt.name, r.Verdict, r.ExitCode, err, out)
+			continue
+		}
+		right++
+	}
+	t.Logf("runc: %d cases right / %d", right, len(tests))
+}
+
+// runRunc runs one bundle with the standard specification, without limits and
+// with everything but the root filesystem left alone.
+func runRunc(t *testing.T, runc, dir string, cmd Command) (string, error) {
+	t.Helper()
+	spec := exec.Command(runc, "spec")
+	spec.Dir = dir
+	if out, err := spec.CombinedOutput(); err != nil {
+		t.Fatalf("runc spec: %v %s", err, out)
+	}
+	name := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(name)
+	must(err)
+	var c map[string]any
+	must(json.Unmarshal(data, &c))
+	p := c["process"].(map[string]any)
+	delete(p, "rlimits")
+	p["terminal"], p["args"], p["env"], p["cwd"] = false, cmd.Argv(), []string{"PATH=" + cmd.path()}, "/"
+	if cmd.WorkingDir != "" {
+		p["cwd"] = cmd.WorkingDir
+	}
+	if cmd.User == "1000" {
+		p["user"] = map[string]any{"uid": 1000, "gid": 0}
+	}
+	c["root"].(map[string]any)["readonly"] = false
+	data, err = json.Marshal(c)
+	must(err)
+	must(os.WriteFile(name, data, 0o644))
+	out, err := exec.Command(runc, "--root", filepath.Join(dir, "state"), "run", "--bundle", dir, "mpull-"+filepath.Base(dir)+"-"+filepath.Base(filepath.Dir(dir))).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("runc: %v", err)
+	}
+	return string(out), err
+}
+
+// TestRealPrograms checks programs that a compiler and a distribution made.
+func TestRealPrograms(t *testing.T) {
+	gcc := peer(t, "gcc")
+	host := platform.LocalHost()
+	if host.Platform.Architecture != "amd64" {
+		t.Skip("the flags of this test are for amd64")
+	}
+	dir := t.TempDir()
+	src := filepath.Join(dir, "p.c")
+	must(os.WriteFile(src, []byte("int main(void) { return 0; }\n"), 0o644))
+	build := func(flags ...string) []byte {
+		out := filepath.Join(dir, "p")
+		if text, err := exec.Command(gcc, append(flags, "-o", out, src)...).CombinedOutput(); err != nil {
+			t.Fatalf("gcc %v: %v %s", flags, err, text)
+		}
+		data, err := os.ReadFile(out)
+		must(err)
+		return data
+	}
+	const loader = "/lib64/ld-linux-x86-64.so.2"
+	ld, err := os.ReadFile(loader)
+	if err != nil {
+		t.Skip("needs glibc")
+	}
+	low := host
+	low.Platform.Variant = "v2"
+	tests := []struct {
+		name   string
+		flags  []string
+		loader bool
+		host   platform.Host
+		want   Verdict
+		code   int
+	}{
+		{"dynamic", nil, true, host, Native, 0},
+		{"dynamic without loader", nil, false, host, NotFound, 127},
+		{"static", []string{"-static"}, false, host, Native, 0},
+		{"static pie", []string{"-static-pie"}, false, host, Native, 0},
+		{"no pie", []string{"-no-pie"}, true, host, Native, 0},
+		{"v3 on v2", []string{"-Wl,-z,x86-64-v3"}, true, low, IllegalInstruction, 127},
+		{"v2 on v2", []string{"-Wl,-z,x86-64-v2"}, true, low, Native, 0},
+		{"static v4 on v2", []string{"-static", "-Wl,-z,x86-64-v4"}, false, low, IllegalInstruction, 132},
+		{"relocatable", []string{"-c"}, false, host, ExecFormatError, 126},
+	}
+	for _, tt := range tests {
+		program := build(tt.flags...)
+		r := checkIn(t, func(tr tree) {
+			tr.file("p", program, 0o755)
+			if tt.loader {
+				tr.file(loader, ld, 0o755)
+			}
+		}, run("/p"), tt.host)
+		if r.Verdict != tt.want || r.ExitCode != tt.code {
+			t.Errorf("%s: %s %d %s, want %s %d", tt.name, r.Verdict, r.ExitCode, r.Reason, tt.want, tt.code)
+		}
+	}
+}
+
+// BenchmarkCheck checks a shell script of a small distribution: links, a
+// script, a program with a loader, 30 handlers.
+func BenchmarkCheck(b *testing.B) {
+	tr := tree{b.TempDir()}
+	tr.file("etc/passwd", []byte(passwdText), 0o644)
+	tr.file("etc/group", []byte(groupText), 0o644)
+	tr.elf("bin/busybox", elfSpec{interp: "/lib/ld.so", typ: 3, pad: 1 << 20})
+	tr.elf("lib/ld.so", elfSpec{typ: 3, pad: 1 << 19})
+	tr.link("bin/sh", "/bin/busybox")
+	tr.text("usr/local/bin/start", "#!/bin/sh\n")
+	host := platform.Host{Platform: lin("amd64", "v3"), Binfmt: platform.Binfmt{Enabled: true}}
+	for range 30 {
+		host.Binfmt.Handlers = append(host.Binfmt.Handlers, platform.Handler{Name: "h", Enabled: true, Interpreter: "/q", Magic: elfSpec{arch: "arm64"}.bytes()[:20]})
+	}
+	for name, open := range map[string]func() (RootFS, func() error, error){
+		"dir": func() (RootFS, func() error, error) { d, err := OpenDir(tr.root, IDMaps{}); return d, d.Close, err },
+		"layers": func() (RootFS, func() error, error) {
+			l, err := OpenLayers([]string{tr.root, b.TempDir(), b.TempDir(), b.TempDir()}, IDMaps{})
+			return l, l.Close, err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			root, done, err := open()
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer done()
+			for b.Loop() {
+				if r := Check(context.Background(), root, run("start"), host); r.Verdict != Native {
+					b.Fatal(r.Reason)
+				}
+			}
+		})
+	}
+}

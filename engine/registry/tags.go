@@ -1,0 +1,77 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/pkg/sysregistriesv2"
+	"go.podman.io/image/v5/types"
+)
+
+// maxTagPages bounds the pages of one list of tags: a registry that always
+// names a next page would otherwise keep the client for ever.
+const maxTagPages = 10_000
+
+// ErrTooManyPages is returned for a list of tags that does not end.
+var ErrTooManyPages = errors.New("the list of tags does not end")
+
+// Tags lists the tags of ref's repository in the registry's order, all pages.
+// Mirrors are not asked: they need not know every tag. registries.conf says
+// where the registry is and whether it may be insecure.
+func Tags(ctx context.Context, options Options, ref types.ImageReference) ([]string, error) {
+	sys, err := options.SystemContext()
+	if err != nil {
+		return nil, err
+	}
+	physical, sys, err := primary(sys, ref)
+	if err != nil {
+		return nil, err
+	}
+	pages := 0
+	sys.DockerProxy = func(u *url.URL) (*url.URL, error) {
+		if pages++; pages > maxTagPages {
+			return nil, ErrTooManyPages
+		}
+		return http.ProxyFromEnvironment(&http.Request{URL: u})
+	}
+	tags, err := docker.GetRepositoryTags(ctx, sys, physical)
+	if err != nil {
+		return nil, fmt.Errorf("listing the tags of %s: %w", ref.DockerReference().Name(), err)
+	}
+	return tags, nil
+}
+
+// primary returns the reference under which the registry itself, not a mirror,
+// is reached, and the context for it. The library does that for images, not
+// for lists of tags.
+func primary(sys *types.SystemContext, ref types.ImageReference) (types.ImageReference, *types.SystemContext, error) {
+	named := ref.DockerReference()
+	if named == nil || ref.Transport().Name() != docker.Transport.Name() {
+		return nil, nil, fmt.Errorf("%s is in no registry", transportName(ref))
+	}
+	entry, err := sysregistriesv2.FindRegistry(sys, named.Name())
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading registries.conf: %w", err)
+	}
+	if entry == nil {
+		return ref, sys, nil
+	}
+	if entry.Blocked {
+		return nil, nil, fmt.Errorf("registry %s is blocked in registries.conf", entry.Prefix)
+	}
+	sources, err := entry.PullSourcesFromReference(named)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading registries.conf: %w", err)
+	}
+	last := sources[len(sources)-1] // mirrors come first
+	if last.Endpoint.Insecure && sys.DockerInsecureSkipTLSVerify == types.OptionalBoolUndefined {
+		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
+	}
+	physical, err := docker.NewReference(reference.TagNameOnly(last.Reference))
+	return physical, sys, err
+}
