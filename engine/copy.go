@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -27,12 +27,14 @@ const progressInterval = 200 * time.Millisecond
 // without a name: a library commit that fails while naming deletes the image
 // with all its other names (containers/image#1267). With layersThere the layers
 // are in the store already and are not reported again.
-func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool) error {
+func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool, limits Limits) error {
 	dest, err := w.Destination(imageID(c.detail))
 	if err != nil {
 		return err
 	}
-	src, sys, err := e.copySource(img, c.detail, temp)
+	ctx, watch := newWatchdog(ctx, limits.idle())
+	defer watch.stop()
+	src, sys, err := e.copySource(img, c.detail, temp, watch)
 	if err != nil {
 		return err
 	}
@@ -41,38 +43,36 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 		return err
 	}
 	defer policy.Destroy()
-	ctx, watch := newWatchdog(ctx, idleLimit)
-	defer watch.stop()
 	progress := make(chan types.ProgressProperties)
+	var helpers sync.WaitGroup
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	helpers.Go(func() { limits.monitor(ctx, watch.cancel, w.Root(), done) })
+	helpers.Go(func() {
 		for p := range progress {
 			watch.note(p)
 			if p.Artifact.Digest != c.detail.ConfigInfo.Digest && !layersThere {
 				e.emit(layerEvent(img.Ref, p))
 			}
 		}
-	}()
+	})
 	_, err = copy.Image(ctx, policy, dest, src, &copy.Options{
 		ReportWriter: io.Discard, SourceCtx: sys, DestinationCtx: sys,
 		Progress: progress, ProgressInterval: progressInterval,
 		PreferGzipInstances: types.OptionalBoolFalse, // as libraryChoice has it
 	})
 	close(progress)
-	<-done
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = errors.Join(cause, err)
-	}
-	return err
+	close(done)
+	helpers.Wait()
+	return withCause(ctx, err)
 }
 
 // copySource returns the reference and the context by which the copy chooses
-// the instance that was chosen here: the whole index, so that its digest is
-// recorded too, with exactly the instance's platform. Where that would choose
-// another entry (no platform, nested index, the same platform twice) the
-// instance is named by its digest.
-func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string) (types.ImageReference, *types.SystemContext, error) {
+// the instance that was chosen here: the source that is open, as a tag may have
+// moved since; the whole index, so that its digest is recorded too, with
+// exactly the instance's platform. Where that would choose another entry (no
+// platform, nested index, the same platform twice) the instance is named by its
+// digest.
+func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string, watch *watchdog) (types.ImageReference, *types.SystemContext, error) {
 	options := e.config.Registry
 	options.TempDir = temp
 	sys, err := options.SystemContext()
@@ -80,14 +80,15 @@ func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string
 		return nil, nil, err
 	}
 	sys.BlobInfoCacheDir = temp // one pull knows all it needs; the shared cache costs syncs
+	img.Guard().Observe(watch.asked)
 	if !img.IsIndex {
-		return img.Ref, sys, nil
+		return img.Opened(), sys, nil
 	}
 	p := d.Instance.Platform
 	sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = p.OS, p.Architecture, p.Variant
 	if d.Index == "" && p != (platform.Platform{}) {
 		if chosen, err := libraryChoice(img, sys); err == nil && chosen == d.Digest {
-			return img.Ref, sys, nil
+			return img.Opened(), sys, nil
 		}
 	}
 	named := img.Ref.DockerReference()
@@ -99,7 +100,11 @@ func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string
 		return nil, nil, err
 	}
 	ref, err := docker.NewReference(canonical)
-	return ref, sys, err
+	if err != nil {
+		return nil, nil, err
+	}
+	registry.NewGuard(sys, ref).Observe(watch.asked)
+	return ref, sys, nil
 }
 
 // libraryChoice returns the instance that the library takes from the index.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -20,26 +21,27 @@ import (
 // path: one pass over the bytes, layers in parallel. It returns false when the
 // library's path must be used, which then also gives the official result or
 // error.
-func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group) (bool, error) {
+func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group, limits Limits) (bool, error) {
 	layers, reason := fastLayers(img, d)
 	if reason != "" {
 		e.debug("layers are unpacked by the library: " + reason)
 		return false, nil
 	}
-	ctx, watch := newWatchdog(ctx, idleLimit)
+	ctx, watch := newWatchdog(ctx, limits.idle())
 	defer watch.stop()
+	done := make(chan struct{})
+	var monitor sync.WaitGroup
+	monitor.Go(func() { Limits{}.monitor(ctx, watch.cancel, w.Root(), done) }) // unpacking keeps to the limits itself
+	defer func() { close(done); monitor.Wait() }()
 	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
 	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
-		watch.reading(l.Digest.String())
+		watch.progress(l.Digest.String(), 0, l.Size)
 		blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
 		return blob, err
 	}
-	result, ok, reason, err := w.FetchLayers(ctx, layers, open, unpack.Options{Group: group, OnRead: meter.add})
+	result, ok, reason, err := w.FetchLayers(ctx, layers, open, unpack.Options{Group: group, OnRead: meter.add, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries})
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = errors.Join(cause, err)
-		}
-		return false, err
+		return false, withCause(ctx, tooBig(err))
 	}
 	if !ok {
 		e.debug("layers are unpacked by the library: " + reason)
@@ -47,6 +49,19 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	}
 	meter.present(result.Fetched)
 	return true, nil
+}
+
+// tooBig gives an image that exceeds a limit the same error on both paths.
+func tooBig(err error) error {
+	var limit *unpack.LimitError
+	if !errors.As(err, &limit) {
+		return err
+	}
+	what := "bytes"
+	if limit.What == "entries" {
+		what = "files and folders"
+	}
+	return fmt.Errorf("%w (%w)", &TooBigError{what, limit.Max}, err)
 }
 
 // fastLayers pairs the blobs of the manifest with the DiffIDs of the config.
@@ -89,7 +104,7 @@ func (m *meter) add(layer int, n int64) {
 	defer m.mu.Unlock()
 	m.read[layer] += n
 	done := l.Size >= 0 && m.read[layer] >= l.Size
-	m.watch.alive(l.Digest.String(), done)
+	m.watch.progress(l.Digest.String(), uint64(m.read[layer]), l.Size)
 	now := time.Now()
 	if !done && now.Sub(m.told[layer]) < tellEvery {
 		return

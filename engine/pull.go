@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -204,12 +205,43 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 	if err != nil {
 		return err
 	}
-	img, err := registry.Open(ctx, sys, source.Ref)
+	img, err := p.look(ctx, sys, source)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
+	if err := p.fetchAll(ctx, source, img); err != nil {
+		return err
+	}
+	for _, j := range p.jobs {
+		if j.done {
+			continue
+		}
+		if err := p.finish(ctx, source, img, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look reads what the source offers and chooses for every job. Close the
+// image.
+func (p *pull) look(ctx context.Context, sys *types.SystemContext, source registry.Source) (img *registry.Image, err error) {
+	limit := p.o.Limits.idle()
+	if err := watched(ctx, limit, func(ctx context.Context) error {
+		img, err = registry.Open(ctx, sys, source.Ref)
+		return err
+	}); err != nil {
+		return nil, err
+	}
 	img.Local = p.stored
+	if err := watched(ctx, limit, func(ctx context.Context) error { return p.chooseAll(ctx, img) }); err != nil {
+		return nil, errors.Join(err, img.Close())
+	}
+	return img, nil
+}
+
+func (p *pull) chooseAll(ctx context.Context, img *registry.Image) error {
 	instances, err := img.Instances(ctx)
 	if err != nil {
 		return err
@@ -222,17 +254,6 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 			continue
 		}
 		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
-			return err
-		}
-	}
-	if err := p.fetchAll(ctx, source, img); err != nil {
-		return err
-	}
-	for _, j := range p.jobs {
-		if j.done {
-			continue
-		}
-		if err := p.finish(ctx, source, img, j); err != nil {
 			return err
 		}
 	}
@@ -278,7 +299,10 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.allowed(ctx, img, j.choice); err != nil || j.present {
 				return err
 			}
-			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group)
+			if err := p.o.Limits.room(p.w, p.snap, j.choice.detail); err != nil {
+				return err
+			}
+			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.o.Limits)
 			return err
 		})
 	}
@@ -345,7 +369,7 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched)
+	return p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits)
 }
 
 // allowed asks the signature policy about an image.

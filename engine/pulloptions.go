@@ -41,6 +41,7 @@ type PullOptions struct {
 	NoTag     bool       // give the image its repo@digest name only
 	Keep      bool       // give the image that loses the name its repo@digest name, so that nothing prunes it
 	Retry     Retry
+	Limits    Limits
 	Command   string // recorded with a displacement, e.g. "pull --platform linux/arm/v7"
 }
 

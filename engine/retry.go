@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -29,6 +30,8 @@ const (
 	// vanishedTries bounds retries after another tool removed a layer or image
 	// that was just relied on: it cannot be kept from doing so again.
 	vanishedTries = 20
+	// disturbedTries bounds retries of what an image could bring about itself.
+	disturbedTries = 3
 )
 
 // do calls f until it succeeds, fails for good, or the tries are used up.
@@ -38,7 +41,7 @@ func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
 	if r.Delay <= 0 {
 		wait.InitialInterval = defaultDelay
 	}
-	left, vanished := max(r.Times, 0), vanishedTries
+	left, vanished, disturbances := max(r.Times, 0), vanishedTries, disturbedTries
 	for {
 		err := f()
 		if err == nil || ctx.Err() != nil {
@@ -49,6 +52,9 @@ func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
 		case store.IsGone(err) && vanished > 0:
 			vanished--
 			pause = time.Duration(vanishedTries-vanished) * 10 * time.Millisecond
+		case disturbed(err) && disturbances > 0:
+			disturbances--
+			pause = 100 * time.Millisecond
 		case left > 0 && passing(err):
 			left--
 			pause = wait.NextBackOff()
@@ -64,6 +70,17 @@ func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
 	}
 }
 
+// disturbed tells whether err is one of the two forms in which the library
+// says, in words only, that another process took something away in the middle
+// of a pull: a layer that was to be reused, and the staging directory of a
+// layer being unpacked, which a process that opens the store sweeps when it
+// comes between making and locking it.
+func disturbed(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "trying to reuse blob ") && strings.Contains(text, " not found") ||
+		strings.Contains(text, "unpacking failed (error: exit status 1; output: ") && strings.Contains(text, ": "+unix.ENOENT.Error())
+}
+
 // passing tells whether err may go away by itself. What the user, the image,
 // the policy or the disk decides does not.
 func passing(err error) bool {
@@ -71,7 +88,10 @@ func passing(err error) bool {
 	var shortName *registry.ShortNameError
 	var unauthorized docker.ErrUnauthorizedForCredentials
 	var rejected signature.PolicyRequirementError
+	var refused *registry.RefusedError
 	switch {
+	case errors.As(err, &refused):
+		return false
 	case errors.As(err, &notFound), errors.As(err, &shortName), errors.As(err, &unauthorized), errors.As(err, &rejected):
 		return false
 	case errors.Is(err, store.ErrReadOnly), errors.Is(err, context.Canceled):

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errStalled is the cause when no byte came for the idle limit.
-var errStalled = errors.New("the registry sent nothing")
+// errStalled is the cause when next to nothing came for the idle limit.
+var errStalled = errors.New("the registry sent next to nothing, or asked to wait,")
 
 // passingErrno are the system errors of a connection that may work next time.
 func passingErrno() []unix.Errno {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -243,6 +244,24 @@ func (s *Store) ConfigBlob(img *Image) ([]byte, error) {
 // IsGone tells whether err says that an image or layer vanished meanwhile:
 // another tool, which does not take mpull's lock, removed it.
 func IsGone(err error) bool {
-	return errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrNotAnImage) ||
+	return isSwept(err) || errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrNotAnImage) ||
 		errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) || errors.Is(err, storage.ErrParentUnknown)
+}
+
+// isSwept tells whether err says that the library's own staging directory
+// vanished: between making one and locking it, another process that opens the
+// store takes it for the rest of a dead one and sweeps it
+// (go.podman.io/storage/internal/tempdir, RecoverStaleDirs).
+func isSwept(err error) bool {
+	var link *os.LinkError
+	var path *fs.PathError
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return false
+	case errors.As(err, &link):
+		return strings.Contains(link.Old, "/temp-dir-")
+	case errors.As(err, &path):
+		return strings.Contains(path.Path, "/temp-dir-")
+	}
+	return false
 }

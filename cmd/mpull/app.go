@@ -150,6 +150,7 @@ func (p *program) commands() []*cli.Command {
 		p.loginCommand(),
 		p.logoutCommand(),
 		p.infoCommand(),
+		p.doctorCommand(),
 		p.versionCommand(),
 	}
 }

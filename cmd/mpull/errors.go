@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 )
 
@@ -94,6 +95,7 @@ func hint(err error) string {
 	var notFound *platform.NotFoundError
 	var usage *usageError
 	var refused *engine.RefusedError
+	var led *registry.RefusedError
 	switch {
 	case errors.As(err, &refused):
 		return refusalHint(refused)
@@ -111,6 +113,8 @@ func hint(err error) string {
 		}
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
+	case errors.As(err, &led):
+		return led.Next
 	case errors.Is(err, unix.ENOSPC):
 		return "mpull prune shows what can be freed"
 	}

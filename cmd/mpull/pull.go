@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/docker/go-units"
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
@@ -46,6 +48,9 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
 			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
 			progressFlag(),
+			&cli.DurationFlag{Name: "idle-timeout", Usage: "how long a registry may send nothing, or ask to wait, before it counts as failed", Value: time.Minute},
+			&cli.StringFlag{Name: "max-size", Usage: "`SIZE` of disk, such as 2GB, that an image may take (default: what is free, less a reserve)"},
+			&cli.Int64Flag{Name: "max-entries", Usage: "`NUMBER` of files and folders that an image may have (default: any)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be chosen, fetched and displaced, and change nothing"},
 			&cli.StringFlag{Name: "format", Usage: "print events as json (see docs/events.md); a --dry-run as json, or by a Go `TEMPLATE`"},
@@ -115,9 +120,30 @@ func pullOptions(c *cli.Context, e *engine.Engine) (engine.PullOptions, error) {
 	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
 		return o, usagef("use either --all-platforms or chosen ones, not both")
 	}
+	if o.Limits, err = limits(c); err != nil {
+		return o, err
+	}
 	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), retry(c)
 	o.Command = "pull" + platformWords(o)
 	return o, nil
+}
+
+// limits reads what bounds a pull.
+func limits(c *cli.Context) (engine.Limits, error) {
+	l := engine.Limits{Idle: c.Duration("idle-timeout"), MaxEntries: c.Int64("max-entries")}
+	if l.Idle <= 0 {
+		return l, usagef("--idle-timeout must be more than 0")
+	}
+	if l.MaxEntries < 0 {
+		return l, usagef("--max-entries must not be negative")
+	}
+	if s := c.String("max-size"); s != "" {
+		var err error
+		if l.MaxBytes, err = units.FromHumanSize(s); err != nil || l.MaxBytes <= 0 {
+			return l, usagef("--max-size %q: write a size such as 500MB or 2GB", s)
+		}
+	}
+	return l, nil
 }
 
 // platformWords is the part of a pull's command line that a record keeps: what

@@ -83,7 +83,7 @@ func (v *pullView) line(format string, args ...any) {
 		fmt.Fprint(v.s.err, text)
 		return
 	}
-	fmt.Fprint(escaper{w: v.bars}, text)
+	fmt.Fprint(escaper{v.bars}, text)
 }
 
 // close draws the bars a last time, so that lines can follow them.

@@ -156,13 +156,6 @@ func (p *program) takeSignals() <-chan os.Signal {
 // mpull has started in a user namespace.
 func inNamespace() bool { return os.Getenv(unshare.UsernsEnvName) != "" }
 
-// tellNotes prints the notes among events.
-func (p *program) tellNotes(ev engine.Event) {
-	if ev.Note != nil {
-		p.line("%s", escape(ev.Note.Text))
-	}
-}
-
 // refusalHint is the way out of a refusal.
 func refusalHint(r *engine.RefusedError) string {
 	ways := []string{r.Result.Hint, ""}

@@ -35,8 +35,8 @@ func systemStreams() *streams {
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	s.width = columns(os.Stdout)
-	s.out = escaper{os.Stdout, s.width}
-	s.err = escaper{os.Stderr, columns(os.Stderr)}
+	s.out = display{escaper{os.Stdout}, s.width}
+	s.err = display{escaper{os.Stderr}, columns(os.Stderr)}
 	return s
 }
 
@@ -51,13 +51,16 @@ func columns(f *os.File) int {
 
 // escaper is the last line of defence: whatever text reaches a stream, no
 // control character but newline and tab does.
-type escaper struct {
-	w       io.Writer
-	columns int // width of the terminal that w is, 0 when it is none
+type escaper struct{ w io.Writer }
+
+// display is an escaper that knows how wide it is.
+type display struct {
+	escaper
+	columns int // 0 when it is no terminal
 }
 
 // width tells a table how wide it may be.
-func (e escaper) width() int { return e.columns }
+func (d display) width() int { return d.columns }
 
 func (e escaper) Write(p []byte) (int, error) {
 	var b strings.Builder

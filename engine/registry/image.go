@@ -40,6 +40,8 @@ type Image struct {
 
 	sys     *types.SystemContext
 	src     types.ImageSource
+	guard   *Guard
+	given   bool                      // src was handed to a copy, which closes it
 	details map[digest.Digest]*Detail // read already: a config is asked for once
 }
 
@@ -60,16 +62,18 @@ func (i Instance) Zstd() bool {
 	return i.Annotations["io.github.containers.compression.zstd"] == "true"
 }
 
-// Open reads the manifest of ref: one request to a registry.
+// Open reads the manifest of ref: one request to a registry. It puts a Guard
+// into sys, which must not be shared.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
 	if err := notBlocked(sys, ref); err != nil {
 		return nil, err
 	}
+	guard := NewGuard(sys, ref)
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src, details: map[digest.Digest]*Detail{}}
+	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -101,6 +105,30 @@ func notBlocked(sys *types.SystemContext, ref types.ImageReference) error {
 
 // Close releases the connection or file.
 func (i *Image) Close() error { return i.src.Close() }
+
+// Guard returns what watches the requests; nil for other transports.
+func (i *Image) Guard() *Guard { return i.guard }
+
+// Opened returns a reference to exactly what was read: a copy from it uses the
+// source that is open, with the manifest that it has, so a tag that moves
+// meanwhile cannot give it another image, and nothing is asked for twice.
+func (i *Image) Opened() types.ImageReference { return openedReference{i.Ref, i} }
+
+type openedReference struct {
+	types.ImageReference
+	image *Image
+}
+
+// NewImageSource hands out the open source. A copy closes what it gets: of a
+// registry that only drops idle connections, and the source can be used again;
+// of a file or folder, which does not change, a second copy opens it anew.
+func (r openedReference) NewImageSource(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
+	if r.image.given && r.Transport().Name() != docker.Transport.Name() {
+		return r.ImageReference.NewImageSource(ctx, sys)
+	}
+	r.image.given = true
+	return r.image.src, nil
+}
 
 // Source returns the library's source, for reading blobs.
 func (i *Image) Source() types.ImageSource { return i.src }

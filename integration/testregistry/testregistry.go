@@ -3,6 +3,7 @@
 package testregistry
 
 import (
+	"encoding/pem"
 	"io"
 	"log"
 	"net/http"
@@ -24,28 +25,67 @@ type Registry struct {
 	mu     sync.Mutex
 	log    []string
 	fault  http.HandlerFunc
+	around http.Handler // what Wrap put around the registry
+	inner  http.Handler
 }
 
 // New starts a registry in memory.
 func New() *Registry {
-	r := &Registry{}
-	backend := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
-	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		r.mu.Lock()
-		r.log = append(r.log, req.Method+" "+req.URL.Path)
-		fault := r.fault
-		r.mu.Unlock()
-		if fault != nil {
-			answer := &answered{ResponseWriter: w}
-			fault(answer, req)
-			if answer.done {
-				return
-			}
-		}
-		backend.ServeHTTP(w, req)
-	}))
+	r := newRegistry()
+	r.server = httptest.NewServer(r)
 	r.Host = strings.TrimPrefix(r.server.URL, "http://")
 	return r
+}
+
+// NewTLS starts a registry in memory that speaks HTTPS only, with a
+// certificate for 127.0.0.1 that Certificate returns.
+func NewTLS() *Registry {
+	r := newRegistry()
+	r.server = httptest.NewUnstartedServer(r)
+	r.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	r.server.StartTLS()
+	r.Host = strings.TrimPrefix(r.server.URL, "https://")
+	return r
+}
+
+func newRegistry() *Registry {
+	inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
+	return &Registry{inner: inner, around: inner}
+}
+
+// ServeHTTP answers one request.
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	r.log = append(r.log, req.Method+" "+req.URL.Path)
+	fault, around := r.fault, r.around
+	r.mu.Unlock()
+	if fault != nil {
+		answer := &answered{ResponseWriter: w}
+		fault(answer, req)
+		if answer.done {
+			return
+		}
+	}
+	around.ServeHTTP(w, req)
+}
+
+// Wrap puts f around the registry, in place of what was put there before: it
+// can change requests and answers. nil ends it.
+func (r *Registry) Wrap(f func(http.Handler) http.Handler) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.around = r.inner
+	if f != nil {
+		r.around = f(r.inner)
+	}
+}
+
+// Certificate returns the registry's certificate in PEM, "" without TLS.
+func (r *Registry) Certificate() string {
+	if r.server.Certificate() == nil {
+		return ""
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.server.Certificate().Raw}))
 }
 
 // answered notes whether a fault has answered the request.
@@ -93,7 +133,7 @@ func (r *Registry) PushIndex(repoTag string, index v1.ImageIndex) error {
 	if err != nil {
 		return err
 	}
-	return remote.WriteIndex(ref, index)
+	return remote.WriteIndex(ref, index, remote.WithTransport(r.server.Client().Transport))
 }
 
 // PushImage stores an image under repo:tag.
@@ -102,7 +142,7 @@ func (r *Registry) PushImage(repoTag string, img v1.Image) error {
 	if err != nil {
 		return err
 	}
-	return remote.Write(ref, img)
+	return remote.Write(ref, img, remote.WithTransport(r.server.Client().Transport))
 }
 
 // Close stops the registry.

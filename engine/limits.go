@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/docker/go-units"
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// Limits bound what a pull may take. The zero value sets the defaults.
+type Limits struct {
+	Idle       time.Duration // how long a registry may send nothing; 0 means a minute
+	MaxBytes   int64         // of disk that one image may take, unpacked; 0 means what is free
+	MaxEntries int64         // files, folders and links that one image may have; 0 means any number
+}
+
+const defaultIdle = time.Minute
+
+func (l Limits) idle() time.Duration {
+	if l.Idle > 0 {
+		return l.Idle
+	}
+	return defaultIdle
+}
+
+// Part of a disk that a pull leaves free for everybody else, as ostree does:
+// 3 %, but not more than a gigabyte of a big one.
+const (
+	reservePercent = 3
+	maxReserve     = 1 << 30
+)
+
+// SpaceError says that a pull was refused, or stopped, because the disk would
+// have become full.
+type SpaceError struct {
+	Path    string
+	Need    int64 // bytes wanted; 0 when it was stopped under way
+	Free    int64 // bytes free
+	Reserve int64 // bytes that stay free
+}
+
+func (e *SpaceError) Error() string {
+	if e.Need == 0 {
+		return fmt.Sprintf("stopped before the disk of %s is full: %s are free, of which %s are kept free", e.Path, human(e.Free), human(e.Reserve))
+	}
+	return fmt.Sprintf("not enough space on the disk of %s: the image needs %s or more, %s are free, of which %s are kept free",
+		e.Path, human(e.Need), human(e.Free), human(e.Reserve))
+}
+
+// Unwrap makes it an error of the disk, for hints.
+func (e *SpaceError) Unwrap() error { return unix.ENOSPC }
+
+// TooBigError says that an image takes more than Limits allow.
+type TooBigError struct {
+	What string // "bytes" or "files and folders"
+	Max  int64
+}
+
+func (e *TooBigError) Error() string {
+	return fmt.Sprintf("the image takes more than the %d %s that it may", e.Max, e.What)
+}
+
+func human(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
+
+// disk is the state of a file system.
+type disk struct {
+	free, reserve int64 // bytes
+	inodes        int64 // free; 0 where the file system has no fixed number
+}
+
+func diskOf(path string) (disk, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return disk{}, fmt.Errorf("reading the free space of %s: %w", path, err)
+	}
+	total := int64(st.Blocks) * st.Frsize
+	return disk{
+		free: int64(st.Bavail) * st.Frsize, reserve: min(total/100*reservePercent, maxReserve), inodes: int64(st.Ffree),
+	}, nil
+}
+
+// room refuses a pull whose layers cannot fit. What a layer takes is not known
+// before it is unpacked, but hardly less than twice what the registry sends:
+// the download itself and what it unpacks to.
+func (l Limits) room(w *store.Writer, snap *store.Snapshot, d *registry.Detail) error {
+	have := make(map[string]bool, len(snap.Layers))
+	for _, layer := range snap.Layers {
+		have[layer.CompressedDigest.String()] = !layer.Incomplete
+	}
+	var need int64
+	for _, layer := range d.Layers {
+		if !have[layer.Digest.String()] && layer.Size > 0 {
+			need += layer.Size
+			have[layer.Digest.String()] = true
+		}
+	}
+	if l.MaxBytes > 0 && need > l.MaxBytes {
+		return &TooBigError{"bytes", l.MaxBytes}
+	}
+	if need == 0 {
+		return nil
+	}
+	now, err := diskOf(w.Root())
+	if err != nil {
+		return err
+	}
+	if need < 0 || need > (1<<62) || now.free-2*need < now.reserve {
+		return &SpaceError{Path: w.Root(), Need: 2 * max(need, 0), Free: now.free, Reserve: now.reserve}
+	}
+	return nil
+}

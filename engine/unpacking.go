@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// unpackPoll is how often the disk is looked at while layers are unpacked: a
+// bomb fills some hundred megabytes in that time.
+const unpackPoll = 100 * time.Millisecond
+
+// monitor looks at the store's disk while an image is copied, and ends the
+// copy when it would fill the disk or go beyond the limits. The library unpacks
+// in a child of this program, which no context ends: when ctx ends, for
+// whichever reason, the monitor ends the child. It returns when done is closed.
+func (l Limits) monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, done <-chan struct{}) {
+	first, err := diskOf(path)
+	if err != nil {
+		cancel(err)
+	}
+	tick := time.NewTicker(unpackPoll)
+	defer tick.Stop()
+	ended := ctx.Done()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ended:
+			ended = nil // look again at each tick: there may be a next child
+		case <-tick.C:
+			if ctx.Err() == nil {
+				if err := l.over(path, first); err != nil {
+					cancel(err)
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			stopUnpackers()
+		}
+	}
+}
+
+// over compares the disk with what it was.
+func (l Limits) over(path string, first disk) error {
+	now, err := diskOf(path)
+	switch {
+	case err != nil:
+		return err
+	case l.MaxBytes > 0 && first.free-now.free > 2*l.MaxBytes:
+		// The download lies beside what was unpacked of it.
+		return &TooBigError{"bytes", l.MaxBytes}
+	case l.MaxEntries > 0 && first.inodes-now.inodes > l.MaxEntries:
+		return &TooBigError{"files and folders", l.MaxEntries}
+	case now.free < now.reserve/2 && now.free < first.free:
+		return &SpaceError{Path: path, Free: now.free, Reserve: now.reserve}
+	}
+	return nil
+}
+
+// stopUnpackers ends the children of this process that unpack layers, and no
+// others. They are the program itself, started under a name of the library's
+// (go.podman.io/storage/pkg/chrootarchive).
+func stopUnpackers() {
+	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		return
+	}
+	for _, path := range tasks {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for _, word := range strings.Fields(string(data)) {
+			if pid, err := strconv.Atoi(word); err == nil && unpacks(pid) {
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
+		}
+	}
+}
+
+func unpacks(pid int) bool {
+	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return false
+	}
+	name, _, _ := strings.Cut(string(cmdline), "\x00")
+	return name == "storage-untar" || name == "storage-applyLayer"
+}

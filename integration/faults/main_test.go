@@ -1,0 +1,94 @@
+package faults
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testimage"
+	"github.com/mpull/mpull/integration/testregistry"
+)
+
+// binaryEnv tells TestMain's result to the tests: there is no other way
+// without a package variable.
+const binaryEnv = "MPULL_BINARY"
+
+func TestMain(m *testing.M) {
+	if reexec.Init() {
+		return
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "mpull-binary-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary, err := testbed.Build(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	os.Setenv(binaryEnv, binary)
+	return m.Run()
+}
+
+// figure is how often something is done: few with -short, the CI figure, or
+// many with MPULL_SOAK=1.
+func figure(few, ci, soak int) int {
+	switch {
+	case os.Getenv("MPULL_SOAK") != "":
+		return soak
+	case testing.Short():
+		return few
+	}
+	return ci
+}
+
+func newBed(t testing.TB) *testbed.Bed {
+	t.Helper()
+	return testbed.New(t, os.Getenv(binaryEnv))
+}
+
+func newRegistry(t testing.TB) *testregistry.Registry {
+	t.Helper()
+	r := testregistry.New()
+	t.Cleanup(r.Close)
+	return r
+}
+
+// push stores an image of a few layers and returns its ID.
+func push(t testing.TB, r *testregistry.Registry, repoTag string, spec testimage.Spec) string {
+	t.Helper()
+	img, err := testimage.Image(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.PushImage(repoTag, img); err != nil {
+		t.Fatal(err)
+	}
+	id, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.Hex
+}
+
+// sound fails the test when the store does not keep its promises.
+func sound(t testing.TB, b *testbed.Bed, podman bool) *testbed.Verdict {
+	t.Helper()
+	v := b.Judge()
+	if podman {
+		b.PodmanAgrees(v)
+	}
+	for _, f := range v.Faults {
+		t.Errorf("broken promise: %s", f)
+	}
+	return v
+}

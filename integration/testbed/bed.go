@@ -1,0 +1,251 @@
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store"
+)
+
+// Build compiles the program under test into dir and returns its path.
+// MPULL_BINARY names one that was built already.
+func Build(dir string) (string, error) {
+	if path := os.Getenv("MPULL_BINARY"); path != "" {
+		return filepath.Abs(path)
+	}
+	path := filepath.Join(dir, "mpull")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/mpull/mpull/cmd/mpull")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building mpull: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// Need ends a test without a program that it needs: it is skipped on a
+// developer's machine and fails where CI is set.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			missing(t, p+" is not installed")
+		}
+	}
+}
+
+// NeedRoot ends a test that an ordinary user cannot run.
+func NeedRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "overlay and tmpfs mounts need root or a user namespace")
+	}
+}
+
+func missing(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// Bed is one throw-away store and how to run mpull on it.
+type Bed struct {
+	Binary  string
+	Dir     string // of everything below, and for what a test adds
+	Root    string // graph root
+	RunRoot string
+	Temp    string // TMPDIR of the programs: empty when nothing leaked
+	Driver  string
+	Env     []string // added to the environment
+
+	t testing.TB
+}
+
+// New makes a bed in a temporary directory of the test.
+func New(t testing.TB, binary string) *Bed {
+	t.Helper()
+	NeedRoot(t)
+	// Not t.TempDir: a mount in it must be undone before it can be removed.
+	dir, err := os.MkdirTemp("", "mpull-bed-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Bed{
+		Binary: binary, Dir: dir, Root: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"),
+		Temp: filepath.Join(dir, "tmp"), Driver: "overlay", t: t,
+	}
+	// In memory: the store syncs often, and what a power failure leaves is
+	// another test's question.
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4g,mode=700"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.Unmount()
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Mkdir(b.Temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.Write("policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`)
+	b.Write("registries.conf", "")
+	b.Write("auth.json", "{}")
+	return b
+}
+
+// Write makes a file in the bed's directory and returns its path.
+func (b *Bed) Write(name, text string) string {
+	b.t.Helper()
+	path := filepath.Join(b.Dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return path
+}
+
+// Options opens the bed's store in this process.
+func (b *Bed) Options() store.Options {
+	return store.Options{Root: b.Root, RunRoot: b.RunRoot, Driver: b.Driver}
+}
+
+// Result is how a program ended.
+type Result struct {
+	Code   int // 128+n when signal n killed it
+	Stdout string
+	Stderr string
+	Took   time.Duration
+}
+
+func (r Result) String() string {
+	return fmt.Sprintf("exit code %d after %s\nstdout: %s\nstderr: %s", r.Code, r.Took.Round(time.Millisecond), r.Stdout, r.Stderr)
+}
+
+// Command prepares mpull on this store, in a process group of its own.
+func (b *Bed) Command(args ...string) *exec.Cmd {
+	global := []string{
+		"--root", b.Root, "--runroot", b.RunRoot, "--storage-driver", b.Driver,
+		"--registries-conf", filepath.Join(b.Dir, "registries.conf"), "--policy-file", filepath.Join(b.Dir, "policy.json"),
+	}
+	return b.program(b.Binary, append(global, args...)...)
+}
+
+func (b *Bed) program(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(),
+		"TMPDIR="+b.Temp, "HOME="+b.Dir, "XDG_RUNTIME_DIR="+b.Dir, "REGISTRY_AUTH_FILE="+filepath.Join(b.Dir, "auth.json"))
+	cmd.Env = append(cmd.Env, b.Env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// Mpull runs a command line to its end. One that hangs is killed after two
+// minutes and fails the test.
+func (b *Bed) Mpull(args ...string) Result {
+	b.t.Helper()
+	return b.Start(args...).Wait()
+}
+
+// Must is Mpull for a command that has to succeed.
+func (b *Bed) Must(args ...string) Result {
+	b.t.Helper()
+	r := b.Mpull(args...)
+	if r.Code != 0 {
+		b.t.Fatalf("mpull %s: %s", strings.Join(args, " "), r)
+	}
+	return r
+}
+
+// Tool runs podman, buildah or skopeo on this store.
+func (b *Bed) Tool(name string, args ...string) Result {
+	b.t.Helper()
+	all := append([]string{"--root", b.Root, "--runroot", b.RunRoot, "--storage-driver", b.Driver}, args...)
+	if name == "skopeo" {
+		all = args
+	}
+	return b.start(b.program(name, all...)).Wait()
+}
+
+// Process is a running program.
+type Process struct {
+	b      *Bed
+	cmd    *exec.Cmd
+	out    bytes.Buffer
+	err    bytes.Buffer
+	begin  time.Time
+	ended  chan struct{}
+	result error
+}
+
+// Start begins a command line.
+func (b *Bed) Start(args ...string) *Process {
+	b.t.Helper()
+	return b.start(b.Command(args...))
+}
+
+// StartCommand begins a command made by Command, changed by the caller.
+func (b *Bed) StartCommand(cmd *exec.Cmd) *Process { return b.start(cmd) }
+
+func (b *Bed) start(cmd *exec.Cmd) *Process {
+	b.t.Helper()
+	p := &Process{b: b, cmd: cmd, begin: time.Now(), ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &p.out, &p.err
+	if err := cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	go func() {
+		defer close(p.ended)
+		p.result = cmd.Wait()
+	}()
+	return p
+}
+
+// Signal sends a signal to the program, not to its children.
+func (p *Process) Signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
+
+// Kill kills the program and all its children at once.
+func (p *Process) Kill() { _ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL) }
+
+// Ended is closed when the program has ended.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Pid returns the program's process ID, which is its process group's too.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
+// Wait waits for the end of the program.
+func (p *Process) Wait() Result {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	select {
+	case <-p.ended:
+	case <-ctx.Done():
+		p.Kill()
+		<-p.ended
+		p.b.t.Errorf("%v hangs; killed", p.cmd.Args)
+	}
+	r := Result{Stdout: p.out.String(), Stderr: p.err.String(), Took: time.Since(p.begin)}
+	var exit *exec.ExitError
+	if errors.As(p.result, &exit) {
+		r.Code = exit.ExitCode()
+		if status := exit.Sys().(syscall.WaitStatus); status.Signaled() {
+			r.Code = 128 + int(status.Signal())
+		}
+	} else if p.result != nil {
+		p.b.t.Fatal(p.result)
+	}
+	return r
+}

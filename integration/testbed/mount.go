@@ -1,0 +1,75 @@
+package testbed
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mounts lists the mount points below dir, deepest first.
+func Mounts(dir string) ([]string, error) {
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
+			found = append(found, fields[4])
+		}
+	}
+	slices.Sort(found)
+	slices.Reverse(found)
+	return found, nil
+}
+
+// Unmount undoes every mount in the bed: what a killed program, and podman by
+// its own rules, leave mounted, and what the test mounted.
+func (b *Bed) Unmount() {
+	b.t.Helper()
+	mounts, err := Mounts(b.Dir)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, m := range mounts {
+		if err := unix.Unmount(m, unix.MNT_DETACH); err != nil {
+			b.t.Errorf("unmounting %s: %v", m, err)
+		}
+	}
+}
+
+// Tmpfs mounts a file system of so many bytes and inodes (0: no limit of
+// inodes) on a directory of the bed, or changes the size of the one there.
+func (b *Bed) Tmpfs(name string, bytes int64, inodes int) string {
+	b.t.Helper()
+	dir := filepath.Join(b.Dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	flags := uintptr(0)
+	mounts, err := Mounts(b.Dir)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if slices.Contains(mounts, dir) {
+		flags = unix.MS_REMOUNT
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", flags, fmt.Sprintf("size=%d,nr_inodes=%d", bytes, inodes)); err != nil {
+		b.t.Fatalf("mounting a tmpfs of %d bytes: %v", bytes, err)
+	}
+	return dir
+}
+
+// Free returns the bytes and inodes that are free where path is.
+func Free(path string) (bytes, inodes int64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, int64(st.Ffree), nil
+}
