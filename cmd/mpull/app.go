@@ -155,6 +155,9 @@ func (p *program) commands() []*cli.Command {
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.loginCommand(),
+		p.logoutCommand(),
+		p.infoCommand(),
 		p.doctorCommand(),
 		p.versionCommand(),
 	}
@@ -186,5 +189,3 @@ func exactly(c *cli.Context, least, most int, usage string) error {
 	}
 	return nil
 }
-
-var _ io.Writer = escaper{}
