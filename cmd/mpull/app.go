@@ -157,6 +157,9 @@ func (p *program) commands() []*cli.Command {
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.loginCommand(),
+		p.logoutCommand(),
+		p.infoCommand(),
 		p.doctorCommand(),
 		p.versionCommand(),
 	}
@@ -188,5 +191,3 @@ func exactly(c *cli.Context, least, most int, usage string) error {
 	}
 	return nil
 }
-
-var _ io.Writer = escaper{}

@@ -128,6 +128,10 @@ func report(s *streams, err error) {
 	if errors.As(err, &coded) {
 		return
 	}
+	if s.events != nil {
+		s.events.failed(err)
+		return
+	}
 	fmt.Fprintf(s.err, "Error: %s\n", oneLine(err.Error()))
 	if h := hint(err); h != "" {
 		fmt.Fprintf(s.err, "Hint: %s\n", oneLine(h))
