@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"sync"
@@ -79,6 +80,8 @@ func newApp(s *streams) *cli.App {
 		Writer:    s.out, ErrWriter: s.err,
 		HideVersion:     true,
 		HideHelpCommand: true,
+		// A comma is part of a value: --platform native,linux/arm/v7 is one list.
+		DisableSliceFlagSeparator: true,
 		// Errors are reported in one place, run; the library would exit by itself.
 		ExitErrHandler:        func(*cli.Context, error) {},
 		OnUsageError:          onUsageError,
@@ -122,6 +125,12 @@ func (p *program) before(c *cli.Context) error {
 	}
 	logrus.SetLevel(level)
 	logrus.SetOutput(p.err)
+	// The standard library's HTTP client has a say of its own about a server's
+	// bad manners.
+	log.SetOutput(io.Discard)
+	if level >= logrus.DebugLevel {
+		log.SetOutput(p.err)
+	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
 	p.store.DriverOptions = c.StringSlice("storage-opt")
 	p.registry.UserAgent = "mpull/" + version
@@ -148,6 +157,9 @@ func (p *program) commands() []*cli.Command {
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.loginCommand(),
+		p.logoutCommand(),
+		p.infoCommand(),
 		p.doctorCommand(),
 		p.lockCommand(),
 		p.outdatedCommand(),
@@ -183,5 +195,3 @@ func exactly(c *cli.Context, least, most int, usage string) error {
 	}
 	return nil
 }
-
-var _ io.Writer = escaper{}

@@ -110,7 +110,7 @@ func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageC
 type imageColumns struct{ noTrunc, digests, noHeading bool }
 
 func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) error {
-	t := &table{}
+	t := &table{whole: columns.noTrunc}
 	if !columns.noHeading {
 		t.head = []string{"REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
 		if columns.digests {
