@@ -68,11 +68,15 @@ func (e *Engine) open(ctx context.Context, source registry.Source, f func(*regis
 	if err != nil {
 		return err
 	}
+	ctx, watch := newWatchdog(ctx, defaultIdle)
+	defer watch.stop()
+	defer func() { err = withCause(ctx, err) }()
 	img, err := registry.Open(ctx, sys, source.Ref)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, img.Close()) }()
+	img.Guard().Observe(watch.asked)
 	return f(img, source)
 }
 

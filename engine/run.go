@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -23,7 +24,10 @@ type RunOptions struct {
 	Force       bool              // start it though the prediction says that it will not start
 	Runtime     string            // name or path of the OCI runtime; "" tries runc, then crun
 
-	Stdin, Stdout, Stderr *os.File
+	// Foreground keeps the runtime in this process group, because it reads
+	// from the terminal: what is typed to interrupt then reaches it by itself.
+	Foreground            bool
+	Stdin, Stdout, Stderr *os.File // nil is /dev/null
 	// Signals is called when the program is about to be started; what the
 	// channel brings is passed to the program. Nil means nothing is.
 	Signals func() <-chan os.Signal
@@ -168,6 +172,18 @@ func (e *Engine) sweepRuns(ctx context.Context, w *store.Writer) {
 	if err := w.RemoveDeadRuns(ctx, stopDeadRun); err != nil {
 		e.note("warning: %v", err)
 	}
+}
+
+// StopDeadRuns ends what still runs in containers whose mpull was killed. An
+// ordinary user's process must do so before it enters a user namespace: from
+// there it may not signal what runs in another one.
+func (e *Engine) StopDeadRuns(ctx context.Context) error {
+	dirs, err := store.DeadRunDirs(e.config.Store)
+	errs := []error{err}
+	for _, dir := range dirs {
+		errs = append(errs, stopDeadRun(ctx, dir, filepath.Base(dir)))
+	}
+	return errors.Join(errs...)
 }
 
 // SweepRuns removes the containers of runs that were killed, so that their

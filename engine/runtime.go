@@ -116,9 +116,9 @@ func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err
 		cmd.Stdin = b.options.Stdin
 	}
 	cmd.Stdout, cmd.Stderr = b.options.Stdout, b.options.Stderr
-	// Without a terminal of its own the runtime is in another process group:
-	// what is typed to interrupt reaches mpull alone, which passes it on once.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: !b.options.TTY}
+	// In a process group of its own the runtime does not get what is typed to
+	// interrupt: it reaches mpull alone, which passes it on once.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: !b.options.Foreground}
 	if err := cmd.Start(); err != nil {
 		return 0, false, fmt.Errorf("starting the runtime %s: %w", path, err)
 	}

@@ -49,7 +49,9 @@ func (w *Writer) CreateRun(ctx context.Context, imageID string) (*Run, error) {
 	if err := r.claim(ctx); err != nil {
 		return nil, fmt.Errorf("making a container: %w", err)
 	}
-	made, err := w.lib.CreateContainer(id, []string{r.Name}, imageID, "", runMark, &storage.ContainerOptions{Volatile: true})
+	// A volatile container would be cheaper, but tools built with older
+	// releases of the library do not see those, and would remove the image.
+	made, err := w.lib.CreateContainer(id, []string{r.Name}, imageID, "", runMark, nil)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("making a container of image %s: %w", imageID, err), os.RemoveAll(r.Dir), r.lock.Close())
 	}
@@ -121,7 +123,25 @@ func (s *Store) removeRun(id string) error {
 // other tools are never among them: only what has a directory in RunDir is
 // looked at.
 func (s *Store) DeadRuns() ([]string, error) {
-	root := filepath.Join(s.Root(), RunDir)
+	dirs, err := deadRunDirs(s.Root())
+	for i := range dirs {
+		dirs[i] = filepath.Base(dirs[i])
+	}
+	return dirs, err
+}
+
+// DeadRunDirs lists the directories of the containers of mpull whose owner is
+// dead, without opening the store.
+func DeadRunDirs(o Options) ([]string, error) {
+	options, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	return deadRunDirs(options.GraphRoot)
+}
+
+func deadRunDirs(graphRoot string) ([]string, error) {
+	root := filepath.Join(graphRoot, RunDir)
 	entries, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -131,8 +151,8 @@ func (s *Store) DeadRuns() ([]string, error) {
 	}
 	var dead []string
 	for _, e := range entries {
-		if e.IsDir() && isID(e.Name()) && !owned(filepath.Join(root, e.Name())) {
-			dead = append(dead, e.Name())
+		if path := filepath.Join(root, e.Name()); e.IsDir() && isID(e.Name()) && !owned(path) {
+			dead = append(dead, path)
 		}
 	}
 	return dead, nil

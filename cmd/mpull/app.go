@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"sync"
@@ -144,6 +146,12 @@ func (p *program) before(c *cli.Context) error {
 	}
 	logrus.SetLevel(level)
 	logrus.SetOutput(p.err)
+	// The standard library's HTTP client has a say of its own about a server's
+	// bad manners.
+	log.SetOutput(io.Discard)
+	if level >= logrus.DebugLevel {
+		log.SetOutput(p.err)
+	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
 	p.store.DriverOptions = c.StringSlice("storage-opt")
 	p.registry.UserAgent = "mpull/" + version

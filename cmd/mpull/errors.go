@@ -138,7 +138,14 @@ func report(s *streams, err error) {
 	}
 }
 
+// maxLine bounds an error line: some errors of the libraries quote a whole
+// document.
+const maxLine = 2000
+
 func oneLine(s string) string {
+	if len(s) > maxLine {
+		s = s[:maxLine/2] + " [...] " + s[len(s)-maxLine/2:]
+	}
 	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])

@@ -61,6 +61,7 @@ func (p *program) prune(c *cli.Context) error {
 	if f := c.String("format"); f != "" && !asJSON {
 		return usagef("unknown --format %q: use json", f)
 	}
+	p.stopDeadRuns(c.Context)
 	if _, err := p.progress(c); err != nil {
 		return err
 	}

@@ -117,11 +117,11 @@ func pullOptions(c *cli.Context, e *engine.Engine) (engine.PullOptions, error) {
 			return o, usagef("--as: %v", err)
 		}
 	}
-	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
-		return o, usagef("use either --all-platforms or chosen ones, not both")
-	}
 	if o.Limits, err = limits(c); err != nil {
 		return o, err
+	}
+	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
+		return o, usagef("use either --all-platforms or chosen ones, not both")
 	}
 	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), retry(c)
 	o.Command = "pull" + platformWords(o)

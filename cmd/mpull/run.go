@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
@@ -74,13 +75,13 @@ func (p *program) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if unshare.IsRootless() {
-		// This process starts itself again in a user namespace, and only waits
-		// and passes signals on.
+	if outside() {
+		// From here on this process only waits and passes signals on.
 		p.release()
 	}
+	p.stopDeadRuns(c.Context)
 	e := p.engine(p.tellNotes)
-	if inNamespace() && !o.TTY {
+	if unshare.IsRootless() && !o.Foreground {
 		// What is typed to interrupt reaches the process outside, which passes
 		// it on: it must not come here twice.
 		if err := unix.Setpgid(0, 0); err != nil {
@@ -97,7 +98,7 @@ func (p *program) run(c *cli.Context) error {
 	if len(wanted) == 1 {
 		o.Platform = &wanted[0][0]
 	}
-	o.Signals = p.takeSignals
+	o.Signals = func() <-chan os.Signal { return p.takeSignals(o.Foreground && !o.TTY) }
 	code, err := e.Run(c.Context, c.Args().First(), o)
 	if err == nil && code != 0 {
 		return &codeError{code}
@@ -140,21 +141,37 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 	if c.Bool("interactive") || o.TTY && p.inTerminal {
 		o.Stdin = os.Stdin
 	}
+	o.Foreground = o.TTY || o.Stdin != nil && p.inTerminal
 	return o, nil
 }
 
 // takeSignals makes signals the program's: those that came before have ended
-// the context.
-func (p *program) takeSignals() <-chan os.Signal {
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
+// the context. With typed, what is typed on the terminal reaches the program
+// without mpull, which then only must not die of it.
+func (p *program) takeSignals(typed bool) <-chan os.Signal {
+	passed, dropped := make(chan os.Signal, 64), make(chan os.Signal, 1)
+	signal.Notify(passed, unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
+	keyboard := passed
+	if typed {
+		keyboard = dropped
+	}
+	signal.Notify(keyboard, unix.SIGINT, unix.SIGQUIT)
 	p.release()
-	return signals
+	return passed
 }
 
-// inNamespace tells whether this process is the one that an ordinary user's
-// mpull has started in a user namespace.
-func inNamespace() bool { return os.Getenv(unshare.UsernsEnvName) != "" }
+// outside tells whether this process is an ordinary user's, which will start
+// itself again in a user namespace.
+func outside() bool { return unshare.IsRootless() && os.Geteuid() != 0 }
+
+// stopDeadRuns ends what killed runs left running, as far as that must be done
+// from outside a user namespace. What fails here is tried, and told, by the
+// sweep inside.
+func (p *program) stopDeadRuns(ctx context.Context) {
+	if outside() {
+		_ = engine.New(engine.Config{Store: p.store}).StopDeadRuns(ctx)
+	}
+}
 
 // refusalHint is the way out of a refusal.
 func refusalHint(r *engine.RefusedError) string {

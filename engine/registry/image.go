@@ -41,7 +41,6 @@ type Image struct {
 	sys     *types.SystemContext
 	src     types.ImageSource
 	guard   *Guard
-	given   bool                      // src was handed to a copy, which closes it
 	details map[digest.Digest]*Detail // read already: a config is asked for once
 }
 
@@ -109,25 +108,25 @@ func (i *Image) Close() error { return i.src.Close() }
 // Guard returns what watches the requests; nil for other transports.
 func (i *Image) Guard() *Guard { return i.guard }
 
-// Opened returns a reference to exactly what was read: a copy from it uses the
-// source that is open, with the manifest that it has, so a tag that moves
-// meanwhile cannot give it another image, and nothing is asked for twice.
-func (i *Image) Opened() types.ImageReference { return openedReference{i.Ref, i} }
+// Opened returns a reference to exactly what was read. A copy from it uses the
+// source that is open, with the manifest that it has, so that a tag that moves
+// meanwhile cannot give it another image. The copy closes the source, which a
+// registry's survives: only idle connections end.
+func (i *Image) Opened() types.ImageReference {
+	if i.Ref.Transport().Name() != docker.Transport.Name() {
+		return i.Ref
+	}
+	return openedReference{i.Ref, i.src}
+}
 
 type openedReference struct {
 	types.ImageReference
-	image *Image
+	src types.ImageSource
 }
 
-// NewImageSource hands out the open source. A copy closes what it gets: of a
-// registry that only drops idle connections, and the source can be used again;
-// of a file or folder, which does not change, a second copy opens it anew.
-func (r openedReference) NewImageSource(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
-	if r.image.given && r.Transport().Name() != docker.Transport.Name() {
-		return r.ImageReference.NewImageSource(ctx, sys)
-	}
-	r.image.given = true
-	return r.image.src, nil
+// NewImageSource hands out the open source.
+func (r openedReference) NewImageSource(context.Context, *types.SystemContext) (types.ImageSource, error) {
+	return r.src, nil
 }
 
 // Source returns the library's source, for reading blobs.
