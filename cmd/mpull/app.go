@@ -79,6 +79,8 @@ func newApp(s *streams) *cli.App {
 		Writer:    s.out, ErrWriter: s.err,
 		HideVersion:     true,
 		HideHelpCommand: true,
+		// Values hold commas: environments, filters, options of mounts.
+		DisableSliceFlagSeparator: true,
 		// Errors are reported in one place, run; the library would exit by itself.
 		ExitErrHandler:        func(*cli.Context, error) {},
 		OnUsageError:          onUsageError,
