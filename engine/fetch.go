@@ -47,6 +47,9 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	}
 	if !ok {
 		e.debug("layers are unpacked by the library: " + reason)
+		if hasSubstitutes(img, d) {
+			return true, withCause(ctx, w.PutLayers(ctx, layers, open))
+		}
 		return false, nil
 	}
 	meter.present(result.Fetched)
@@ -81,6 +84,9 @@ func fastLayers(img *registry.Image, d *registry.Detail) ([]unpack.Layer, string
 			return nil, "a layer is empty or lies elsewhere"
 		}
 		layers[i] = unpack.Layer{Digest: l.Digest, Size: l.Size, DiffID: diffIDs[i], MediaType: l.MediaType}
+		if s, ok := substitute(img, l.Digest); ok {
+			layers[i].Digest, layers[i].Size, layers[i].MediaType = s.Digest, s.Size, s.MediaType
+		}
 	}
 	return layers, ""
 }

@@ -112,6 +112,9 @@ func (p *pull) choose(ctx context.Context, img *registry.Image) error {
 		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
 			return err
 		}
+		if err := p.checkLock(j); err != nil {
+			return err
+		}
 	}
 	return nil
 }

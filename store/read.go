@@ -21,6 +21,8 @@ import (
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // maxConfig bounds the config and manifest files that a snapshot parses; the
@@ -307,7 +309,8 @@ func (s *Store) ConfigBlob(img *Image) ([]byte, error) {
 // IsGone tells whether err says that an image or layer vanished meanwhile:
 // another tool, which does not take mpull's lock, removed it.
 func IsGone(err error) bool {
-	return isSwept(err) || errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrNotAnImage) ||
+	var parent *unpack.ParentGoneError
+	return errors.As(err, &parent) || isSwept(err) || errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrNotAnImage) ||
 		errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) || errors.Is(err, storage.ErrParentUnknown)
 }
 

@@ -93,6 +93,8 @@ func newApp(s *streams) *cli.App {
 		Writer:    s.out, ErrWriter: s.err,
 		HideVersion: true,
 		HideHelp:    true, // straighten finds --help, printHelp answers it
+		// A comma is part of a value: --platform native,linux/arm/v7 is one list.
+		DisableSliceFlagSeparator: true,
 		// Errors are reported in one place, run; the library would exit by itself.
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   onUsageError,
@@ -182,6 +184,10 @@ func (p *program) commands() []*cli.Command {
 		p.logoutCommand(),
 		p.infoCommand(),
 		p.doctorCommand(),
+		p.lockCommand(),
+		p.outdatedCommand(),
+		p.saveCommand(),
+		p.loadCommand(),
 		p.versionCommand(),
 		p.completeCommand(),
 		p.describeCommand(),

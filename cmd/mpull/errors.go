@@ -96,7 +96,10 @@ func hint(err error) string {
 	var usage *usageError
 	var refused *engine.RefusedError
 	var led *registry.RefusedError
+	var notLocked *engine.NotLockedError
 	switch {
+	case errors.As(err, &notLocked):
+		return "mpull lock FILE IMAGE locks more names and platforms"
 	case errors.As(err, &refused):
 		return refusalHint(refused)
 	case errors.As(err, &usage):

@@ -144,7 +144,7 @@ func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
 		wanted = &lists[0][0]
 	}
 	found, failed := e.InspectImages(c.Context, inputs, wanted)
-	if c.Context.Err() != nil {
+	if c.Err() != nil {
 		return failed
 	}
 	if err := printImageData(p, c.String("format"), found); err != nil {

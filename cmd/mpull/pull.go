@@ -45,6 +45,7 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers"},
 			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always"},
 			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own"},
+			&cli.StringFlag{Name: "locked", Usage: "pull exactly the digests that the lock `FILE` has for IMAGE... or for all its names (mpull lock)"},
 			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
 			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
 			progressFlag(),
@@ -60,11 +61,18 @@ the platform asked for or the registry is not there, or the store failed.`,
 }
 
 func (p *program) pull(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "[pull] [flags] IMAGE..."); err != nil {
+	least := 1
+	if c.String("locked") != "" {
+		least = 0
+	}
+	if err := exactly(c, least, -1, "[pull] [flags] IMAGE..."); err != nil {
 		return err
 	}
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
+	}
+	if least == 0 {
+		return p.pullLocked(c)
 	}
 	if c.Bool("dry-run") {
 		return p.dryRunPull(c)
