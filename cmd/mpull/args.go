@@ -94,13 +94,13 @@ func (l *line) enter(arg string) bool {
 // unless it looks like a command that was mistyped.
 func (l *line) name(arg string) error {
 	if l.command == nil && len(l.names) == 0 {
-		if near := nearestCommand(l.app.VisibleCommands(), arg); near != "" {
+		if near := nearestCommand(l.app.VisibleCommands(), arg, false); near != "" {
 			return usagef("there is no command %q; did you mean %q? (an image of that name: mpull pull %s)", arg, near, arg)
 		}
 	}
 	if l.command != nil && len(l.command.Subcommands) > 0 && len(l.names) == 0 && l.command.Action == nil {
 		group := strings.Join(l.path, " ")
-		if near := nearestCommand(l.command.Subcommands, arg); near != "" {
+		if near := nearestCommand(l.command.Subcommands, arg, true); near != "" {
 			return usagef("there is no command \"%s %s\"; did you mean \"%s %s\"?", group, arg, group, near)
 		}
 		if l.app.Command(arg) != nil {
@@ -240,8 +240,9 @@ const maxDistance = 2
 
 // nearestCommand suggests a command for a word that cannot be meant as an
 // image: it has no slash, colon, dot or digit, and differs little from one of
-// the list, or is what another tool calls one.
-func nearestCommand(list []*cli.Command, word string) string {
+// the list, or is what another tool calls one. meant says that a command is
+// meant for sure, so that a short one that differs much is worth naming too.
+func nearestCommand(list []*cli.Command, word string, meant bool) string {
 	if strings.ContainsAny(word, "/:@.0123456789") {
 		return ""
 	}
@@ -251,7 +252,7 @@ func nearestCommand(list []*cli.Command, word string) string {
 			if n == foreignWord(word) {
 				return n
 			}
-			if d := distance(word, n); d < bestDistance && d < len(n)-1 {
+			if d := distance(word, n); d < bestDistance && (meant || d < len(n)-1) {
 				best, bestDistance = n, d
 			}
 		}
