@@ -20,11 +20,7 @@ TESTFLAGS ?= -timeout 20m
 FUZZTIME ?= 10s
 SOAK ?= 30m
 
-<<<<<<< HEAD
-.PHONY: help build demo test race bench lint fmt lint-tool cover fuzz generate install clean
-=======
-.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz install clean
->>>>>>> fault
+.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz generate install clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
