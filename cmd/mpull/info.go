@@ -28,10 +28,7 @@ Examples:
   mpull info --format '{{.Store.Driver}} {{.Store.Root}}'
   mpull info --host > device.json
 
-Exit codes: 0 done; 125 a configuration file cannot be read, or bad usage.
-
-Elsewhere: podman info, docker info; podman info --format '{{.Store.GraphRoot}}'
-is {{.Store.Root}} here.`,
+Exit codes: 0 done; 125 a configuration file cannot be read, or bad usage.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`"},
 			&cli.BoolFlag{Name: "host", Usage: "print the facts about this machine, as JSON"},

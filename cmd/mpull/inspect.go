@@ -28,7 +28,7 @@ Examples:
   mpull inspect alpine:3.15
   mpull inspect --format '{{.Id}} {{.Platform}}' alpine:3.15
   mpull inspect docker://docker.io/library/alpine:3.15
-  mpull inspect --config --override-arch arm --override-variant v7 docker://docker.io/library/alpine:3.15
+  mpull inspect --config --override-arch arm --override-variant v7 docker://alpine:3.15
   mpull inspect --raw docker://docker.io/library/alpine:3.15 | jq -rc .manifests[].platform
 
 Exit codes: 0 done; 1 no such local image; 125 the registry, the image or the

@@ -37,6 +37,7 @@ store failed.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "input", Aliases: []string{"i"}, Usage: "`FILE` to read (default: standard input)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
+			progressFlag(),
 		},
 		Action: p.load,
 	}
@@ -47,7 +48,11 @@ func (p *program) load(c *cli.Context) (err error) {
 		return err
 	}
 	path := c.String("input")
-	view := newPullView(p.streams, c.Bool("quiet"))
+	mode, err := p.progress(c)
+	if err != nil {
+		return err
+	}
+	view := newPullView(p.streams, mode, c.Bool("quiet"))
 	defer view.close()
 	// First of all: for an ordinary user this starts the program again, which
 	// must not have taken anything from standard input.

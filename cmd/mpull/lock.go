@@ -118,7 +118,11 @@ func (p *program) pullLocked(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	view := newPullView(p.streams, c.Bool("quiet"))
+	mode, err := p.progress(c)
+	if err != nil {
+		return err
+	}
+	view := newPullView(p.streams, mode, c.Bool("quiet"))
 	defer view.close()
 	e := p.engine(view.event)
 	options, err := pullOptions(c, e)

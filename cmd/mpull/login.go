@@ -36,10 +36,7 @@ Examples:
   mpull login --get-login quay.io
 
 Exit codes: 0 logged in; 125 refused, or the registry is not there, or
---get-login finds nothing.
-
-Elsewhere: podman login, skopeo login, docker login (docker's file is read; it is
-written with --compat-auth-file ~/.docker/config.json).`,
+--get-login finds nothing.`,
 		Flags: append(accountFlags(),
 			&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "`USER` to log in as"},
 			&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "`PASSWORD`; better use --password-stdin"},
@@ -205,9 +202,7 @@ Examples:
   mpull logout quay.io
   mpull logout --all
 
-Exit codes: 0 removed; 125 there were none, or failed.
-
-Elsewhere: podman logout, skopeo logout, docker logout.`,
+Exit codes: 0 removed; 125 there were none, or failed.`,
 		Flags: append(accountFlags(), &cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all stored credentials"}),
 		Action: func(c *cli.Context) error {
 			all := c.Bool("all")

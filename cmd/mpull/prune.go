@@ -312,7 +312,9 @@ the parts add up to the total, which is what the disk holds (as du counts it).
 
 Examples:
   mpull df
-  mpull df --format json`,
+  mpull df --format json
+
+Exit codes: 0 done; 125 failed.`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"}},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 0, 0, "df [--format json]"); err != nil {

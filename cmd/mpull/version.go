@@ -72,9 +72,7 @@ Examples:
   mpull version --format json
   mpull version --format '{{.Version}}'
 
-Exit codes: 0 always, but 125 for bad usage.
-
-Elsewhere: podman version, skopeo --version, docker version.`,
+Exit codes: 0 always, but 125 for bad usage.`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`"}},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 0, 0, "version [--format json|TEMPLATE]"); err != nil {

@@ -125,7 +125,14 @@ func (e *WrongPasswordError) Error() string {
 func (e *WrongPasswordError) Unwrap() error { return e.Err }
 
 func (a *Account) check(ctx context.Context, user, password string) error {
-	err := docker.CheckAuth(ctx, a.sys, user, password, a.host())
+	ref, err := docker.ParseReference("//" + a.host() + "/login")
+	if err != nil {
+		return fmt.Errorf("logging in to %s: %w", a.Registry, err)
+	}
+	sys := *a.sys
+	sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
+	NewGuard(&sys, ref) // the password must not follow where a registry leads
+	err = docker.CheckAuth(ctx, &sys, user, password, a.host())
 	var refused docker.ErrUnauthorizedForCredentials
 	switch {
 	case errors.As(err, &refused):
