@@ -14,15 +14,14 @@ tool nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm $nfpm_version
 tool cyclonedx-gomod github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod $cyclonedx_version
 
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-export PACKAGE_ARCH PACKAGE_VERSION=$VERSION PACKAGE_ROOT=dist/root PACKAGE_SBOM=dist/mpull-$VERSION.cdx.json
+export PACKAGE_ARCH PACKAGE_VERSION=$VERSION
 PACKAGE_ARCH=$(go env GOARCH)
-PACKAGE_TIME=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
-export PACKAGE_TIME
+time=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
 # The list of what is in the program, read from the program. Its time and serial
 # number, which change with each run, are taken out.
 "$bin/cyclonedx-gomod" bin -json -noserial -version "$VERSION" "$binary" |
-	jq --arg time "$PACKAGE_TIME" '.metadata.timestamp = $time' > "$PACKAGE_SBOM"
+	jq --arg time "$time" '.metadata.timestamp = $time' > dist/mpull.cdx.json
 
 for kind in deb rpm; do
 	"$bin/nfpm" package -f contrib/package/nfpm.yaml -p $kind -t dist/
@@ -32,7 +31,7 @@ done
 name=mpull-$VERSION-linux-$PACKAGE_ARCH
 rm -rf "dist/$name" && mkdir -p "dist/$name"
 cp -r dist/root/usr/. "dist/$name/"
-cp -r LICENSE README.md CHANGELOG.md "$PACKAGE_SBOM" contrib/config contrib/fleet "dist/$name/"
+cp -r LICENSE README.md CHANGELOG.md dist/mpull.cdx.json contrib/config contrib/fleet "dist/$name/"
 rm -rf "dist/$name/fleet/validate"
 tar -C dist --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - "$name" |
 	gzip -n9 > "dist/$name.tar.gz"
