@@ -104,6 +104,9 @@ func (m *machine) fails(code int, args ...string) string {
 func (m *machine) left() []string {
 	m.t.Helper()
 	root := filepath.Join(m.dir, "store/root")
+	if os.Geteuid() != 0 { // storage.conf's graphroot is root's alone
+		root = filepath.Join(m.dir, "home/.local/share/containers/storage")
+	}
 	var left []string
 	for _, pattern := range []string{"mpull-runs/*", "*-containers/????????????*"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
