@@ -30,12 +30,14 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	ctx, watch := newWatchdog(ctx, limits.idle())
 	defer watch.stop()
 	done := make(chan struct{})
-	var monitor sync.WaitGroup
-	monitor.Go(func() { Limits{}.monitor(ctx, watch.cancel, w.Root(), done) }) // unpacking keeps to the limits itself
-	defer func() { close(done); monitor.Wait() }()
+	var helpers sync.WaitGroup
+	// Unpacking keeps to the limits itself; what is watched is the disk.
+	helpers.Go(func() { Limits{}.monitor(ctx, watch.cancel, w.Root(), done) })
+	defer helpers.Wait()
+	defer close(done)
 	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
 	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
-		watch.progress(l.Digest.String(), 0, l.Size)
+		watch.reading(l.Digest.String())
 		blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
 		return blob, err
 	}
@@ -45,6 +47,9 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	}
 	if !ok {
 		e.debug("layers are unpacked by the library: " + reason)
+		if hasSubstitutes(img, d) {
+			return true, withCause(ctx, w.PutLayers(ctx, layers, open))
+		}
 		return false, nil
 	}
 	meter.present(result.Fetched)
@@ -79,6 +84,9 @@ func fastLayers(img *registry.Image, d *registry.Detail) ([]unpack.Layer, string
 			return nil, "a layer is empty or lies elsewhere"
 		}
 		layers[i] = unpack.Layer{Digest: l.Digest, Size: l.Size, DiffID: diffIDs[i], MediaType: l.MediaType}
+		if s, ok := substitute(img, l.Digest); ok {
+			layers[i].Digest, layers[i].Size, layers[i].MediaType = s.Digest, s.Size, s.MediaType
+		}
 	}
 	return layers, ""
 }
@@ -104,7 +112,7 @@ func (m *meter) add(layer int, n int64) {
 	defer m.mu.Unlock()
 	m.read[layer] += n
 	done := l.Size >= 0 && m.read[layer] >= l.Size
-	m.watch.progress(l.Digest.String(), uint64(m.read[layer]), l.Size)
+	m.watch.alive(l.Digest.String(), n, done)
 	now := time.Now()
 	if !done && now.Sub(m.told[layer]) < tellEvery {
 		return

@@ -28,11 +28,7 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input, group: group}
 			err := p.run(ctx)
 			snap = p.snap
-			for _, j := range p.jobs {
-				if j.done {
-					results = append(results, j.result)
-				}
-			}
+			results = append(results, p.results()...)
 			if err != nil {
 				return err
 			}
@@ -51,6 +47,19 @@ type pull struct {
 	input string
 	jobs  []*job
 	group *unpack.Group // bounds the layers under way, over all inputs
+
+	locked *LockedImage // of a lock: nothing else will do
+}
+
+// results are those of the jobs that are done.
+func (p *pull) results() []PullResult {
+	var done []PullResult
+	for _, j := range p.jobs {
+		if j.done {
+			done = append(done, j.result)
+		}
+	}
+	return done
 }
 
 // job is one image of a pull.
@@ -125,6 +134,9 @@ func (p *pull) locals(ctx context.Context) error {
 // local answers from the store, without a request: the image of that platform
 // that holds the name, or held it and gets it back.
 func (p *pull) local(ctx context.Context, j *job) (PullResult, error) {
+	if p.locked != nil {
+		return p.lockedLocal(ctx, j)
+	}
 	img, err := lookupID(p.snap, strings.TrimPrefix(p.input, "sha256:"))
 	if err != nil {
 		return PullResult{}, err

@@ -60,7 +60,7 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 	if err != nil {
 		return err
 	}
-	img, err := p.look(ctx, sys, source)
+	img, err := p.choices(ctx, sys, source)
 	if err != nil {
 		return err
 	}
@@ -79,24 +79,25 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 	return nil
 }
 
-// look reads what the source offers and chooses for every job. Close the
+// choices reads what the source offers and chooses for every job. Close the
 // image.
-func (p *pull) look(ctx context.Context, sys *types.SystemContext, source registry.Source) (img *registry.Image, err error) {
-	limit := p.o.Limits.idle()
-	if err := watched(ctx, limit, func(ctx context.Context) error {
-		img, err = registry.Open(ctx, sys, source.Ref)
-		return err
-	}); err != nil {
+func (p *pull) choices(ctx context.Context, sys *types.SystemContext, source registry.Source) (img *registry.Image, err error) {
+	ctx, watch := newWatchdog(ctx, p.o.Limits.idle())
+	defer watch.stop()
+	defer func() { err = withCause(ctx, err) }()
+	if img, err = registry.Open(ctx, sys, source.Ref); err != nil {
 		return nil, err
 	}
+	img.Guard().Observe(watch.asked)
 	img.Local = p.stored
-	if err := watched(ctx, limit, func(ctx context.Context) error { return p.chooseAll(ctx, img) }); err != nil {
+	if err := p.choose(ctx, img); err != nil {
 		return nil, errors.Join(err, img.Close())
 	}
+	img.Guard().Observe(nil)
 	return img, nil
 }
 
-func (p *pull) chooseAll(ctx context.Context, img *registry.Image) error {
+func (p *pull) choose(ctx context.Context, img *registry.Image) error {
 	instances, err := img.Instances(ctx)
 	if err != nil {
 		return err
@@ -109,6 +110,9 @@ func (p *pull) chooseAll(ctx context.Context, img *registry.Image) error {
 			continue
 		}
 		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
+			return err
+		}
+		if err := p.checkLock(j); err != nil {
 			return err
 		}
 	}

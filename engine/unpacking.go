@@ -13,8 +13,8 @@ import (
 )
 
 // unpackPoll is how often the disk is looked at while layers are unpacked: a
-// bomb fills some hundred megabytes in that time.
-const unpackPoll = 100 * time.Millisecond
+// bomb fills some ten megabytes in that time.
+const unpackPoll = 20 * time.Millisecond
 
 // monitor looks at the store's disk while an image is copied, and ends the
 // copy when it would fill the disk or go beyond the limits. The library unpacks

@@ -22,8 +22,8 @@ type watchdog struct {
 
 	mu     sync.Mutex
 	timer  *time.Timer
-	active map[string]uint64 // bytes so far of each blob asked for, by digest
-	got    uint64            // bytes since the timer was set
+	active map[string]bool // blobs being read, by digest
+	got    int64           // bytes since the timer was set
 }
 
 // leastBytes have to come within the limit: a registry that sends a byte now
@@ -33,16 +33,9 @@ const leastBytes = 1024
 // newWatchdog watches from the start, as something is asked first.
 func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{cancel: cancel, limit: limit, active: map[string]uint64{}}
+	w := &watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
 	w.timer = time.AfterFunc(limit, w.expire)
 	return ctx, w
-}
-
-// watched runs f, which may take the idle limit in all.
-func watched(ctx context.Context, limit time.Duration, f func(context.Context) error) error {
-	ctx, watch := newWatchdog(ctx, limit)
-	defer watch.stop()
-	return withCause(ctx, f(ctx))
 }
 
 // withCause adds to an error why its context ended. That nobody but the
@@ -63,10 +56,39 @@ func withCause(ctx context.Context, err error) error {
 
 // asked takes into account that a URL is being asked for.
 func (w *watchdog) asked(u *url.URL) {
+	if _, digest, blob := strings.Cut(u.Path, "/blobs/"); blob {
+		w.reading(digest)
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, digest, blob := strings.Cut(u.Path, "/blobs/"); blob {
-		w.active[digest] = 0
+	w.timer.Reset(w.limit)
+}
+
+// reading says that a blob is asked for.
+func (w *watchdog) reading(blob string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.active[blob] = true
+	w.timer.Reset(w.limit)
+}
+
+// alive says that a blob got n more bytes; done, that it has them all: what
+// follows is unpacking.
+func (w *watchdog) alive(blob string, n int64, done bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got += n
+	switch {
+	case done:
+		delete(w.active, blob)
+	case w.got < leastBytes:
+		return
+	}
+	w.got = 0
+	if len(w.active) == 0 {
+		w.timer.Stop()
+		return
 	}
 	w.timer.Reset(w.limit)
 }
@@ -76,52 +98,17 @@ func (w *watchdog) note(p types.ProgressProperties) {
 	blob := p.Artifact.Digest.String()
 	switch p.Event {
 	case types.ProgressEventNewArtifact:
-		w.progress(blob, 0, p.Artifact.Size)
+		w.reading(blob)
 	case types.ProgressEventDone, types.ProgressEventSkipped:
-		w.finished(blob)
+		w.alive(blob, 0, true)
 	default:
-		w.progress(blob, p.Offset, p.Artifact.Size)
+		size := uint64(max(p.Artifact.Size, 0))
+		if size > 0 && p.Offset > size {
+			w.cancel(fmt.Errorf("the registry sends more than the %d bytes of %s", size, blob))
+			return
+		}
+		w.alive(blob, int64(p.OffsetUpdate), size > 0 && p.Offset == size)
 	}
-}
-
-// progress says how many bytes of a blob have come; size is -1 when it is not
-// known.
-func (w *watchdog) progress(blob string, offset uint64, size int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	before, known := w.active[blob]
-	if offset > before {
-		w.got += offset - before
-	}
-	w.active[blob] = offset
-	switch {
-	case size > 0 && offset > uint64(size):
-		w.cancel(fmt.Errorf("the registry sends more than the %d bytes of %s", size, blob))
-		return
-	case size > 0 && offset == uint64(size):
-		delete(w.active, blob) // all is here; what follows is unpacking
-	case known && w.got < leastBytes:
-		return
-	}
-	w.rearm()
-}
-
-// finished says that nothing more of a blob is awaited.
-func (w *watchdog) finished(blob string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.active, blob)
-	w.rearm()
-}
-
-// rearm sets the timer anew while something is awaited.
-func (w *watchdog) rearm() {
-	w.got = 0
-	if len(w.active) == 0 {
-		w.timer.Stop()
-		return
-	}
-	w.timer.Reset(w.limit)
 }
 
 func (w *watchdog) expire() {

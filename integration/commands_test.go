@@ -28,6 +28,7 @@ func commands() map[string]command {
 		"capture":  capture,
 		"requests": requests,
 		"fault":    fault,
+		"retag":    retag,
 		"source":   source,
 		"secure":   secure,
 		"tmpfs":    tmpfs,
@@ -163,6 +164,14 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 			http.Error(w, http.StatusText(status), status)
 		}
 	})
+}
+
+// retag makes a tag of the registry stand for what another one does: retag
+// REPO:TAG REPO:TAG.
+func retag(ts *testscript.TestScript, _ bool, args []string) {
+	g, err := oneGoods()
+	ts.Check(err)
+	ts.Check(worldOf(ts).registry.PushIndex(args[1], g.indexes[args[0]]))
 }
 
 // source writes an image outside any registry: source FORM PATH [NAME], where

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/mpull/mpull/store/unpack"
 )
@@ -10,12 +12,17 @@ import (
 // FetchLayers makes the layers of an image present in the store in one pass
 // over their bytes, in parallel. ok is false, with the reason, when this store
 // or one of these layers needs the library's own path instead; nothing is
-// there then that was not before, but layers that were finished.
+// there then that was not before, but layers that were finished. So it is when
+// what was staged vanishes: storage before 1.54 (podman 4) removes the staging
+// directory of every process when it shuts down, but not where the library stages.
 func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener, opts unpack.Options) (result unpack.Result, ok bool, reason string, err error) {
 	result, err = unpack.Fetch(ctx, w.lib, layers, open, opts)
 	var unsupported *unpack.UnsupportedError
 	if errors.As(err, &unsupported) {
 		return result, false, unsupported.Error(), nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return result, false, fmt.Sprintf("another tool took away what was staged: %v", err), nil
 	}
 	return result, err == nil, "", err
 }

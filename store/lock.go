@@ -85,6 +85,7 @@ func (s *Store) Writer(ctx context.Context) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.keepReserve()
 	return &Writer{Store: s, lock: f}, nil
 }
 
@@ -95,6 +96,7 @@ func (s *Store) Deleter(ctx context.Context) (*Deleter, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.useReserve()
 	return &Deleter{Writer{Store: s, lock: f}}, nil
 }
 
@@ -107,3 +109,9 @@ func (s *Store) lock(ctx context.Context, how int) (*os.File, error) {
 
 // Close releases the lock.
 func (w *Writer) Close() error { return w.lock.Close() }
+
+// Close makes up for what was taken from the reserve and releases the lock.
+func (d *Deleter) Close() error {
+	d.keepReserve()
+	return d.Writer.Close()
+}

@@ -37,10 +37,7 @@ func TestStraighten(t *testing.T) {
 		{"-- images", "pull -- images"},
 		{"pull images", "pull -- images"},
 		{"pull -", "pull -- -"},
-		{"--help", "--help"},
-		{"prune --help", "prune --help"},
 		{"--retry 3 alpine", "pull --retry 3 -- alpine"},
-		{"", ""},
 	} {
 		got, err := straighten(testApp(), append([]string{"mpull"}, strings.Fields(tt.in)...))
 		if err != nil {

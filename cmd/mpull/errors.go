@@ -96,7 +96,10 @@ func hint(err error) string {
 	var usage *usageError
 	var refused *engine.RefusedError
 	var led *registry.RefusedError
+	var notLocked *engine.NotLockedError
 	switch {
+	case errors.As(err, &notLocked):
+		return "mpull lock FILE IMAGE locks more names and platforms"
 	case errors.As(err, &refused):
 		return refusalHint(refused)
 	case errors.As(err, &usage):
@@ -128,13 +131,24 @@ func report(s *streams, err error) {
 	if errors.As(err, &coded) {
 		return
 	}
+	if s.events != nil {
+		s.events.failed(err)
+		return
+	}
 	fmt.Fprintf(s.err, "Error: %s\n", oneLine(err.Error()))
 	if h := hint(err); h != "" {
 		fmt.Fprintf(s.err, "Hint: %s\n", oneLine(h))
 	}
 }
 
+// maxLine bounds an error line: some errors of the libraries quote a whole
+// document.
+const maxLine = 2000
+
 func oneLine(s string) string {
+	if len(s) > maxLine {
+		s = s[:maxLine/2] + " [...] " + s[len(s)-maxLine/2:]
+	}
 	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])

@@ -41,8 +41,8 @@ type Image struct {
 	sys     *types.SystemContext
 	src     types.ImageSource
 	guard   *Guard
-	given   bool                      // src was handed to a copy, which closes it
 	details map[digest.Digest]*Detail // read already: a config is asked for once
+	asked   Asked
 }
 
 // Instance is one image that a reference offers.
@@ -62,6 +62,15 @@ func (i Instance) Zstd() bool {
 	return i.Annotations["io.github.containers.compression.zstd"] == "true"
 }
 
+// Asked counts requests to a registry.
+type Asked struct {
+	Manifests int // what Docker Hub counts against the rate limit
+	Blobs     int // configs
+}
+
+// Asked returns how many requests were made so far.
+func (i *Image) Asked() Asked { return i.asked }
+
 // Open reads the manifest of ref: one request to a registry. It puts a Guard
 // into sys, which must not be shared.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
@@ -73,7 +82,7 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}}
+	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}, asked: Asked{Manifests: 1}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -109,25 +118,25 @@ func (i *Image) Close() error { return i.src.Close() }
 // Guard returns what watches the requests; nil for other transports.
 func (i *Image) Guard() *Guard { return i.guard }
 
-// Opened returns a reference to exactly what was read: a copy from it uses the
-// source that is open, with the manifest that it has, so a tag that moves
-// meanwhile cannot give it another image, and nothing is asked for twice.
-func (i *Image) Opened() types.ImageReference { return openedReference{i.Ref, i} }
+// Opened returns a reference to exactly what was read. A copy from it uses the
+// source that is open, with the manifest that it has, so that a tag that moves
+// meanwhile cannot give it another image. The copy closes the source, which a
+// registry's survives: only idle connections end.
+func (i *Image) Opened() types.ImageReference {
+	if i.Ref.Transport().Name() != docker.Transport.Name() {
+		return i.Ref
+	}
+	return openedReference{i.Ref, i.src}
+}
 
 type openedReference struct {
 	types.ImageReference
-	image *Image
+	src types.ImageSource
 }
 
-// NewImageSource hands out the open source. A copy closes what it gets: of a
-// registry that only drops idle connections, and the source can be used again;
-// of a file or folder, which does not change, a second copy opens it anew.
-func (r openedReference) NewImageSource(ctx context.Context, sys *types.SystemContext) (types.ImageSource, error) {
-	if r.image.given && r.Transport().Name() != docker.Transport.Name() {
-		return r.ImageReference.NewImageSource(ctx, sys)
-	}
-	r.image.given = true
-	return r.image.src, nil
+// NewImageSource hands out the open source.
+func (r openedReference) NewImageSource(context.Context, *types.SystemContext) (types.ImageSource, error) {
+	return r.src, nil
 }
 
 // Source returns the library's source, for reading blobs.
@@ -193,6 +202,7 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 }
 
 func (i *Image) nested(ctx context.Context, d digest.Digest, depth int) ([]Instance, error) {
+	i.asked.Manifests++
 	blob, mediaType, err := i.src.GetManifest(ctx, &d)
 	if err != nil {
 		return nil, fmt.Errorf("reading the nested index %s: %w", d, err)
@@ -271,6 +281,10 @@ func (i *Image) localDetail(ctx context.Context, one Instance) (*Detail, error) 
 
 func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error) {
 	unparsed := i.Unparsed(one.Digest)
+	if one.Digest != i.Digest {
+		i.asked.Manifests++
+	}
+	i.asked.Blobs++
 	d := &Detail{Instance: one}
 	var err error
 	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {

@@ -227,7 +227,7 @@ func TestCredentialHelper(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if r := b.Mpull("pull", "--retry", "0", "--tls-verify=false", reg.Host+"/app:1"); r.Code != 125 || !strings.Contains(r.Stderr, "docker-credential-faulty") {
+			if r := b.Mpull("pull", "--retry", "0", "--tls-verify=false", reg.Host+"/app:1"); r.Code != 125 || !strings.Contains(r.Stderr, "credentials") {
 				t.Error(r)
 			}
 			w.blameless(t, "the registry")

@@ -10,6 +10,7 @@ import (
 	"github.com/mpull/mpull/integration/testbed"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
+	"github.com/mpull/mpull/store"
 )
 
 // binaryEnv tells TestMain's result to the tests: there is no other way
@@ -92,3 +93,5 @@ func sound(t testing.TB, b *testbed.Bed, podman bool) *testbed.Verdict {
 	}
 	return v
 }
+
+func openStore(b *testbed.Bed) (*store.Store, error) { return store.Open(b.Options()) }

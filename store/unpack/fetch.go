@@ -229,8 +229,9 @@ func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWi
 	}
 	// The library replaces the files of a layer that exists already, also
 	// under a running container. Of several processes of ours only one is
-	// between looking and applying.
-	unlock, err := lockDir(stagingRoot(output))
+	// between looking and applying. The lock is not on the staging directory:
+	// storage before 1.54 (podman 4) removes that whole when it shuts down.
+	unlock, err := lockDir(f.store.GraphRoot())
 	if err != nil {
 		return false, err
 	}

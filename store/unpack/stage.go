@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -233,9 +232,4 @@ func (s *stager) inherit(output *graphdriver.DriverWithDifferOutput, parent stri
 		return err
 	}
 	return os.Chown(output.Target, owner.uid, owner.gid)
-}
-
-// stagingRoot is the directory that has the staging directories of a store.
-func stagingRoot(output *graphdriver.DriverWithDifferOutput) string {
-	return filepath.Dir(filepath.Dir(output.Target))
 }

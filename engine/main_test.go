@@ -1,0 +1,27 @@
+package engine_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.podman.io/storage/pkg/reexec"
+	"go.podman.io/storage/pkg/unshare"
+)
+
+func TestMain(m *testing.M) {
+	if reexec.Init() {
+		return // a child that unpacks a layer for a store opened by a test
+	}
+	flag.Parse()
+	if unshare.IsRootless() && flag.Lookup("test.skip").Value.String() == "" {
+		// The examples fill a store, which an ordinary user does in a user
+		// namespace only; the test binary is not in one.
+		fmt.Fprintln(os.Stderr, "skipping Example_pull: only root fills a store without a user namespace")
+		if err := flag.Set("test.skip", "^Example_pull$"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(m.Run())
+}
