@@ -12,13 +12,15 @@ VERSION ?= 0.1.0-dev
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 PREFIX ?= /usr/local
+MANDIR ?= $(PREFIX)/share/man
+CONFDIR ?= /etc/containers
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI ?= $(shell command -v golangci-lint || echo $$($(GO) env GOPATH)/bin/golangci-lint)
 TESTFLAGS ?= -timeout 20m
 FUZZTIME ?= 10s
 SOAK ?= 30m
 
-.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz install clean
+.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz generate install clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -66,8 +68,20 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s)
 			echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
 		done; done
 
-install: build ## Install under DESTDIR and PREFIX (/usr/local)
+generate: build ## Write man pages and completions anew, from what mpull says about itself
+	$(GO) run ./contrib/gen bin/mpull contrib
+
+install: build ## Install program, man pages, completions under DESTDIR and PREFIX (/usr/local); configuration where none is
 	install -D -m 0755 bin/mpull $(DESTDIR)$(PREFIX)/bin/mpull
+	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
+	install -m 0644 contrib/man/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 0644 contrib/man/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -D -m 0644 contrib/completions/mpull.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mpull
+	install -D -m 0644 contrib/completions/_mpull $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mpull
+	install -D -m 0644 contrib/completions/mpull.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mpull.fish
+	@for f in policy.json registries.conf; do \
+		if [ -e $(DESTDIR)/usr/share/containers/$$f ] || [ -e $(DESTDIR)$(CONFDIR)/$$f ]; then echo "keeping $$f"; \
+		else install -v -D -m 0644 contrib/config/$$f $(DESTDIR)$(CONFDIR)/$$f; fi; done
 
 clean: ## Remove what was built
 	rm -rf bin dist .cache

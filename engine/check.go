@@ -132,6 +132,13 @@ func (e *Engine) remotePlatform(ctx context.Context, source registry.Source, req
 	return c.detail.Platform(), nil
 }
 
+// ActualPlatform compares the platform that a local image claims with that of
+// the program it starts. Actual is "" where no program is found.
+func (e *Engine) ActualPlatform(ctx context.Context, s *store.Store, img *store.Image) (preflight.Platforms, error) {
+	r, err := e.checkImage(ctx, s, img, CheckOptions{})
+	return r.Platform, err
+}
+
 // predict tells, after a pull, what keeps the image from starting here, and
 // where the image lies about its platform. An image whose files cannot be read
 // without a mount is passed over: the pull itself has succeeded.

@@ -15,6 +15,7 @@ import (
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/types"
 
+	"github.com/mpull/mpull/engine/archive"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -38,6 +39,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	if err != nil {
 		return err
 	}
+	noteSubstitutes(sys, img, c.detail)
 	policy, err := registry.Policy(sys)
 	if err != nil {
 		return err
@@ -90,6 +92,9 @@ func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string
 		if chosen, err := libraryChoice(img, sys); err == nil && chosen == d.Digest {
 			return img.Opened(), sys, nil
 		}
+	}
+	if r, ok := img.Ref.(archive.Reference); ok {
+		return r.Pin(d.Digest), sys, nil
 	}
 	named := img.Ref.DockerReference()
 	if img.Ref.Transport().Name() != docker.Transport.Name() || named == nil {

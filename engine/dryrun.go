@@ -100,13 +100,18 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 		p.electHolder()
 	}
 	plans := make([]PullPlan, 0, len(p.jobs))
+	var before registry.Asked
 	for _, j := range p.jobs {
 		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
 			return nil, err
 		}
 		plan := p.plan(img, source, j.choice)
-		if len(plans) > 0 && img.IsIndex && plan.Requests.Manifests > 0 {
-			plan.Requests.Manifests-- // the index is read once for all
+		if img.Ref.Transport() == docker.Transport {
+			// What was asked to choose, the pull asks too.
+			asked := img.Asked()
+			plan.Requests.Manifests += asked.Manifests - before.Manifests
+			plan.Requests.Blobs += asked.Blobs - before.Blobs
+			before = asked
 		}
 		p.planName(plan, source, j.named)
 		plans = append(plans, *plan)
@@ -130,8 +135,8 @@ func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *
 	}
 	missing := p.layers(plan, d)
 	plan.DiskNeeded = max(plan.Download, 0) * (1 + unpackFactor)
-	if img.Ref.Transport() == docker.Transport {
-		plan.Requests = pullRequests(img, c, missing, plan.Present)
+	if img.Ref.Transport() == docker.Transport && !plan.Present {
+		plan.Requests = copyRequests(img, missing)
 	}
 	return plan
 }
@@ -188,20 +193,14 @@ func (p *planner) layersHere(diffIDs []digest.Digest) int {
 	return len(diffIDs)
 }
 
-// pullRequests counts the requests of Pull: to choose, it reads the index, the
-// instance and the config; the copy reads them once more and then the layers.
-func pullRequests(img *registry.Image, c *choice, missing int, present bool) PullRequests {
-	manifests := 1
+// copyRequests counts what the copy of an image asks beside what choosing it
+// asked: the instance of an index once more, the config, and the layers.
+func copyRequests(img *registry.Image, missing int) PullRequests {
+	r := PullRequests{Blobs: 1 + missing}
 	if img.IsIndex {
-		manifests = 2
+		r.Manifests = 1
 	}
-	if c.detail.Index != "" {
-		manifests++ // the nested index
-	}
-	if present {
-		return PullRequests{Manifests: manifests, Blobs: 1}
-	}
-	return PullRequests{Manifests: 2 * manifests, Blobs: 2 + missing}
+	return r
 }
 
 // planName tells which name the image would get and from whom.

@@ -96,6 +96,7 @@ func (e *Engine) remove(ctx context.Context, f func(*store.Deleter, *store.Snaps
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
+	e.sweepRuns(ctx, &d.Writer)
 	snap, err := s.Snapshot(ctx)
 	if err != nil {
 		return err

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -29,7 +31,8 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	defer watch.stop()
 	done := make(chan struct{})
 	var helpers sync.WaitGroup
-	helpers.Go(func() { limits.monitor(ctx, watch.cancel, w.Root(), done) })
+	// Unpacking keeps to the limits itself; what is watched is the disk.
+	helpers.Go(func() { Limits{}.monitor(ctx, watch.cancel, w.Root(), done) })
 	defer helpers.Wait()
 	defer close(done)
 	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
@@ -40,14 +43,30 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	}
 	result, ok, reason, err := w.FetchLayers(ctx, layers, open, unpack.Options{Group: group, OnRead: meter.add, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries})
 	if err != nil {
-		return false, withCause(ctx, err)
+		return false, withCause(ctx, tooBig(err))
 	}
 	if !ok {
 		e.debug("layers are unpacked by the library: " + reason)
+		if hasSubstitutes(img, d) {
+			return true, withCause(ctx, w.PutLayers(ctx, layers, open))
+		}
 		return false, nil
 	}
 	meter.present(result.Fetched)
 	return true, nil
+}
+
+// tooBig gives an image that exceeds a limit the same error on both paths.
+func tooBig(err error) error {
+	var limit *unpack.LimitError
+	if !errors.As(err, &limit) {
+		return err
+	}
+	what := "bytes"
+	if limit.What == "entries" {
+		what = "files and folders"
+	}
+	return fmt.Errorf("%w (%w)", &TooBigError{what, limit.Max}, err)
 }
 
 // fastLayers pairs the blobs of the manifest with the DiffIDs of the config.
@@ -65,6 +84,9 @@ func fastLayers(img *registry.Image, d *registry.Detail) ([]unpack.Layer, string
 			return nil, "a layer is empty or lies elsewhere"
 		}
 		layers[i] = unpack.Layer{Digest: l.Digest, Size: l.Size, DiffID: diffIDs[i], MediaType: l.MediaType}
+		if s, ok := substitute(img, l.Digest); ok {
+			layers[i].Digest, layers[i].Size, layers[i].MediaType = s.Digest, s.Size, s.MediaType
+		}
 	}
 	return layers, ""
 }

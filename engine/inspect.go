@@ -83,7 +83,8 @@ func (e *Engine) repoTags(ctx context.Context, ref types.ImageReference) ([]stri
 	var coded errcode.ErrorCoder
 	var status docker.UnexpectedHTTPStatusError
 	denied := errors.As(err, &coded) && (coded.ErrorCode() == errcode.ErrorCodeDenied || coded.ErrorCode() == errcode.ErrorCodeUnknown)
-	if !denied && !(errors.As(err, &status) && status.StatusCode == http.StatusNotFound) {
+	absent := errors.As(err, &status) && status.StatusCode == http.StatusNotFound
+	if !denied && !absent {
 		return nil, err
 	}
 	e.emit(Event{Note: &NoteEvent{Text: "the registry does not let its tags be listed: RepoTags is empty"}})

@@ -99,15 +99,15 @@ func (e *Engine) lookLocal(ctx context.Context, input string, f func(*registry.I
 }
 
 // readIfThere is read for a look-up that can do without the store: where none
-// can be read, f gets an empty snapshot and the reason.
-func (e *Engine) readIfThere(ctx context.Context, f func(snap *store.Snapshot, problem error) error) error {
+// can be read, f gets an empty snapshot, no store, and the reason.
+func (e *Engine) readIfThere(ctx context.Context, f func(s *store.Store, snap *store.Snapshot, problem error) error) error {
 	var asked bool
-	err := e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
+	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		asked = true
-		return f(snap, nil)
+		return f(s, snap, nil)
 	})
 	if asked || err == nil {
 		return err
 	}
-	return f(&store.Snapshot{}, err)
+	return f(nil, &store.Snapshot{}, err)
 }

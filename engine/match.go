@@ -47,7 +47,7 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 		if err != nil {
 			return err
 		}
-		c, err := choose(ctx, img, instances, e.requests(o))
+		c, err := decide(ctx, img, instances, e.requests(o))
 		var missing *platform.NotFoundError
 		if err != nil && !errors.As(err, &missing) {
 			return err
@@ -59,11 +59,24 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 	return m, err
 }
 
+// decide is choose without reading the instance where the index alone decides.
+func decide(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
+	decision, err := platform.Choose(requests, candidatesOf(instances))
+	if err != nil || decision.Rule == platform.RuleNoPlatform {
+		return choose(ctx, img, instances, requests)
+	}
+	return &choice{rule: decision.Rule, decision: decision, instances: instances}, nil
+}
+
 func matching(c *choice) *Matching {
 	m := &Matching{Rule: c.rule, Foreign: c.foreign}
-	if c.detail != nil {
+	switch at := c.decision.Chosen; {
+	case c.detail != nil:
 		m.Chosen, m.Platform = c.detail.Digest, c.detail.Platform().String()
+	case at >= 0:
+		m.Chosen, m.Platform = c.instances[at].Digest, c.instances[at].Platform.String()
 	}
+	m.Attempts = []MatchAttempt{}
 	for _, a := range c.decision.Attempts {
 		attempt := MatchAttempt{Asked: a.Request.String(), Target: a.Request.Target().String(), Candidates: []MatchCandidate{}}
 		for i, v := range a.Verdicts {

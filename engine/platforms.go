@@ -71,11 +71,11 @@ func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions
 		if instances, err = named(ctx, img, instances); err != nil {
 			return err
 		}
-		return e.readIfThere(ctx, func(snap *store.Snapshot, problem error) error {
+		return e.readIfThere(ctx, func(s *store.Store, snap *store.Snapshot, problem error) error {
 			if problem != nil {
 				e.emit(Event{Note: &NoteEvent{Text: "what is here is not shown: " + problem.Error()}})
 			}
-			rows, err = e.offered(ctx, img, instances, snap, o)
+			rows, err = e.offered(ctx, img, instances, here{s, byDigest(snap)}, o)
 			return err
 		})
 	})
@@ -100,10 +100,9 @@ func named(ctx context.Context, img *registry.Image, instances []registry.Instan
 	return resolved, nil
 }
 
-func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, snap *store.Snapshot, o PlatformsOptions) ([]OfferedPlatform, error) {
+func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, local here, o PlatformsOptions) ([]OfferedPlatform, error) {
 	host := e.Host()
 	own, _ := platform.Choose([]platform.Request{platform.Native(host.Platform)}, candidatesOf(instances))
-	here := byDigest(snap)
 	rows := []OfferedPlatform{}
 	for i, in := range instances {
 		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {
@@ -120,9 +119,9 @@ func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []r
 		if i == own.Chosen {
 			row.Host = HostOwn
 		}
-		for _, local := range here[in.Digest] {
-			row.Local = append(row.Local, LocalImage{ID: local.ID, Names: local.Names})
-			row.Size = compressedSize(snap, local)
+		for _, img := range local.images[in.Digest] {
+			row.Local = append(row.Local, LocalImage{ID: img.ID, Names: img.Names})
+			row.Size = local.size(img, in.Digest)
 		}
 		if row.Size < 0 && (o.Sizes || !img.IsIndex) {
 			var err error
@@ -158,19 +157,21 @@ func byDigest(snap *store.Snapshot) map[digest.Digest][]*store.Image {
 	return images
 }
 
-// compressedSize adds up what the store remembers about the blobs that an
-// image's layers came from, -1 when it does not for one of them.
-func compressedSize(snap *store.Snapshot, img *store.Image) int64 {
-	var n int64
-	layers := 0
-	complete := true
-	newSizes(snap).chain(img.TopLayer, func(l *store.Layer) bool {
-		layers++
-		complete = complete && l.CompressedSize > 0
-		n += l.CompressedSize
-		return true
-	})
-	if !complete || layers == 0 {
+// here is what local storage has of an image.
+type here struct {
+	store  *store.Store
+	images map[digest.Digest][]*store.Image // by their manifests
+}
+
+// size returns the compressed bytes that the manifest of a local image names,
+// -1 when it cannot be read.
+func (h here) size(img *store.Image, d digest.Digest) int64 {
+	blob, err := h.store.Manifest(img, d)
+	if err != nil {
+		return -1
+	}
+	n, err := registry.ManifestSize(blob, "")
+	if err != nil {
 		return -1
 	}
 	return n

@@ -20,6 +20,9 @@ func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan
 		if policy.Downloads, err = s.Downloads(); err != nil {
 			return err
 		}
+		if err := forgetDeadRuns(s, snap); err != nil {
+			return err
+		}
 		if plan, err = gc.MakePlan(snap, policy, time.Now()); err != nil {
 			return err
 		}

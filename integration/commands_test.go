@@ -14,6 +14,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/platform"
 )
 
 type command = func(ts *testscript.TestScript, neg bool, args []string)
@@ -26,6 +28,7 @@ func commands() map[string]command {
 		"capture":  capture,
 		"requests": requests,
 		"fault":    fault,
+		"retag":    retag,
 		"source":   source,
 		"secure":   secure,
 		"tmpfs":    tmpfs,
@@ -39,6 +42,8 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 //
 //	need podman jq
 //	need root
+//	need no-handlers      (no binfmt_misc handlers)
+//	need runtime          (an OCI runtime)
 //	need driver overlay
 func need(ts *testscript.TestScript, _ bool, args []string) {
 	t := worldOf(ts).t
@@ -52,6 +57,18 @@ func need(ts *testscript.TestScript, _ bool, args []string) {
 		if what == "root" {
 			if os.Geteuid() != 0 {
 				t.Skip("only root can do this")
+			}
+			continue
+		}
+		if what == "no-handlers" {
+			if len(platform.ReadBinfmt("/proc/sys/fs/binfmt_misc").Handlers) > 0 {
+				t.Skip("this machine has binfmt_misc handlers, which change the verdicts")
+			}
+			continue
+		}
+		if what == "runtime" {
+			if why := noRuntime(); why != "" {
+				missing(skipper{t}, why)
 			}
 			continue
 		}
@@ -147,6 +164,14 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 			http.Error(w, http.StatusText(status), status)
 		}
 	})
+}
+
+// retag makes a tag of the registry stand for what another one does: retag
+// REPO:TAG REPO:TAG.
+func retag(ts *testscript.TestScript, _ bool, args []string) {
+	g, err := oneGoods()
+	ts.Check(err)
+	ts.Check(worldOf(ts).registry.PushIndex(args[1], g.indexes[args[0]]))
 }
 
 // source writes an image outside any registry: source FORM PATH [NAME], where

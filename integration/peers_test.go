@@ -29,6 +29,7 @@ func newMachine(t *testing.T, driver string) (*machine, *testregistry.Registry) 
 		t.Fatal(err)
 	}
 	m := &machine{t: t, dir: t.TempDir()}
+	t.Cleanup(func() { makeRemovable(m.dir) })
 	t.Cleanup(func() { unmountBelow(m.dir) })
 	t.Cleanup(func() { endPause(m.dir) })
 	variables, err := writeConfiguration(m.dir, driver, registry.Host)
@@ -42,6 +43,17 @@ func newMachine(t *testing.T, driver string) (*machine, *testregistry.Registry) 
 	return m, registry
 }
 
+// makeRemovable gives their owner the right to empty the directories of an
+// image, which may be read-only.
+func makeRemovable(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+}
+
 // run returns what a program prints; store is "mine" or "podman".
 func (m *machine) run(store string, args ...string) string {
 	m.t.Helper()
@@ -51,7 +63,8 @@ func (m *machine) run(store string, args ...string) string {
 	}
 	cmd.Env, cmd.Dir = m.env, m.dir
 	if store == "podman" {
-		cmd.Env = append(slices.Clone(m.env), "CONTAINERS_STORAGE_CONF="+filepath.Join(m.dir, "podmanstore.conf"))
+		cmd.Env = append(slices.Clone(m.env), "CONTAINERS_STORAGE_CONF="+filepath.Join(m.dir, "podmanstore.conf"),
+			"XDG_DATA_HOME="+filepath.Join(m.dir, "podman"), "XDG_RUNTIME_DIR="+filepath.Join(m.dir, "run-podman"))
 	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

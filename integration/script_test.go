@@ -17,7 +17,7 @@ import (
 )
 
 // TestScripts runs the stories in testdata/script with the real binary, each
-// on a store and a registry of its own.
+// on a store and a registry of its own, with each storage driver.
 func TestScripts(t *testing.T) {
 	for _, driver := range drivers(t) {
 		t.Run(driver, func(t *testing.T) {
@@ -26,6 +26,14 @@ func TestScripts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCommandLine runs the stories in testdata/cli, which do not depend on the
+// driver.
+func TestCommandLine(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/cli", RequireExplicitExec: true, Setup: setup(drivers(t)[0]), Cmds: commands(),
+	})
 }
 
 // driversVar limits the drivers, for children that run as another user.
@@ -88,7 +96,7 @@ func configure(env *testscript.Env, driver, host string) error {
 // directory, and returns the environment that leads tools there.
 func writeConfiguration(dir, driver, host string) (map[string]string, error) {
 	conf := filepath.Join(dir, "home/.config/containers")
-	for _, d := range []string{conf, filepath.Join(dir, "run"), filepath.Join(dir, "tmp")} {
+	for _, d := range []string{conf, filepath.Join(dir, "run"), filepath.Join(dir, "run-podman"), filepath.Join(dir, "tmp")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
 		}
@@ -105,7 +113,7 @@ func writeConfiguration(dir, driver, host string) (map[string]string, error) {
 	}
 	return map[string]string{
 		"HOME": filepath.Join(dir, "home"), "XDG_RUNTIME_DIR": filepath.Join(dir, "run"), "TMPDIR": filepath.Join(dir, "tmp"),
-		"XDG_CONFIG_HOME":            filepath.Join(dir, "home/.config"),
+		"XDG_CONFIG_HOME": filepath.Join(dir, "home/.config"), "XDG_DATA_HOME": filepath.Join(dir, "store"),
 		"CONTAINERS_REGISTRIES_CONF": filepath.Join(dir, "registries.conf"), "CONTAINERS_STORAGE_CONF": filepath.Join(dir, "storage.conf"),
 		"REGISTRY": host, "DRIVER": driver, "STORAGE_DRIVER": "", "STORAGE_OPTS": "",
 		"PATH":       filepath.Dir(os.Getenv(binaryVar)) + ":" + os.Getenv("PATH"),
@@ -131,7 +139,12 @@ insecure = true
 `, host, host)
 }
 
+// storageConf is a storage.conf. Podman before version 5 takes the graph root of
+// an ordinary user from XDG_DATA_HOME, whatever the file says.
 func storageConf(driver, dir, name string) string {
+	if os.Geteuid() != 0 {
+		return fmt.Sprintf("[storage]\ndriver = %q\n", driver)
+	}
 	root := filepath.Join(dir, name)
 	return fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n",
 		driver, filepath.Join(root, "root"), filepath.Join(root, "run"))
@@ -154,7 +167,7 @@ func unmountBelow(dir string) {
 // endPause ends the process with which a rootless podman keeps its user
 // namespace.
 func endPause(dir string) {
-	for _, p := range []string{"run/libpod/tmp/pause.pid", "run/libpod/pause.pid"} {
+	for _, p := range []string{"run/libpod/tmp/pause.pid", "run-podman/libpod/tmp/pause.pid"} {
 		text, err := os.ReadFile(filepath.Join(dir, p))
 		if err != nil {
 			continue

@@ -122,6 +122,9 @@ func stock(r *testregistry.Registry) error {
 			return err
 		}
 	}
+	if err := stockTry(r); err != nil {
+		return err
+	}
 	r.Requests() // the pushes
 	return nil
 }

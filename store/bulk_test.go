@@ -11,17 +11,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/mpull/mpull/internal/storelab"
 )
-
-func TestMain(m *testing.M) {
-	if reexec.Init() {
-		return
-	}
-	os.Exit(m.Run())
-}
 
 // deleter opens the lab's store as mpull does.
 func deleter(t testing.TB, l *storelab.Lab) *Deleter {

@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"sync"
 
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
@@ -24,12 +25,16 @@ import (
 func run(ctx context.Context, args []string, s *streams) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := cancelOnSignal(cancel)
-	defer stop()
+	s.release = sync.OnceFunc(cancelOnSignal(cancel))
+	defer s.release()
 	app := newApp(s)
-	args, err := straighten(app, args)
+	args, err := arrange(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
+	}
+	var help *helpRequest
+	if errors.As(err, &help) {
+		err = printHelp(s, app, help.path)
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = errors.Join(cause, err)
@@ -38,6 +43,15 @@ func run(ctx context.Context, args []string, s *streams) int {
 		report(s, err)
 	}
 	return exitCode(err)
+}
+
+// arrange puts a command line into order. What shells hand over to be completed
+// is no command line yet.
+func arrange(app *cli.App, args []string) ([]string, error) {
+	if len(args) > 1 && args[1] == completeName {
+		return completionArgs(app, args), nil
+	}
+	return straighten(app, args)
 }
 
 // cancelOnSignal makes SIGINT, SIGTERM and SIGHUP end the context, so that
@@ -77,12 +91,14 @@ func newApp(s *streams) *cli.App {
 		Before:    p.before,
 		Commands:  p.commands(),
 		Writer:    s.out, ErrWriter: s.err,
-		HideVersion:     true,
-		HideHelpCommand: true,
+		HideVersion: true,
+		HideHelp:    true, // straighten finds --help, printHelp answers it
+		// A comma is part of a value: --platform native,linux/arm/v7 is one list.
+		DisableSliceFlagSeparator: true,
 		// Errors are reported in one place, run; the library would exit by itself.
-		ExitErrHandler:        func(*cli.Context, error) {},
-		OnUsageError:          onUsageError,
-		CustomAppHelpTemplate: appHelp,
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   onUsageError,
+		Description:    appDescription,
 	}
 	adopt(app.Commands)
 	return app
@@ -92,11 +108,21 @@ func newApp(s *streams) *cli.App {
 func adopt(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = onUsageError
-		c.HideHelpCommand = true
-		c.CustomHelpTemplate = commandHelp
+		c.HideHelp = true
 		adopt(c.Subcommands)
 	}
 }
+
+// appDescription is what mpull --help says beside commands and flags.
+const appDescription = `Examples:
+  mpull alpine:3.15                                      the host's platform
+  mpull --arch arm --os linux --variant v7 alpine:3.15   another one: the tag moves
+  mpull images                                           what is here, what dangles
+  mpull prune                                            get the bytes back
+
+Exit codes: 0 done; 1 no such image, or the answer is no; 2 image in use by a
+container; 125 mpull, a registry or the store failed, or bad usage; 126, 127, 132
+what mpull check predicts and mpull run ends with; 130 interrupted, 143 by SIGTERM.`
 
 func onUsageError(_ *cli.Context, err error, _ bool) error {
 	return usagef("%v", err)
@@ -149,12 +175,22 @@ func (p *program) commands() []*cli.Command {
 		p.tagCommand(),
 		p.untagCommand(),
 		p.rmiCommand(),
-		p.doctorCommand(),
 		p.checkCommand(),
+		p.runCommand(),
 		p.whyCommand(),
 		p.restoreCommand(),
 		p.useCommand(),
+		p.loginCommand(),
+		p.logoutCommand(),
+		p.infoCommand(),
+		p.doctorCommand(),
+		p.lockCommand(),
+		p.outdatedCommand(),
+		p.saveCommand(),
+		p.loadCommand(),
 		p.versionCommand(),
+		p.completeCommand(),
+		p.describeCommand(),
 	}
 }
 
@@ -184,5 +220,3 @@ func exactly(c *cli.Context, least, most int, usage string) error {
 	}
 	return nil
 }
-
-var _ io.Writer = escaper{}

@@ -23,6 +23,10 @@ func straighten(app *cli.App, args []string) ([]string, error) {
 	if err := l.read(args[1:]); err != nil {
 		return nil, err
 	}
+	bare := l.command == nil || l.command.Action == nil
+	if l.help || bare && len(l.names) == 0 {
+		return nil, &helpRequest{l.path}
+	}
 	return append(args[:1:1], l.ordered()...), nil
 }
 
@@ -36,12 +40,15 @@ type line struct {
 	command *cli.Command
 
 	globals, flags, names []string
+	help                  bool // --help stood somewhere
 }
 
 func (l *line) read(args []string) error {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		switch {
+		case arg == "help" && l.command == nil && l.names == nil:
+			return l.helpFor(args[i+1:])
 		case arg == "--":
 			l.names = append(l.names, args[i+1:]...)
 			return l.finish()
@@ -86,12 +93,19 @@ func (l *line) enter(arg string) bool {
 // unless it looks like a command that was mistyped.
 func (l *line) name(arg string) error {
 	if l.command == nil && len(l.names) == 0 {
-		if near := nearestCommand(l.app, arg); near != "" {
+		if near := nearestCommand(l.app.VisibleCommands(), arg); near != "" {
 			return usagef("there is no command %q; did you mean %q? (an image of that name: mpull pull %s)", arg, near, arg)
 		}
 	}
 	if l.command != nil && len(l.command.Subcommands) > 0 && len(l.names) == 0 && l.command.Action == nil {
-		return usagef("there is no command \"%s %s\"; see mpull %s --help", l.command.Name, arg, l.command.Name)
+		group := strings.Join(l.path, " ")
+		if near := nearestCommand(l.command.Subcommands, arg); near != "" {
+			return usagef("there is no command \"%s %s\"; did you mean \"%s %s\"?", group, arg, group, near)
+		}
+		if l.app.Command(arg) != nil {
+			return usagef("there is no command \"%s %s\"; did you mean \"%s\"?", group, arg, arg)
+		}
+		return usagef("there is no command \"%s %s\"; see mpull %s --help", group, arg, group)
 	}
 	l.names = append(l.names, arg)
 	return nil
@@ -104,6 +118,10 @@ func (l *line) flag(args []string) (int, error) {
 	f, global := l.find(name)
 	if f == nil {
 		return l.unknown(args[0], name)
+	}
+	if f == cli.HelpFlag {
+		l.help = true
+		return 0, nil
 	}
 	n := 0
 	if takesValue(f) && !inline {
@@ -212,14 +230,18 @@ func takesValue(f cli.Flag) bool {
 const maxDistance = 2
 
 // nearestCommand suggests a command for a word that cannot be meant as an
-// image: it has no slash, colon, dot or digit, and differs little.
-func nearestCommand(app *cli.App, word string) string {
+// image: it has no slash, colon, dot or digit, and differs little from one of
+// the list, or is what another tool calls one.
+func nearestCommand(list []*cli.Command, word string) string {
 	if strings.ContainsAny(word, "/:@.0123456789") {
 		return ""
 	}
 	best, bestDistance := "", maxDistance+1
-	for _, c := range app.VisibleCommands() {
+	for _, c := range list {
 		for _, n := range c.Names() {
+			if n == foreignWord(word) {
+				return n
+			}
 			if d := distance(word, n); d < bestDistance && d < len(n)-1 {
 				best, bestDistance = n, d
 			}

@@ -64,9 +64,12 @@ func exitCode(err error) int {
 	var sig *signalError
 	var unknown *engine.UnknownImageError
 	var notHere *engine.NotHereError
+	var refused *engine.RefusedError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &refused):
+		return refused.Result.ExitCode
 	case errors.As(err, &coded):
 		return coded.code
 	case errors.As(err, &sig):
@@ -91,8 +94,14 @@ func hint(err error) string {
 	var unknown *engine.UnknownImageError
 	var notFound *platform.NotFoundError
 	var usage *usageError
-	var refused *registry.RefusedError
+	var refused *engine.RefusedError
+	var led *registry.RefusedError
+	var notLocked *engine.NotLockedError
 	switch {
+	case errors.As(err, &notLocked):
+		return "mpull lock FILE IMAGE locks more names and platforms"
+	case errors.As(err, &refused):
+		return refusalHint(refused)
 	case errors.As(err, &usage):
 		return "see mpull --help"
 	case errors.As(err, &unknown):
@@ -107,8 +116,8 @@ func hint(err error) string {
 		}
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
-	case errors.As(err, &refused):
-		return refused.Next
+	case errors.As(err, &led):
+		return led.Next
 	case errors.Is(err, unix.ENOSPC):
 		return "mpull prune shows what can be freed"
 	}
@@ -120,6 +129,10 @@ func hint(err error) string {
 func report(s *streams, err error) {
 	var coded *codeError
 	if errors.As(err, &coded) {
+		return
+	}
+	if s.events != nil {
+		s.events.failed(err)
 		return
 	}
 	fmt.Fprintf(s.err, "Error: %s\n", oneLine(err.Error()))

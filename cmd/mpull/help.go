@@ -1,45 +1,198 @@
 package main
 
-// appHelp and commandHelp are what --help prints. Options come after the
-// examples: most readers look for a line to copy.
-const appHelp = `{{.Name}} - {{.Usage}}
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
 
-Usage:
-  mpull [global flags] [pull] IMAGE...
-  mpull [global flags] COMMAND [flags] [arguments]
+	"github.com/mattn/go-runewidth"
+	"github.com/urfave/cli/v2"
+)
 
-Commands:
-{{range .VisibleCommands}}  {{printf "%-12s" .Name}} {{.Usage}}
-{{end}}
-Examples:
-  mpull alpine:3.15                                        the host's platform
-  mpull --arch arm --os linux --variant v7 alpine:3.15     another one; the tag moves to it
-  mpull images                                             what is here, for which platform, what dangles
-  mpull prune                                              see what would go, agree, get the bytes back
+// helpRequest is the error with which a command line ends that asks for help.
+type helpRequest struct{ path []string }
 
-Global flags:
-{{range .VisibleFlags}}  {{.}}
-{{end}}
-Exit codes:
-  0    done
-  1    no such image, or the answer is no
-  2    image in use by a container
-  125  mpull, a registry or the store failed, or bad usage
-  130  interrupted (143 by SIGTERM)
+func (h *helpRequest) Error() string { return "help was asked for" }
 
-mpull COMMAND --help explains a command.
-`
+// Width of a help text: 80 columns, on a wide terminal more.
+const (
+	helpColumns    = 80
+	helpMostColumn = 100
+	helpFlagColumn = 26 // where the text of a flag begins
+)
 
-const commandHelp = `mpull {{.FullName}} - {{.Usage}}
+// printHelp prints what --help prints. Flags come after the examples: most
+// readers look for a line to copy.
+func printHelp(s *streams, app *cli.App, path []string) error {
+	columns := helpColumns
+	if s.width > 0 {
+		columns = max(40, min(s.width, helpMostColumn))
+	}
+	h := &helpText{columns: columns}
+	h.command(describe(app, path))
+	_, err := io.WriteString(s.out, h.String())
+	return err
+}
 
-Usage:
-  mpull {{if .UsageText}}{{.UsageText}}{{else}}{{.Name}} [flags]{{end}}
-{{if .Description}}
-{{.Description}}
-{{end}}{{if .VisibleCommands}}
-Commands:
-{{range .VisibleCommands}}  {{printf "%-12s" .Name}} {{.Usage}}
-{{end}}{{end}}{{if .VisibleFlags}}
-Flags:
-{{range .VisibleFlags}}  {{.}}
-{{end}}{{end}}`
+type helpText struct {
+	strings.Builder
+	columns int
+}
+
+func (h *helpText) command(d commandDoc) {
+	title := "mpull " + d.Name
+	if d.Name == "mpull" {
+		title = d.Name
+	}
+	h.wrapped(title+" - "+d.Usage, "", "  ")
+	h.WriteString("\nUsage:\n")
+	for _, l := range d.Synopsis {
+		h.WriteString("  " + l + "\n")
+	}
+	if len(d.Aliases) > 0 {
+		h.WriteString("\nAlso: " + strings.Join(d.Aliases, ", ") + "\n")
+	}
+	if d.Text != "" {
+		h.WriteString("\n" + d.Text + "\n")
+	}
+	if len(d.Commands) > 0 {
+		h.WriteString("\nCommands:\n")
+		for _, c := range d.Commands {
+			name := c.Name[strings.LastIndexByte(c.Name, ' ')+1:]
+			h.wrapped(c.Usage, fmt.Sprintf("  %-12s", name), strings.Repeat(" ", 14))
+		}
+	}
+	if len(d.Examples) > 0 {
+		h.WriteString("\nExamples:\n  " + strings.Join(d.Examples, "\n  ") + "\n")
+	}
+	if len(d.Flags) > 0 {
+		h.WriteString("\nFlags:\n")
+		for _, f := range d.Flags {
+			h.flag(f)
+		}
+	}
+	if d.ExitCodes != "" {
+		h.WriteString("\n")
+		h.wrapped("Exit codes: "+oneSpace(d.ExitCodes), "", "  ")
+	}
+	if d.Elsewhere != "" {
+		h.WriteString("\n")
+		h.wrapped("Elsewhere: "+d.Elsewhere, "", "  ")
+	}
+	if d.Name == "mpull" {
+		h.WriteString("\nmpull COMMAND --help explains a command.\n")
+	}
+}
+
+// flag prints a flag with its text beside it; a long one has it below.
+func (h *helpText) flag(f flagDoc) {
+	label := "    --" + f.long()
+	if len(f.Names[0]) == 2 {
+		label = f.Names[0] + ", --" + f.long()
+	}
+	if len(f.Names) == 1 && len(f.Names[0]) == 2 {
+		label = f.Names[0]
+	}
+	if f.Value != "" {
+		label += " " + f.Value
+	}
+	text := f.Usage
+	if f.Default != "" {
+		text += " (default: " + f.Default + ")"
+	}
+	var others []string
+	for _, n := range f.Names {
+		if strings.HasPrefix(n, "--") && n != "--"+f.long() {
+			others = append(others, n)
+		}
+	}
+	if len(others) > 0 {
+		text += "; also " + strings.Join(others, ", ")
+	}
+	first := "  " + label + "  "
+	if len(first) > helpFlagColumn {
+		h.WriteString("  " + label + "\n")
+		first = ""
+	}
+	rest := strings.Repeat(" ", helpFlagColumn)
+	h.wrapped(text, first+rest[len(first):], rest)
+}
+
+// wrapped writes text in lines of at most the columns there are.
+func (h *helpText) wrapped(text, first, rest string) {
+	line, prefix := first, first
+	for _, word := range strings.Fields(text) {
+		if line != prefix && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > h.columns {
+			h.WriteString(strings.TrimRight(line, " ") + "\n")
+			line, prefix = rest, rest
+		}
+		if line != prefix {
+			line += " "
+		} else if line != "" && !strings.HasSuffix(line, " ") {
+			line += " "
+		}
+		line += word
+	}
+	h.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+func oneSpace(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// elsewhere tells what users of podman, docker and skopeo know a command as;
+// "" is mpull itself.
+func elsewhere(path string) string {
+	return map[string]string{
+		"":                 "the store is podman's, buildah's and skopeo's; what mpull pulls, they run",
+		"pull":             "podman pull, docker pull, skopeo copy docker://IMAGE containers-storage:IMAGE",
+		"images":           "podman images, docker images; podman images --filter dangling=true is --dangling here",
+		"image":            "podman image, docker image",
+		"image ls":         "podman image ls, docker image ls",
+		"image inspect":    "podman image inspect, docker image inspect",
+		"image info":       "oc image info; podman manifest inspect and docker buildx imagetools inspect show the same as JSON",
+		"platforms":        "oc image info; docker buildx imagetools inspect; podman manifest inspect IMAGE | jq -c .manifests[].platform",
+		"manifest":         "podman manifest, docker manifest; mpull only reads",
+		"manifest inspect": "podman manifest inspect, docker manifest inspect, skopeo inspect --raw",
+		"inspect":          "podman inspect and docker inspect for a name, skopeo inspect for docker://NAME",
+		"tags":             "skopeo list-tags, podman search --list-tags, crane ls",
+		"match":            "no other tool tells why a platform was chosen",
+		"prune":            "podman image prune, docker image prune; --all is their -a",
+		"df":               "podman system df, docker system df",
+		"doctor":           "podman system check (from podman 5)",
+		"tag":              "podman tag, docker tag",
+		"untag":            "podman untag; docker rmi NAME",
+		"rmi":              "podman rmi, podman image rm, docker rmi; skopeo delete removes from a registry, mpull never does",
+		"check":            "no other tool predicts; they start the container and fail with exec format error",
+		"run":              "podman run --rm, docker run --rm",
+		"why":              "podman image inspect --format '{{.NamesHistory}}' tells the names, not when and by what they were lost",
+		"restore":          "podman tag ID NAME, when ID and NAME are known",
+		"use":              "podman tag ID NAME; podman pull --platform, which asks the registry",
+		"info":             "podman info, docker info; their {{.Store.GraphRoot}} is {{.Store.Root}} here",
+		"login":            "podman login, skopeo login, docker login; docker's file is read, and written with --compat-auth-file ~/.docker/config.json",
+		"logout":           "podman logout, skopeo logout, docker logout",
+		"version":          "podman version, skopeo --version, docker version",
+		"save":             "podman save --format oci-archive, docker save, skopeo copy containers-storage:IMAGE oci-archive:FILE",
+		"load":             "podman load, docker load, skopeo copy oci-archive:FILE containers-storage:IMAGE",
+		"lock":             "no other tool; skopeo inspect --format '{{.Digest}}' for one image",
+		"outdated":         "no other tool; podman auto-update --dry-run for containers of systemd units",
+	}[path]
+}
+
+// foreignWords are commands of other tools that mpull has under another name.
+func foreignWord(word string) string {
+	return map[string]string{
+		"rm": "rmi", "remove": "rmi", "delete": "rmi", "copy": "pull", "list-tags": "tags", "history": "why", "search": "tags",
+		"system": "df", "usage": "df", "imagetools": "platforms", "fsck": "doctor", "retag": "tag", "switch": "use", "undo": "restore",
+		"exec": "run", "start": "run", "create": "run", "export": "save", "import": "load",
+	}[word]
+}
+
+// helpFor is what "mpull help COMMAND..." asks for.
+func (l *line) helpFor(names []string) error {
+	for _, n := range names {
+		if !l.enter(n) {
+			return usagef("there is no command %q to explain; see mpull --help", strings.Join(names, " "))
+		}
+	}
+	return &helpRequest{slices.Clone(l.path)}
+}

@@ -35,7 +35,9 @@ Examples:
   mpull images --tree alpine
   mpull images --filter dangling=true --filter platform=linux/arm
   mpull images --format '{{.Repository}}:{{.Tag}} {{.Platform}}'
-  mpull images --format json alpine`,
+  mpull images --format json alpine
+
+Exit codes: 0 done, also when nothing is listed; 125 failed, or bad usage.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also intermediate images of builds"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print image IDs only"},
@@ -57,6 +59,11 @@ func (p *program) imageCommand() *cli.Command {
 	list := p.imagesCommand()
 	list.Name, list.Aliases, list.UsageText = "ls", []string{"list"}, "image ls [flags] [NAME...]"
 	return &cli.Command{Name: "image", Usage: "the image commands under the names that podman has for them", UsageText: "image COMMAND",
+		Description: `Examples:
+  mpull image ls --filter dangling=true
+  mpull image inspect alpine:3.15
+
+Exit codes: those of the command.`,
 		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand()}}
 }
 
@@ -110,7 +117,7 @@ func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageC
 type imageColumns struct{ noTrunc, digests, noHeading bool }
 
 func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) error {
-	t := &table{}
+	t := &table{whole: columns.noTrunc}
 	if !columns.noHeading {
 		t.head = []string{"REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
 		if columns.digests {

@@ -11,7 +11,7 @@ import (
 // printDangling lists images that lost their names: what each was, since when,
 // and which image took the name.
 func printDangling(w io.Writer, rows []engine.ListedImage, columns imageColumns) error {
-	t := &table{}
+	t := &table{whole: columns.noTrunc}
 	if !columns.noHeading {
 		t.head = []string{"IMAGE ID", "WAS", "PLATFORM", "DISPLACED", "BY", "SIZE"}
 	}
@@ -43,7 +43,7 @@ func printTree(w io.Writer, tree []engine.Branch, columns imageColumns) error {
 		if _, err := fmt.Fprintln(w, escape(b.Name)); err != nil {
 			return err
 		}
-		t := &table{}
+		t := &table{whole: columns.noTrunc}
 		for i, leaf := range b.Images {
 			arm := "├─ "
 			if i == len(b.Images)-1 {

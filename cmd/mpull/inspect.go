@@ -28,7 +28,7 @@ Examples:
   mpull inspect alpine:3.15
   mpull inspect --format '{{.Id}} {{.Platform}}' alpine:3.15
   mpull inspect docker://docker.io/library/alpine:3.15
-  mpull inspect --config --override-arch arm --override-variant v7 docker://docker.io/library/alpine:3.15
+  mpull inspect --config --override-arch arm --override-variant v7 docker://alpine:3.15
   mpull inspect --raw docker://docker.io/library/alpine:3.15 | jq -rc .manifests[].platform
 
 Exit codes: 0 done; 1 no such local image; 125 the registry, the image or the
@@ -144,7 +144,7 @@ func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
 		wanted = &lists[0][0]
 	}
 	found, failed := e.InspectImages(c.Context, inputs, wanted)
-	if c.Context.Err() != nil {
+	if c.Err() != nil {
 		return failed
 	}
 	if err := printImageData(p, c.String("format"), found); err != nil {

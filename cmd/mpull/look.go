@@ -29,7 +29,7 @@ func (p *program) lookEngine(remote bool) *engine.Engine {
 // tellNotes is the event listener of commands that show no progress.
 func (p *program) tellNotes(ev engine.Event) {
 	if ev.Note != nil {
-		p.line("%s", ev.Note.Text)
+		p.line("%s", escape(ev.Note.Text))
 	}
 }
 

@@ -34,6 +34,11 @@ Exit codes: 0 done; 125 the image or its registry is not there, or bad usage.`,
 		Action: p.manifestInspect,
 	}
 	return &cli.Command{Name: "manifest", Usage: "the manifest commands under the names that podman has for them", UsageText: "manifest COMMAND",
+		Description: `Examples:
+  mpull manifest inspect alpine:3.15 | jq -r .mediaType
+  mpull manifest inspect --raw docker://alpine:3.15 | sha256sum
+
+Exit codes: those of the command.`,
 		Subcommands: []*cli.Command{inspect}}
 }
 

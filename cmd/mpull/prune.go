@@ -46,6 +46,7 @@ store changed since the plan of --apply was made.`,
 			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and why all else stays; remove nothing"},
 			&cli.StringFlag{Name: "apply", Usage: "remove exactly what `FILE` says, a plan printed by --dry-run --format json; - is standard input"},
 			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"},
+			progressFlag(),
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "do not ask"},
 		},
 		Action: p.prune,
@@ -60,7 +61,16 @@ func (p *program) prune(c *cli.Context) error {
 	if f := c.String("format"); f != "" && !asJSON {
 		return usagef("unknown --format %q: use json", f)
 	}
+	p.stopDeadRuns(c.Context)
+	if _, err := p.progress(c); err != nil {
+		return err
+	}
 	e := p.engine(nil)
+	if !c.Bool("dry-run") {
+		if err := e.SweepRuns(c.Context); err != nil {
+			return err
+		}
+	}
 	plan, err := p.planFor(c, e)
 	if err != nil {
 		return err
@@ -68,15 +78,22 @@ func (p *program) prune(c *cli.Context) error {
 	if c.Bool("dry-run") {
 		return p.dryRun(plan, asJSON)
 	}
+	if p.events != nil {
+		p.events.plan(plan)
+	}
 	if plan.Empty() {
-		p.line("Nothing to prune.")
+		if p.events == nil {
+			p.line("Nothing to prune.")
+		}
 		if asJSON {
 			return printJSON(p.out, &gc.Result{Outcomes: []gc.Outcome{}})
 		}
 		return nil
 	}
-	if err := p.showPlan(p.err, plan); err != nil {
-		return err
+	if p.events == nil {
+		if err := p.showPlan(p.err, plan); err != nil {
+			return err
+		}
 	}
 	if !c.Bool("force") {
 		if err := p.agree("Remove them?"); err != nil {
@@ -241,13 +258,16 @@ func leftoverWord(kind gc.LeftoverKind) string {
 // showResult prints the ID of each image removed, and on the error stream the
 // bytes and what was left out.
 func (p *program) showResult(result *gc.Result, asJSON bool) error {
+	if p.events != nil {
+		p.events.pruned(result)
+	}
 	if asJSON {
 		return errors.Join(printJSON(p.out, result), result.Err())
 	}
 	for i := range result.Outcomes {
 		o := &result.Outcomes[i]
 		switch {
-		case o.Status == gc.Skipped:
+		case o.Status == gc.Skipped && p.events == nil:
 			p.line("%s stays: it changed meanwhile (%s)", imageID(o.ID, false), o.Reason)
 		case o.Kind == "image" && o.Status != gc.Failed:
 			if _, err := fmt.Fprintln(p.out, o.ID); err != nil {
@@ -255,13 +275,15 @@ func (p *program) showResult(result *gc.Result, asJSON bool) error {
 			}
 		}
 	}
-	p.line("Reclaimed %s", size(result.Reclaimed))
+	if p.events == nil {
+		p.line("Reclaimed %s", size(result.Reclaimed))
+	}
 	return result.Err()
 }
 
 // agree asks on the terminal. Without one, nothing is assumed.
 func (p *program) agree(question string) error {
-	if !p.inTerminal || !p.errTerminal {
+	if !p.inTerminal || !p.errTerminal || p.events != nil {
 		return usagef("there is no terminal to ask on: use --force to remove what the list above shows")
 	}
 	fmt.Fprintf(p.err, "%s [y/N] ", question)
@@ -290,7 +312,9 @@ the parts add up to the total, which is what the disk holds (as du counts it).
 
 Examples:
   mpull df
-  mpull df --format json`,
+  mpull df --format json
+
+Exit codes: 0 done; 125 failed.`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"}},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 0, 0, "df [--format json]"); err != nil {

@@ -45,33 +45,50 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers"},
 			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always"},
 			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own"},
+			&cli.StringFlag{Name: "locked", Usage: "pull exactly the digests that the lock `FILE` has for IMAGE... or for all its names (mpull lock)"},
 			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
 			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
+			progressFlag(),
 			&cli.DurationFlag{Name: "idle-timeout", Usage: "how long a registry may send nothing, or ask to wait, before it counts as failed", Value: time.Minute},
 			&cli.StringFlag{Name: "max-size", Usage: "`SIZE` of disk, such as 2GB, that an image may take (default: what is free, less a reserve)"},
 			&cli.Int64Flag{Name: "max-entries", Usage: "`NUMBER` of files and folders that an image may have (default: any)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be chosen, fetched and displaced, and change nothing"},
-			&cli.StringFlag{Name: "format", Usage: "print a --dry-run as json, or by a Go `TEMPLATE`"},
+			&cli.StringFlag{Name: "format", Usage: "print events as json (see docs/events.md); a --dry-run as json, or by a Go `TEMPLATE`"},
 		),
 		Action: p.pull,
 	}
 }
 
 func (p *program) pull(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "[pull] [flags] IMAGE..."); err != nil {
+	least := 1
+	if c.String("locked") != "" {
+		least = 0
+	}
+	if err := exactly(c, least, -1, "[pull] [flags] IMAGE..."); err != nil {
 		return err
 	}
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
+	if least == 0 {
+		return p.pullLocked(c)
+	}
 	if c.Bool("dry-run") {
 		return p.dryRunPull(c)
 	}
-	if c.String("format") != "" {
-		return usagef("--format goes with --dry-run")
+	mode, err := p.progress(c)
+	if err != nil {
+		return err
 	}
-	view := newPullView(p.streams, c.Bool("quiet"))
+	onOut := isJSON(c.String("format"))
+	switch {
+	case onOut:
+		p.events = newEventWriter(p.rawOut)
+	case c.String("format") != "":
+		return usagef("a --format other than json goes with --dry-run")
+	}
+	view := newPullView(p.streams, mode, c.Bool("quiet"))
 	defer view.close()
 	e := p.engine(view.event)
 	options, err := pullOptions(c, e)
@@ -84,7 +101,12 @@ func (p *program) pull(c *cli.Context) error {
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)
 	view.close()
 	for _, r := range results {
-		fmt.Fprintln(p.out, r.ID)
+		if p.events != nil {
+			p.events.pulled(r)
+		}
+		if !onOut {
+			fmt.Fprintln(p.out, r.ID)
+		}
 	}
 	return err
 }

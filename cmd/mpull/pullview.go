@@ -6,24 +6,26 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/sirupsen/logrus"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 )
 
-// pullView shows a pull's events on standard error: bars on a terminal, lines
-// elsewhere.
+// pullView shows a pull's events on standard error: bars, lines, or JSON.
 type pullView struct {
 	s     *streams
-	quiet bool
-	bars  *mpb.Progress
-	of    map[string]*mpb.Bar // by digest
+	quiet bool                 // only what needs the user's attention
+	mute  bool                 // -q: of that only warnings
+	bars  *bars                // nil when none are drawn
+	began map[string]time.Time // of layers shown as lines, by digest
 }
 
-func newPullView(s *streams, quiet bool) *pullView {
-	return &pullView{s: s, quiet: quiet, of: map[string]*mpb.Bar{}}
+func newPullView(s *streams, mode progressMode, quiet bool) *pullView {
+	v := &pullView{s: s, mute: quiet, quiet: quiet || mode == progressNone, began: map[string]time.Time{}}
+	if mode == progressAuto {
+		v.bars = newBars(s.rawErr)
+	}
+	return v
 }
 
 // event shows one event. The engine calls it from one goroutine at a time.
@@ -31,63 +33,64 @@ func (v *pullView) event(ev engine.Event) {
 	switch {
 	case ev.Debug != nil:
 		logrus.Debug(ev.Debug.Text)
+	case v.s.events != nil:
+		v.s.events.event(ev)
 	case ev.Note != nil:
 		v.line("%s", ev.Note.Text)
+	case ev.Moved != nil && !v.mute:
+		v.close()
+		tellMoved(v.s, ev.Moved)
 	case v.quiet:
 	case ev.Resolved != nil:
-		r := ev.Resolved
-		why := ""
-		if r.Rule != "" && r.Rule != platform.RuleExact && r.Rule != platform.RuleBaseline {
-			why = " (" + r.Rule.Text() + ")"
-		}
-		if r.Present {
-			v.line("%s for %s is here already%s", r.Reference, r.Platform, why)
-			return
-		}
-		v.line("Pulling %s for %s%s: %s, %s", r.Reference, r.Platform, why, plural(r.Layers, "layer"), size(r.Bytes))
+		v.resolved(ev.Resolved)
 	case ev.Check != nil:
 		v.line("On this machine it ends with: %s", verdictLine(ev.Check))
+	case ev.Layer != nil && v.bars != nil:
+		v.bars.layer(ev.Layer)
 	case ev.Layer != nil:
 		v.layer(ev.Layer)
 	case ev.Retry != nil:
 		v.line("Trying again in %s (%s left): %s", ev.Retry.Wait.Round(100*time.Millisecond), plural(ev.Retry.Tries, "retry"), oneLine(ev.Retry.Err.Error()))
-	case ev.Moved != nil:
-		v.moved(ev.Moved)
 	}
 }
 
-func (v *pullView) layer(l *engine.LayerEvent) {
-	if !v.s.errTerminal {
-		switch l.State {
-		case engine.LayerDone:
-			v.line("%s  %s", shortDigest(l.Digest), size(l.Size))
-		case engine.LayerPresent:
-			v.line("%s  already here", shortDigest(l.Digest))
-		}
+func (v *pullView) resolved(r *engine.ResolvedEvent) {
+	why := ""
+	if r.Rule != "" && r.Rule != platform.RuleExact && r.Rule != platform.RuleBaseline {
+		why = " (" + r.Rule.Text() + ")"
+	}
+	if r.Present {
+		v.line("%s for %s is here already%s", r.Reference, r.Platform, why)
 		return
 	}
-	bar := v.of[l.Digest]
-	if bar == nil {
-		if v.bars == nil {
-			v.bars = mpb.New(mpb.WithOutput(v.s.rawErr), mpb.WithWidth(40))
-		}
-		bar = v.bars.AddBar(max(l.Size, 0),
-			mpb.PrependDecorators(decor.Name(shortDigest(l.Digest)+"  ")),
-			mpb.AppendDecorators(decor.OnComplete(decor.CountersKibiByte("% .1f / % .1f"), "done")))
-		v.of[l.Digest] = bar
+	v.line("Pulling %s for %s%s: %s, %s", r.Reference, r.Platform, why, plural(r.Layers, "layer"), size(r.Bytes))
+}
+
+// layer shows a layer as one line, once it is done.
+func (v *pullView) layer(l *engine.LayerEvent) {
+	if _, ok := v.began[l.Digest]; !ok {
+		v.began[l.Digest] = time.Now()
 	}
-	switch l.State {
-	case engine.LayerRead:
-		bar.SetCurrent(l.Offset)
-	case engine.LayerDone, engine.LayerPresent:
-		bar.SetTotal(-1, true)
+	if l.State == engine.LayerDone || l.State == engine.LayerPresent {
+		v.line("%s  %s", shortDigest(l.Digest), layerSummary(l, time.Since(v.began[l.Digest])))
 	}
 }
 
-// moved tells what a pull displaced and how to undo it.
-func (v *pullView) moved(m *engine.MovedEvent) {
-	v.finishBars()
-	tellMoved(v.s, m)
+// line prints a line, above the bars when there are some.
+func (v *pullView) line(format string, args ...any) {
+	text := fmt.Sprintf(format+"\n", args...)
+	if v.bars == nil {
+		fmt.Fprint(v.s.err, text)
+		return
+	}
+	fmt.Fprint(escaper{v.bars}, text)
+}
+
+// close draws the bars a last time, so that lines can follow them.
+func (v *pullView) close() {
+	if v.bars != nil {
+		v.bars.finish()
+	}
 }
 
 // tellMoved says which image lost a name, and the commands that give it back
@@ -108,28 +111,6 @@ func tellMoved(s *streams, m *engine.MovedEvent) {
 		fmt.Fprintf(s.err, "  free the space:      mpull prune\n")
 	}
 }
-
-func (v *pullView) line(format string, args ...any) {
-	v.finishBars()
-	fmt.Fprintf(v.s.err, format+"\n", args...)
-}
-
-// finishBars draws the bars a last time, so that lines can follow them.
-func (v *pullView) finishBars() {
-	if v.bars == nil {
-		return
-	}
-	for _, b := range v.of {
-		if !b.Completed() {
-			b.Abort(false)
-		}
-	}
-	v.bars.Wait()
-	v.bars = nil
-	clear(v.of)
-}
-
-func (v *pullView) close() { v.finishBars() }
 
 func shortDigest(d string) string {
 	const prefix = len("sha256:")

@@ -22,11 +22,16 @@ Examples:
   mpull restore 6587d5f44ca3 docker.io/library/alpine:3.15
 
 Exit codes: 0 done; 1 no such image; 125 failed, or several images are meant.`,
+		Flags: []cli.Flag{progressFlag()},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 1, 2, "restore IMAGE [NAME]"); err != nil {
 				return err
 			}
-			r, err := p.engine(p.tellMoves).Restore(c.Context, c.Args().Get(0), c.Args().Get(1), "restore")
+			listener, err := p.listen(c)
+			if err != nil {
+				return err
+			}
+			r, err := p.engine(listener).Restore(c.Context, c.Args().Get(0), c.Args().Get(1), "restore")
 			return p.tellRestored(r, err)
 		},
 	}
@@ -47,12 +52,16 @@ Examples:
 
 Exit codes: 0 done; 1 no local image of that name or platform; 125 failed, or
 several images are meant.`,
-		Flags: platformFlags(),
+		Flags: append(platformFlags(), progressFlag()),
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 1, 1, "use --platform OS/ARCH[/VARIANT] NAME"); err != nil {
 				return err
 			}
-			e := p.engine(p.tellMoves)
+			listener, err := p.listen(c)
+			if err != nil {
+				return err
+			}
+			e := p.engine(listener)
 			wanted, err := requests(c, e.Host().Platform)
 			if err != nil {
 				return err
@@ -70,7 +79,9 @@ func (p *program) tellRestored(r engine.Restored, err error) error {
 	if err != nil {
 		return err
 	}
-	if !r.Moved {
+	if p.events != nil {
+		p.events.restored(r)
+	} else if !r.Moved {
 		p.line("%s is %.12s for %s already", escape(r.Name), r.ID, orNone(escape(r.Platform)))
 	} else {
 		p.line("%s is %.12s for %s now", escape(r.Name), r.ID, orNone(escape(r.Platform)))

@@ -36,6 +36,7 @@ func (p *program) rmi(c *cli.Context) error {
 	if err := exactly(c, 1, -1, "rmi [flags] IMAGE..."); err != nil {
 		return err
 	}
+	p.stopDeadRuns(c.Context)
 	e := p.engine(p.tellMoves)
 	o := engine.RemoveOptions{Force: c.Bool("force"), Ignore: c.Bool("ignore"), Command: "rmi"}
 	wanted, err := requests(c, e.Host().Platform)

@@ -22,26 +22,45 @@ type streams struct {
 	outTerminal bool
 	errTerminal bool
 	width       int // columns of the terminal; 0 when out is none
+
+	events  *eventWriter // set by --progress json: then nothing else goes to err
+	release func()       // makes signals no longer end the command's context
 }
 
 func systemStreams() *streams {
 	s := &streams{
-		in: os.Stdin, out: escaper{os.Stdout}, err: escaper{os.Stderr}, rawOut: os.Stdout, rawErr: os.Stderr,
+		in: os.Stdin, rawOut: os.Stdout, rawErr: os.Stderr,
 		inTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	if s.outTerminal {
-		if w, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-			s.width = w
-		}
-	}
+	s.width = columns(os.Stdout)
+	s.out = display{escaper{os.Stdout}, s.width}
+	s.err = display{escaper{os.Stderr}, columns(os.Stderr)}
 	return s
+}
+
+// columns is the width of the terminal that f is, 0 when it is none.
+func columns(f *os.File) int {
+	w, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return w
 }
 
 // escaper is the last line of defence: whatever text reaches a stream, no
 // control character but newline and tab does.
 type escaper struct{ w io.Writer }
+
+// display is an escaper that knows how wide it is.
+type display struct {
+	escaper
+	columns int // 0 when it is no terminal
+}
+
+// width tells a table how wide it may be.
+func (d display) width() int { return d.columns }
 
 func (e escaper) Write(p []byte) (int, error) {
 	var b strings.Builder

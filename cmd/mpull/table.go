@@ -9,10 +9,12 @@ import (
 )
 
 // table prints aligned columns. Cells are escaped; the last column is not
-// padded.
+// padded. On a terminal the widest columns are cut until the lines fit; in a
+// pipe nothing is ever cut.
 type table struct {
-	head []string // nil means no heading
-	rows [][]string
+	head  []string // nil means no heading
+	rows  [][]string
+	whole bool // cut nothing on a terminal either: the user asked for all of it
 }
 
 func (t *table) add(cells ...string) {
@@ -39,9 +41,13 @@ func (t *table) write(w io.Writer) error {
 			widths[i] = max(widths[i], runewidth.StringWidth(c))
 		}
 	}
+	if screen, ok := w.(interface{ width() int }); ok && !t.whole {
+		fit(widths, t.floors(len(widths)), screen.width())
+	}
 	var b strings.Builder
 	for _, cells := range lines {
 		for i, c := range cells {
+			c = cut(c, widths[i])
 			b.WriteString(c)
 			if i < len(cells)-1 {
 				b.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(c)) + gap)
@@ -51,4 +57,61 @@ func (t *table) write(w io.Writer) error {
 	}
 	_, err := fmt.Fprint(w, b.String())
 	return err
+}
+
+// ellipsis stands for what was cut from a cell.
+const ellipsis = "…"
+
+// cut shortens a cell. A path, as in names and platforms, is told by its end.
+func cut(cell string, width int) string {
+	if first, _, _ := strings.Cut(cell, " "); strings.Contains(first, "/") {
+		return runewidth.TruncatePrefix(cell, width, ellipsis)
+	}
+	return runewidth.Truncate(cell, width, ellipsis)
+}
+
+// Widths below which no column is cut.
+const (
+	narrowest   = 8
+	narrowestID = 12 // a short ID is of use only as a whole
+)
+
+// floors are the widths below which the columns are not cut.
+func (t *table) floors(columns int) []int {
+	floors := make([]int, columns)
+	for i := range floors {
+		floors[i] = narrowest
+		for _, cells := range t.rows {
+			if i < len(cells) && len(cells[i]) == narrowestID && strings.Trim(cells[i], "0123456789abcdef") == "" {
+				floors[i] = narrowestID
+				break
+			}
+		}
+	}
+	return floors
+}
+
+// fit takes from the widest columns what a terminal of the given width does
+// not have, down to their floors. What cannot be taken stays, and the terminal
+// wraps it. A width of 0 means no terminal.
+func fit(widths, floors []int, columns int) {
+	if columns <= 0 {
+		return
+	}
+	over := len(gap)*(len(widths)-1) - columns
+	for _, w := range widths {
+		over += w
+	}
+	for ; over > 0; over-- {
+		widest := -1
+		for i, w := range widths {
+			if w > floors[i] && (widest < 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		widths[widest]--
+	}
 }

@@ -2,17 +2,7 @@ package main
 
 import (
 	"github.com/urfave/cli/v2"
-
-	"github.com/mpull/mpull/engine"
 )
-
-// tellMoves is the event listener of commands that move names but show no
-// progress.
-func (p *program) tellMoves(ev engine.Event) {
-	if ev.Moved != nil {
-		tellMoved(p.streams, ev.Moved)
-	}
-}
 
 func (p *program) tagCommand() *cli.Command {
 	return &cli.Command{
@@ -27,11 +17,16 @@ Examples:
   mpull tag 6e30ab57aeee docker.io/library/alpine:3.15
 
 Exit codes: 0 done; 125 failed, also when IMAGE is not here, as podman has it.`,
+		Flags: []cli.Flag{progressFlag()},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 2, -1, "tag IMAGE NAME..."); err != nil {
 				return err
 			}
-			return asFailure(p.engine(p.tellMoves).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag"))
+			listener, err := p.listen(c)
+			if err != nil {
+				return err
+			}
+			return asFailure(p.engine(listener).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag"))
 		},
 	}
 }

@@ -2,21 +2,91 @@ package main
 
 import (
 	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
+
+// versionInfo is what version --format shows. Field names are stable.
+type versionInfo struct {
+	Version   string            `json:"Version"`
+	Commit    string            `json:"Commit"`
+	GoVersion string            `json:"GoVersion"`
+	OsArch    string            `json:"OsArch"`
+	Tags      []string          `json:"Tags"`      // build tags
+	Libraries map[string]string `json:"Libraries"` // module path -> version, of those that decide what mpull does
+}
+
+// reportedLibraries are the modules that a report of a fault should name.
+func reportedLibraries() []string {
+	return []string{
+		"go.podman.io/image/v5", "go.podman.io/storage", "github.com/urfave/cli/v2", "github.com/sirupsen/logrus",
+		"github.com/vbauerster/mpb/v8", "github.com/klauspost/compress", "github.com/vbatts/tar-split",
+	}
+}
+
+func readVersion() versionInfo {
+	v := versionInfo{
+		Version: version, Commit: commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH,
+		Tags: []string{}, Libraries: map[string]string{},
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "-tags" && s.Value != "":
+			v.Tags = strings.Split(s.Value, ",")
+		case s.Key == "vcs.revision" && v.Commit == "unknown":
+			v.Commit = s.Value
+		}
+	}
+	versions := make(map[string]string, len(info.Deps))
+	for _, d := range info.Deps {
+		if d.Replace != nil {
+			d = d.Replace
+		}
+		versions[d.Path] = d.Version
+	}
+	for _, path := range reportedLibraries() {
+		if known := versions[path]; known != "" {
+			v.Libraries[path] = known
+		}
+	}
+	return v
+}
 
 func (p *program) versionCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "version",
 		Usage:     "print the version",
-		UsageText: "version",
+		UsageText: "version [--format json|TEMPLATE]",
+		Description: `Prints the version and the commit that it was built from; with --format json also
+the versions of Go and of the libraries that decide what mpull does.
+
+Examples:
+  mpull version
+  mpull version --format json
+  mpull version --format '{{.Version}}'
+
+Exit codes: 0 always, but 125 for bad usage.`,
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`"}},
 		Action: func(c *cli.Context) error {
-			if err := exactly(c, 0, 0, "version"); err != nil {
+			if err := exactly(c, 0, 0, "version [--format json|TEMPLATE]"); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(p.out, "mpull %s (commit %s)\n", version, commit)
-			return err
+			switch format := c.String("format"); format {
+			case "":
+				_, err := fmt.Fprintf(p.out, "mpull %s (commit %s)\n", version, commit)
+				return err
+			case "json":
+				return printJSON(p.out, readVersion())
+			default:
+				return printTemplate(p.out, format, []any{readVersion()})
+			}
 		},
 	}
 }

@@ -66,6 +66,7 @@ type demonstration struct {
 func (d *demonstration) configure(host string) error {
 	files := map[string]string{
 		"registries.conf": fmt.Sprintf("unqualified-search-registries = [\"docker.io\"]\n\n[[registry]]\nprefix = \"docker.io\"\nlocation = %q\ninsecure = true\n", host),
+		"auth.json":       "{}\n",
 		"policy.json":     `{"default": [{"type": "insecureAcceptAnything"}]}` + "\n",
 		"storage.conf": fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n",
 			driver(), filepath.Join(d.dir, "root"), filepath.Join(d.dir, "run")),

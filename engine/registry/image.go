@@ -42,6 +42,7 @@ type Image struct {
 	src     types.ImageSource
 	guard   *Guard
 	details map[digest.Digest]*Detail // read already: a config is asked for once
+	asked   Asked
 }
 
 // Instance is one image that a reference offers.
@@ -61,6 +62,15 @@ func (i Instance) Zstd() bool {
 	return i.Annotations["io.github.containers.compression.zstd"] == "true"
 }
 
+// Asked counts requests to a registry.
+type Asked struct {
+	Manifests int // what Docker Hub counts against the rate limit
+	Blobs     int // configs
+}
+
+// Asked returns how many requests were made so far.
+func (i *Image) Asked() Asked { return i.asked }
+
 // Open reads the manifest of ref: one request to a registry. It puts a Guard
 // into sys, which must not be shared.
 func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (*Image, error) {
@@ -72,7 +82,7 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}}
+	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}, asked: Asked{Manifests: 1}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -192,6 +202,7 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 }
 
 func (i *Image) nested(ctx context.Context, d digest.Digest, depth int) ([]Instance, error) {
+	i.asked.Manifests++
 	blob, mediaType, err := i.src.GetManifest(ctx, &d)
 	if err != nil {
 		return nil, fmt.Errorf("reading the nested index %s: %w", d, err)
@@ -270,6 +281,10 @@ func (i *Image) localDetail(ctx context.Context, one Instance) (*Detail, error) 
 
 func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error) {
 	unparsed := i.Unparsed(one.Digest)
+	if one.Digest != i.Digest {
+		i.asked.Manifests++
+	}
+	i.asked.Blobs++
 	d := &Detail{Instance: one}
 	var err error
 	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {

@@ -3,17 +3,17 @@ package registry
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/docker/distribution/registry/client/auth/challenge"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/docker/config"
 	"go.podman.io/image/v5/pkg/tlsclientconfig"
@@ -35,7 +35,8 @@ const hub = "docker.io"
 // ReadRateLimit asks Docker Hub with one HEAD request, which it does not
 // count, what is left of the rate limit. It returns nil without a request for
 // other registries, and nil when the answer has no limit. The library's client
-// keeps answers' headers to itself, so this request has a client of its own.
+// keeps the headers of answers to itself, so this request has a client of its
+// own, behind the same Guard.
 func ReadRateLimit(ctx context.Context, options Options, ref types.ImageReference) (*RateLimit, error) {
 	named := ref.DockerReference()
 	if named == nil || reference.Domain(named) != hub {
@@ -49,100 +50,151 @@ func ReadRateLimit(ctx context.Context, options Options, ref types.ImageReferenc
 	if err != nil {
 		return nil, err
 	}
-	insecure := sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue
-	var nameOptions []name.Option
-	if insecure {
-		nameOptions = append(nameOptions, name.Insecure)
-	}
-	target, err := name.ParseReference(physical.DockerReference().String(), nameOptions...)
-	if err != nil {
-		return nil, err
-	}
-	auth, err := authenticator(sys, physical.DockerReference())
-	if err != nil {
-		return nil, err
-	}
-	headers, err := newHeaderReader(sys, target.Context().RegistryStr(), insecure)
-	if err != nil {
-		return nil, err
-	}
-	_, err = remote.Head(target, remote.WithContext(ctx), remote.WithAuth(auth), remote.WithTransport(headers), remote.WithUserAgent(options.UserAgent))
-	if limit := headers.limit(); limit != nil {
-		return limit, nil // also an answer that refuses tells what is left
-	}
-	return nil, err
-}
-
-// authenticator gives the credentials that the library would use.
-func authenticator(sys *types.SystemContext, named reference.Named) (authn.Authenticator, error) {
-	c, err := config.GetCredentialsForRef(sys, named)
+	NewGuard(sys, physical)
+	auth, err := config.GetCredentialsForRef(sys, physical.DockerReference())
 	if err != nil {
 		return nil, fmt.Errorf("reading credentials: %w", err)
 	}
-	if sys.DockerAuthConfig != nil {
-		c = *sys.DockerAuthConfig
+	ctx, cancel := context.WithTimeout(ctx, headTimeout)
+	defer cancel()
+	h := &headClient{named: physical.DockerReference(), auth: auth, agent: options.UserAgent}
+	if h.client, err = newHTTPClient(sys); err != nil {
+		return nil, err
 	}
-	if c == (types.DockerAuthConfig{}) {
-		return authn.Anonymous, nil
-	}
-	return authn.FromConfig(authn.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken}), nil
+	return h.read(ctx, sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue)
 }
 
-// headerReader passes requests on and keeps the headers that tell the limit.
-// It lets nothing leave unencrypted but to a registry that is configured as
-// insecure: a registry names the address that gets the password.
-type headerReader struct {
-	next  http.RoundTripper
-	plain string // host that may be spoken to without TLS, "" for none
+const (
+	headTimeout = 20 * time.Second // for all requests: the limit is worth no long wait
+	maxToken    = 1 << 20          // bytes of a token server's answer
+)
 
-	mu    sync.Mutex
-	found *RateLimit
-}
-
-// headTimeout bounds the whole exchange: the limit is worth no long wait.
-const headTimeout = 20 * time.Second
-
-func newHeaderReader(sys *types.SystemContext, host string, insecure bool) (*headerReader, error) {
-	client := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // as the user configured
+// newHTTPClient speaks to registries as the library does: through the proxy
+// and the guard of sys. It follows no redirect.
+func newHTTPClient(sys *types.SystemContext) (*http.Client, error) {
+	insecure := sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // as the user configured
 	if sys.DockerCertPath != "" {
-		if err := tlsclientconfig.SetupCertificates(sys.DockerCertPath, client); err != nil {
+		if err := tlsclientconfig.SetupCertificates(sys.DockerCertPath, conf); err != nil {
 			return nil, err
 		}
 	}
 	transport := tlsclientconfig.NewTransport()
-	transport.TLSClientConfig = client
-	transport.ResponseHeaderTimeout = headTimeout
-	transport.DisableKeepAlives = true
-	r := &headerReader{next: transport}
-	if insecure {
-		r.plain = host
-	}
-	return r, nil
+	transport.TLSClientConfig, transport.DisableKeepAlives = conf, true
+	transport.Proxy = func(req *http.Request) (*url.URL, error) { return sys.DockerProxy(req.URL) }
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }
 
-// errPlain is returned for a request that would leave without TLS.
-var errPlain = errors.New("refused to speak without TLS to another host than the registry")
+// headClient makes the few requests that one HEAD takes.
+type headClient struct {
+	client *http.Client
+	named  reference.Named
+	auth   types.DockerAuthConfig
+	agent  string
+}
 
-// RoundTrip implements http.RoundTripper.
-func (r *headerReader) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && req.URL.Host != r.plain {
-		return nil, errPlain
+func (h *headClient) read(ctx context.Context, insecure bool) (*RateLimit, error) {
+	host := asked(reference.Domain(h.named))
+	base := "https://" + host
+	ping, err := h.do(ctx, http.MethodGet, base+"/v2/", nil)
+	if err != nil && insecure && ctx.Err() == nil {
+		base = "http://" + host
+		ping, err = h.do(ctx, http.MethodGet, base+"/v2/", nil)
 	}
-	resp, err := r.next.RoundTrip(req)
-	if err == nil {
-		if limit := parseRateLimit(resp.Header); limit != nil {
-			r.mu.Lock()
-			r.found = limit
-			r.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	authorize, err := h.authorize(ctx, ping)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := h.do(ctx, http.MethodHead, base+"/v2/"+reference.Path(h.named)+"/manifests/"+tagOrDigest(h.named), authorize)
+	if err != nil {
+		return nil, err
+	}
+	return parseRateLimit(resp.header), nil // also an answer that refuses tells what is left
+}
+
+// answer is what is read of a response.
+type answer struct {
+	header     http.Header
+	challenges []challenge.Challenge
+	body       []byte
+}
+
+func (h *headClient) do(ctx context.Context, method, address string, authorize func(*http.Request)) (*answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", h.agent)
+	if authorize != nil {
+		authorize(req)
+	}
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxToken))
+	return &answer{resp.Header, challenge.ResponseChallenges(resp), body}, errors.Join(err, resp.Body.Close())
+}
+
+// authorize answers the challenge of a registry's /v2/: nil when there is none.
+func (h *headClient) authorize(ctx context.Context, ping *answer) (func(*http.Request), error) {
+	for _, c := range ping.challenges {
+		switch strings.ToLower(c.Scheme) {
+		case "basic":
+			return h.basic, nil
+		case "bearer":
+			return h.bearer(ctx, c.Parameters)
 		}
 	}
-	return resp, err
+	return nil, nil
 }
 
-func (r *headerReader) limit() *RateLimit {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.found
+func (h *headClient) basic(req *http.Request) {
+	if h.auth.Username != "" {
+		req.SetBasicAuth(h.auth.Username, h.auth.Password)
+	}
+}
+
+// bearer gets a token to pull (distribution, "Token Authentication").
+func (h *headClient) bearer(ctx context.Context, parameters map[string]string) (func(*http.Request), error) {
+	realm, err := url.Parse(parameters["realm"])
+	if err != nil {
+		return nil, fmt.Errorf("reading the address of the token server: %w", err)
+	}
+	query := realm.Query()
+	query.Set("scope", "repository:"+reference.Path(h.named)+":pull")
+	if service := parameters["service"]; service != "" {
+		query.Set("service", service)
+	}
+	realm.RawQuery = query.Encode()
+	got, err := h.do(ctx, http.MethodGet, realm.String(), h.basic)
+	if err != nil {
+		return nil, err
+	}
+	var token struct {
+		Token       string `json:"token"`
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(got.body, &token); err != nil {
+		return nil, fmt.Errorf("reading the token: %w", err)
+	}
+	if token.Token == "" {
+		token.Token = token.AccessToken
+	}
+	return func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token.Token) }, nil
+}
+
+func tagOrDigest(named reference.Named) string {
+	switch n := named.(type) {
+	case reference.Digested:
+		return n.Digest().String()
+	case reference.Tagged:
+		return n.Tag()
+	}
+	return "latest"
 }
 
 // parseRateLimit reads "RateLimit-Limit: 100;w=21600" and

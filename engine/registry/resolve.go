@@ -46,9 +46,14 @@ func (e *ShortNameError) Unwrap() error { return e.Err }
 
 // Resolve turns what a user typed into the sources to try in order: a name of
 // another transport (oci:, oci-archive:, docker-archive:, dir:,
-// containers-storage:, docker://) is one source; a short name goes through
+// docker://) is one source; a short name goes through
 // aliases and search registries, with the library's prompt on a terminal.
 func Resolve(sys *types.SystemContext, input string) ([]Source, error) {
+	// Parsing such a name opens the store of storage.conf, which is not the one
+	// that the user may have named, and there is nothing to bring from it.
+	if name, ok := strings.CutPrefix(input, "containers-storage:"); ok {
+		return nil, fmt.Errorf("%s is in local storage already: mpull tag gives it another name", name)
+	}
 	if ref, err := alltransports.ParseImageName(input); err == nil {
 		return transportSource(sys, ref)
 	} else if t := alltransports.TransportFromImageName(input); t != nil && t.Name() != docker.Transport.Name() {
@@ -79,7 +84,7 @@ func Resolve(sys *types.SystemContext, input string) ([]Source, error) {
 func transportSource(sys *types.SystemContext, ref types.ImageReference) ([]Source, error) {
 	s := Source{Ref: ref}
 	switch ref.Transport().Name() {
-	case "docker", "containers-storage":
+	case "docker":
 		s.Name = ref.DockerReference()
 	case "oci":
 		if _, tag, ok := strings.Cut(ref.StringWithinTransport(), ":"); ok && tag != "" {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync/atomic"
 
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
@@ -24,6 +26,10 @@ var ErrTooManyPages = errors.New("the list of tags does not end")
 // Mirrors are not asked: they need not know every tag. registries.conf says
 // where the registry is and whether it may be insecure.
 func Tags(ctx context.Context, options Options, ref types.ImageReference) ([]string, error) {
+	return tags(ctx, options, ref, maxTagPages)
+}
+
+func tags(ctx context.Context, options Options, ref types.ImageReference, most int) ([]string, error) {
 	sys, err := options.SystemContext()
 	if err != nil {
 		return nil, err
@@ -32,18 +38,21 @@ func Tags(ctx context.Context, options Options, ref types.ImageReference) ([]str
 	if err != nil {
 		return nil, err
 	}
-	pages := 0
+	// The library follows the pages by itself. The one place where it asks
+	// back before each request is this.
+	var pages atomic.Int64
 	sys.DockerProxy = func(u *url.URL) (*url.URL, error) {
-		if pages++; pages > maxTagPages {
+		if strings.HasSuffix(u.Path, "/tags/list") && pages.Add(1) > int64(most) {
 			return nil, ErrTooManyPages
 		}
 		return http.ProxyFromEnvironment(&http.Request{URL: u})
 	}
-	tags, err := docker.GetRepositoryTags(ctx, sys, physical)
+	NewGuard(sys, physical)
+	list, err := docker.GetRepositoryTags(ctx, sys, physical)
 	if err != nil {
 		return nil, fmt.Errorf("listing the tags of %s: %w", ref.DockerReference().Name(), err)
 	}
-	return tags, nil
+	return list, nil
 }
 
 // primary returns the reference under which the registry itself, not a mirror,

@@ -158,7 +158,8 @@ func foreignIndex() (Entry, error) {
 
 func fullConfig() (Entry, error) {
 	img, err := Image(Spec{Seed: 13, Labels: map[string]string{"org.opencontainers.image.version": "1"}, Edit: func(c *v1.ConfigFile) {
-		c.Author, c.DockerVersion = "A. Uthor <a@example.org>", "20.10.23"
+		c.Author = "A. Uthor <a@example.org>"
+		c.DockerVersion = "20.10.23" //nolint:staticcheck // old images have it, and the peers show it
 		c.Config.User, c.Config.WorkingDir, c.Config.StopSignal = "1000:1000", "/data0", "SIGQUIT"
 		c.Config.Entrypoint, c.Config.Cmd = []string{"/bin/sh", "-c"}, []string{"echo <hi> && true"}
 		c.Config.ExposedPorts = map[string]struct{}{"80/tcp": {}, "53/udp": {}}

@@ -41,6 +41,7 @@ type Spec struct {
 	OCI             bool              // OCI media types instead of docker's
 	Zstd            bool              // layers compressed with zstd; needs OCI
 	Edit            func(*v1.ConfigFile)
+	Extra           []File // added to the first layer, in order
 }
 
 // Index builds an index with an image for each platform, in order.
@@ -139,6 +140,14 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if n == 0 {
+		for _, f := range spec.Extra {
+			h := tar.Header{Name: f.Name, Typeflag: f.Type, Mode: f.Mode, Linkname: f.Link, Devmajor: f.Major, Devminor: f.Minor}
+			if err := add(h, f.Data); err != nil {
+				return nil, err
+			}
+		}
+	}
 	random := rand.New(rand.NewPCG(spec.Seed, uint64(n)<<32|uint64(len(p.String()))<<8|uint64(p.String()[len(p.String())-1])))
 	for i := range orElse(spec.Files, 3) {
 		data := make([]byte, orElse(spec.FileSize, 4096))
@@ -159,6 +168,13 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 // Program returns a static ELF program for an architecture. On amd64 it exits
 // with 0; elsewhere only its header means something.
 func Program(arch string) []byte {
+	// xor edi, edi; mov eax, 60 (exit); syscall
+	return ELF(arch, []byte{0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05})
+}
+
+// ELF returns a static program of an architecture that begins with code, or a
+// script that fails where the architecture is not known.
+func ELF(arch string, code []byte) []byte {
 	type machine struct {
 		number uint16
 		wide   bool
@@ -175,8 +191,6 @@ func Program(arch string) []byte {
 	if !ok {
 		return []byte("#!/bin/false\n")
 	}
-	// xor edi, edi; mov eax, 60 (exit); syscall
-	code := []byte{0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05}
 	const base = 0x400000
 	var b bytes.Buffer
 	put := func(v any) { _ = binary.Write(&b, m.order, v) }

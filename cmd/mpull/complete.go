@@ -1,0 +1,345 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// completeName is the hidden command that the completions of shells call:
+//
+//	mpull __complete WORD...
+//
+// The words are those behind mpull, the last one, perhaps empty, is to be
+// completed. Each line of the answer is VALUE, or VALUE<tab>DESCRIPTION; a last
+// line :files or :dirs asks the shell for files or directories. It never fails:
+// what cannot be told is left out.
+const completeName = "__complete"
+
+// completeTimeout is how long a user who pressed a key waits at most, such as
+// for a lock of the store.
+const completeTimeout = 2 * time.Second
+
+// candidate is a word that fits.
+type candidate struct{ value, text string }
+
+// completionArgs puts the global flags of an unfinished command line before
+// __complete, so that they take effect.
+func completionArgs(app *cli.App, args []string) []string {
+	l := newUnfinished(app)
+	words := args[2:]
+	for _, w := range words[:max(len(words)-1, 0)] {
+		l.take(w)
+	}
+	out := append(args[:1:1], l.globals...)
+	return append(append(out, completeName), words...)
+}
+
+func (p *program) completeCommand() *cli.Command {
+	return &cli.Command{Name: completeName, Hidden: true, SkipFlagParsing: true, Action: func(c *cli.Context) error {
+		ctx, cancel := context.WithTimeout(c.Context, completeTimeout)
+		defer cancel()
+		answer := make(chan string, 1)
+		go func() { answer <- p.complete(ctx, c.App, c.Args().Slice()) }()
+		select {
+		case text := <-answer:
+			fmt.Fprint(p.out, text)
+		case <-ctx.Done():
+		}
+		return nil
+	}}
+}
+
+// unfinished is a command line up to the word that is being typed.
+type unfinished struct {
+	line
+	waiting string            // the flag whose value comes next
+	values  map[string]string // of flags
+	rest    bool              // behind --
+}
+
+func newUnfinished(app *cli.App) *unfinished {
+	u := &unfinished{line: line{app: app, global: flagTable(app.Flags)}, values: map[string]string{}}
+	u.pull = flagTable(app.Command("pull").Flags)
+	return u
+}
+
+// take reads one word that stands before the one being typed.
+func (u *unfinished) take(word string) {
+	switch {
+	case u.waiting != "":
+		u.keep(u.waiting, word)
+		u.waiting = ""
+	case u.rest:
+		u.names = append(u.names, word)
+	case word == "--":
+		u.rest = true
+	case strings.HasPrefix(word, "-") && len(word) > 1:
+		name, value, inline := strings.Cut(strings.TrimLeft(word, "-"), "=")
+		f, _ := u.find(name)
+		switch {
+		case f == nil || !takesValue(f):
+		case inline:
+			u.keep(name, value)
+		default:
+			u.waiting = name
+		}
+	case u.names == nil && u.enter(word):
+	default:
+		u.names = append(u.names, word)
+	}
+}
+
+func (u *unfinished) keep(name, value string) {
+	f, global := u.find(name)
+	u.values[f.Names()[0]] = value
+	if global {
+		u.globals = append(u.globals, "--"+f.Names()[0]+"="+value)
+	}
+}
+
+// complete answers with the lines that the shell reads.
+func (p *program) complete(ctx context.Context, app *cli.App, words []string) string {
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	u := newUnfinished(app)
+	for _, w := range words[:len(words)-1] {
+		u.take(w)
+	}
+	current := words[len(words)-1]
+	found, special := p.candidates(ctx, u, current)
+	var b strings.Builder
+	seen := map[string]bool{}
+	for _, c := range found {
+		if !strings.HasPrefix(c.value, current) || seen[c.value] || strings.ContainsFunc(c.value, steers) {
+			continue
+		}
+		seen[c.value] = true
+		b.WriteString(c.value)
+		if c.text != "" {
+			b.WriteString("\t" + escape(c.text))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String() + special
+}
+
+func (p *program) candidates(ctx context.Context, u *unfinished, current string) ([]candidate, string) {
+	switch {
+	case u.waiting != "":
+		return p.values(ctx, u, u.waiting)
+	case strings.HasPrefix(current, "-") && !u.rest:
+		name, _, inline := strings.Cut(strings.TrimLeft(current, "-"), "=")
+		if !inline {
+			return u.flagNames(), ""
+		}
+		if f, _ := u.find(name); f == nil || !takesValue(f) {
+			return nil, ""
+		}
+		found, special := p.values(ctx, u, name)
+		for i := range found {
+			found[i].value = "--" + name + "=" + found[i].value
+		}
+		return found, special
+	case takesCommand(u.command) && len(u.names) > 0:
+		return nil, ":files\n"
+	case u.command == nil && len(u.names) == 0:
+		found := commandNames(u.app.VisibleCommands())
+		if current != "" {
+			found = append(found, p.imageNames(ctx, current)...)
+		}
+		return found, ""
+	case u.command != nil && u.command.Action == nil:
+		return commandNames(u.command.Subcommands), ""
+	}
+	return p.arguments(ctx, u, current)
+}
+
+func commandNames(list []*cli.Command) []candidate {
+	var found []candidate
+	for _, c := range list {
+		if !c.Hidden {
+			found = append(found, candidate{c.Name, c.Usage})
+		}
+	}
+	return found
+}
+
+func (u *unfinished) flagNames() []candidate {
+	flags := u.app.Flags
+	if u.command != nil {
+		flags = append(slices.Clone(u.command.Flags), flags...)
+	} else {
+		flags = append(slices.Clone(u.app.Command("pull").Flags), flags...)
+	}
+	found := []candidate{{"--help", "explain the command"}}
+	for _, d := range flagDocs(flags) {
+		for _, n := range d.Names {
+			if strings.HasPrefix(n, "--") {
+				found = append(found, candidate{n, d.Usage})
+			}
+		}
+	}
+	return found
+}
+
+// values are what a flag can be set to.
+func (p *program) values(ctx context.Context, u *unfinished, flag string) ([]candidate, string) {
+	switch flag {
+	case "platform":
+		return p.platformValues(ctx, u), ""
+	case "authfile", "compat-auth-file", "policy-file", "registries-conf", "apply", "host", "locked", "output":
+		return nil, ":files\n"
+	case "root", "runroot", "cert-dir", "workdir":
+		return nil, ":dirs\n"
+	case "as":
+		return nil, ""
+	}
+	return plain(map[string][]string{
+		"policy": {"always", "missing", "newer", "never"}, "progress": {"auto", "plain", "json", "none"},
+		"log-level": {"debug", "info", "warn", "error"}, "storage-driver": {"overlay", "vfs"},
+		"sort": {"created", "id", "repository", "size", "tag"}, "format": {"json"}, "type": {"image", "all"},
+		"os": {"linux", "windows"}, "arch": {"amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64"},
+		"variant": {"v5", "v6", "v7", "v8", "v2", "v3", "v4"}, "network": {"none", "host"}, "runtime": {"crun", "runc"},
+		"filter": {"dangling=true", "dangling=false", "reference=", "label=", "platform=", "before=", "since=", "until=", "id=", "was="},
+	}[flag]), ""
+}
+
+func plain(values []string) []candidate {
+	var found []candidate
+	for _, v := range values {
+		found = append(found, candidate{value: v})
+	}
+	return found
+}
+
+// known reads the store; nothing is known when that fails.
+func (p *program) known(ctx context.Context) []engine.KnownImage {
+	images, err := p.readEngine().Known(ctx)
+	if err != nil {
+		return nil
+	}
+	return images
+}
+
+// platformValues are the platforms of the index that the named image was pulled
+// through, and those of the images that hold or held the name; without a name
+// or an index, the common ones.
+func (p *program) platformValues(ctx context.Context, u *unfinished) []candidate {
+	here, offered := map[string]bool{}, []string{}
+	for _, k := range p.known(ctx) {
+		if len(u.names) > 0 && !slices.ContainsFunc(append(slices.Clone(k.Names), k.Lost...), func(n string) bool { return meant(u.names[0], n) }) {
+			continue
+		}
+		here[k.Platform] = true
+		offered = append(offered, k.Offers...)
+	}
+	var found []candidate
+	for _, s := range slices.Sorted(keys(here)) {
+		if s != "" {
+			found = append(found, candidate{s, "here"})
+		}
+	}
+	if u.command != nil && u.command.Name == "use" {
+		return found
+	}
+	if len(offered) == 0 {
+		offered = []string{"linux/amd64", "linux/arm64", "linux/arm/v7", "linux/arm/v6", "linux/386", "linux/ppc64le", "linux/s390x", "linux/riscv64"}
+	}
+	for _, s := range offered {
+		if parsed, err := platform.Parse(s); err == nil && !here[parsed.String()] {
+			found = append(found, candidate{s, "offered"})
+		}
+	}
+	return append(found, candidate{"native", "what this machine runs"})
+}
+
+func keys(m map[string]bool) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// meant tells whether a short name may stand for a full one.
+func meant(short, full string) bool {
+	return full == short || strings.HasSuffix(full, "/"+short) || !strings.Contains(short, ":") && (full == short+":latest" || strings.HasSuffix(full, "/"+short+":latest"))
+}
+
+// arguments are the names that a command takes.
+func (p *program) arguments(ctx context.Context, u *unfinished, current string) ([]candidate, string) {
+	usage := "IMAGE"
+	if u.command != nil {
+		usage = u.command.UsageText
+	}
+	switch name := strings.Join(u.path, " "); {
+	case name == "restore":
+		return p.lostNames(ctx, u, current), ""
+	case name == "why" || name == "use":
+		return append(p.imageNames(ctx, current), p.lostNames(ctx, u, current)...), ""
+	case strings.Contains(usage, "FILE"):
+		return nil, ":files\n"
+	case strings.Contains(usage, "IMAGE"), strings.Contains(usage, "NAME"), strings.Contains(usage, "REPOSITORY"):
+		return p.imageNames(ctx, current), ""
+	}
+	return nil, ""
+}
+
+// imageNames are the names that local images hold, in the form that was begun:
+// with the registry, or without.
+func (p *program) imageNames(ctx context.Context, current string) []candidate {
+	var found []candidate
+	for _, k := range p.known(ctx) {
+		for _, n := range k.Names {
+			found = append(found, forms(n, current, k.Platform)...)
+		}
+		if len(current) >= 3 {
+			found = append(found, candidate{imageID(k.ID, false), k.Platform})
+		}
+	}
+	return found
+}
+
+// lostNames are the images that lost a name, and the names; behind an image,
+// the names that this one lost.
+func (p *program) lostNames(ctx context.Context, u *unfinished, current string) []candidate {
+	var found []candidate
+	for _, k := range p.known(ctx) {
+		if len(k.Lost) == 0 || len(u.names) > 0 && !strings.HasPrefix(k.ID, u.names[0]) {
+			continue
+		}
+		if len(u.names) == 0 {
+			found = append(found, candidate{imageID(k.ID, false), k.Platform + ", was " + k.Lost[0]})
+		}
+		for _, n := range k.Lost {
+			found = append(found, forms(n, current, "lost by "+imageID(k.ID, false)+" "+k.Platform)...)
+		}
+	}
+	return found
+}
+
+// forms are the ways to write a name that begin with what was typed: in full,
+// and, once something was typed, without registry and folders.
+func forms(name, current, text string) []candidate {
+	found := []candidate{{name, text}}
+	for rest := name; current != ""; {
+		_, after, more := strings.Cut(rest, "/")
+		if !more {
+			break
+		}
+		found = append(found, candidate{after, text})
+		rest = after
+	}
+	return found
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+)
+
+func (p *program) infoCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "info",
+		Usage:     "show which files and store are in force, what runs here, and what is missing",
+		UsageText: "info [flags]",
+		Description: `Shows which storage.conf, registries.conf, policy.json and auth file are read, the
+store and its driver, which platforms this machine runs natively or through an
+emulator, and what is missing, with the Debian and Fedora packages that have it.
+No store is opened, no registry asked.
+
+--host prints the facts about this machine that decide what starts on it, for
+mpull check --host on another one.
+
+Examples:
+  mpull info
+  mpull info --format json
+  mpull info --format '{{.Store.Driver}} {{.Store.Root}}'
+  mpull info --host > device.json
+
+Exit codes: 0 done; 125 a configuration file cannot be read, or bad usage.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`"},
+			&cli.BoolFlag{Name: "host", Usage: "print the facts about this machine, as JSON"},
+		},
+		Action: p.info,
+	}
+}
+
+func (p *program) info(c *cli.Context) error {
+	if err := exactly(c, 0, 0, "info [flags]"); err != nil {
+		return err
+	}
+	if c.Bool("host") {
+		return p.printHost()
+	}
+	info, err := p.lookEngine(true).Info()
+	if err != nil {
+		return err
+	}
+	switch format := c.String("format"); {
+	case isJSON(format):
+		return printJSON(p.out, info)
+	case format != "":
+		return printTemplate(p.out, format, []any{info})
+	}
+	return p.printInfo(&info)
+}
+
+func (p *program) printInfo(info *engine.Info) error {
+	t := &table{whole: true}
+	user := "root"
+	if info.Rootless {
+		user = "an ordinary user (rootless)"
+	}
+	t.add("mpull", version+" (commit "+commit+"), run by "+user)
+	t.add("host", info.Host.Platform+", kernel "+info.Host.Kernel)
+	t.add("native", strings.Join(info.Host.Native, " "))
+	t.add("emulated", emulatedText(info.Host.Emulated))
+	state := ""
+	switch {
+	case !info.Store.Exists:
+		state = " (not there yet)"
+	case !info.Store.Writable:
+		state = " (read-only)"
+	}
+	t.add("store", info.Store.Root+state)
+	t.add("driver", info.Store.Driver)
+	for _, c := range info.Config {
+		text := strings.Join(c.InForce, " ")
+		switch {
+		case c.Problem != "":
+			text = strings.TrimSpace(text + " " + c.Problem)
+		case text == "":
+			text = "none (looked for " + strings.Join(c.Looked, ", ") + ")"
+		}
+		t.add(c.Name, text)
+	}
+	if err := t.write(p.out); err != nil {
+		return err
+	}
+	for _, m := range info.Missing {
+		if _, err := fmt.Fprintf(p.out, "missing: %s\n", escape(missingText(m))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emulatedText groups platforms by the program that runs them.
+func emulatedText(list []engine.EmulatedInfo) string {
+	var names []string
+	for _, e := range list {
+		name := e.Platform
+		if !e.AnyImage {
+			name += " (only images that ship " + e.Handler + ")"
+		}
+		names = append(names, name)
+	}
+	return orDash(strings.Join(names, " "))
+}
+
+func missingText(m engine.Missing) string {
+	text := m.What + ": " + m.Effect + "; Debian: apt install " + m.Debian + "; Fedora: dnf install " + m.Fedora
+	if m.Sample != "" {
+		text += "; sample: " + m.Sample
+	}
+	return text
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/mpull/mpull/engine/registry"
+)
+
+func (p *program) loginCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "login",
+		Usage:     "log in to a registry, for mpull, podman, buildah and skopeo",
+		UsageText: "login [flags] REGISTRY",
+		Description: `Asks the registry whether user name and password are good, and stores them where
+podman, buildah and skopeo look: REGISTRY_AUTH_FILE, else auth.json in the user's
+run directory; or in the credential helper that this file or registries.conf
+names. REGISTRY is HOST[:PORT], or HOST[:PORT]/NAMESPACE for credentials that only
+that part of the registry gets.
+
+What is not given is asked for on the terminal. A password on the command line
+(--password) is seen by other users and stays in the shell's history: give it by
+--password-stdin, or let mpull ask.
+
+Examples:
+  mpull login quay.io
+  pass show quay | mpull login --username alice --password-stdin quay.io
+  mpull login --cert-dir ./certs registry.example.org:5000
+  mpull login --get-login quay.io
+
+Exit codes: 0 logged in; 125 refused, or the registry is not there, or
+--get-login finds nothing.`,
+		Flags: append(accountFlags(),
+			&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "`USER` to log in as"},
+			&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "`PASSWORD`; better use --password-stdin"},
+			&cli.BoolFlag{Name: "password-stdin", Usage: "read the password from standard input"},
+			&cli.BoolFlag{Name: "get-login", Usage: "print the user name that is stored, and ask no registry"},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say where the credentials were stored"},
+			&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)"},
+			&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)"},
+		),
+		Action: p.login,
+	}
+}
+
+func accountFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "authfile", Usage: "`FILE` with credentials (default: REGISTRY_AUTH_FILE, else podman's)"},
+		&cli.StringFlag{Name: "compat-auth-file", Usage: "`FILE` with credentials in docker's form, such as ~/.docker/config.json"},
+	}
+}
+
+// account reads the flags that all account commands have.
+func (p *program) account(c *cli.Context) (*registry.Account, error) {
+	o := p.registry
+	o.AuthFile, o.CertDir = c.String("authfile"), c.String("cert-dir")
+	if c.IsSet("tls-verify") {
+		verify := c.Bool("tls-verify")
+		o.TLSVerify = &verify
+	}
+	a, err := o.Account(c.Args().First(), c.String("compat-auth-file"))
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return a, nil
+}
+
+func (p *program) login(c *cli.Context) error {
+	if err := exactly(c, 1, 1, "login [flags] REGISTRY"); err != nil {
+		return err
+	}
+	a, err := p.account(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("get-login") {
+		user, err := a.User()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(p.out, escape(user))
+		return err
+	}
+	user, password := c.String("username"), c.String("password")
+	if c.Bool("password-stdin") {
+		if password, err = p.passwordFromInput(user, password); err != nil {
+			return err
+		}
+	} else if user == "" && password == "" {
+		if done, err := p.stillLoggedIn(c, a); done || err != nil {
+			return err
+		}
+	}
+	if c.IsSet("password") {
+		p.line("Warning: a password on the command line is seen by other users; --password-stdin is safer")
+	}
+	if user, password, err = p.askAccount(a, user, password); err != nil {
+		return err
+	}
+	where, err := a.Login(c.Context, user, password)
+	if err != nil {
+		return err
+	}
+	if c.Bool("verbose") {
+		p.line("Used: %s", escape(where))
+	}
+	_, err = fmt.Fprintln(p.out, "Login Succeeded!")
+	return err
+}
+
+// maxPassword bounds what is read as a password; tokens are long.
+const maxPassword = 64 << 10
+
+// passwordFromInput reads a password; line breaks at its end are not part of
+// it, as with podman and docker.
+func (p *program) passwordFromInput(user, password string) (string, error) {
+	switch {
+	case user == "":
+		return "", usagef("--password-stdin needs --username")
+	case password != "":
+		return "", usagef("use either --password or --password-stdin, not both")
+	}
+	data, err := io.ReadAll(io.LimitReader(p.in, maxPassword+1))
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	if len(data) > maxPassword {
+		return "", fmt.Errorf("the password on standard input is longer than %d bytes", maxPassword)
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}
+
+// stillLoggedIn tries what is stored, before anything is asked.
+func (p *program) stillLoggedIn(c *cli.Context, a *registry.Account) (bool, error) {
+	user, err := a.CheckStored(c.Context)
+	var wrong *registry.WrongPasswordError
+	switch {
+	case err == nil:
+		p.line("Authenticating with existing credentials for %s", a.Registry)
+		p.line("Existing credentials are valid. Already logged in to %s as %s", a.Registry, escape(user))
+		return true, nil
+	case errors.Is(err, registry.ErrNotLoggedIn):
+		return false, nil
+	case errors.As(err, &wrong):
+		p.line("Existing credentials are invalid, please enter valid username and password")
+		return false, nil
+	}
+	return false, err
+}
+
+// askAccount asks on the terminal for what is missing.
+func (p *program) askAccount(a *registry.Account, user, password string) (string, string, error) {
+	if user != "" && password != "" {
+		return user, password, nil
+	}
+	if !p.inTerminal || !p.errTerminal {
+		return "", "", usagef("there is no terminal to ask on: use --username and --password-stdin")
+	}
+	if user == "" {
+		known, err := a.User()
+		if err == nil {
+			fmt.Fprintf(p.err, "Username (%s): ", escape(known))
+		} else {
+			fmt.Fprint(p.err, "Username: ")
+		}
+		line, err := bufio.NewReader(io.LimitReader(p.in, maxPassword)).ReadString('\n')
+		if err != nil {
+			return "", "", fmt.Errorf("reading the user name: %w", err)
+		}
+		if user = strings.TrimSpace(line); user == "" {
+			user = known
+		}
+	}
+	if password == "" {
+		fmt.Fprint(p.err, "Password: ")
+		typed, err := term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Fprintln(p.err)
+		if err != nil {
+			return "", "", fmt.Errorf("reading the password: %w", err)
+		}
+		password = string(typed)
+	}
+	return user, password, nil
+}
+
+func (p *program) logoutCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "logout",
+		Usage:     "forget the credentials for a registry",
+		UsageText: "logout [flags] REGISTRY | --all",
+		Description: `Removes the credentials that mpull login, or podman's or skopeo's, stored for
+REGISTRY, from the auth file and from credential helpers.
+
+Examples:
+  mpull logout quay.io
+  mpull logout --all
+
+Exit codes: 0 removed; 125 there were none, or failed.`,
+		Flags: append(accountFlags(), &cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all stored credentials"}),
+		Action: func(c *cli.Context) error {
+			all := c.Bool("all")
+			if n := c.Args().Len(); all && n > 0 || !all && n != 1 {
+				return usagef("usage: mpull logout [flags] REGISTRY | --all")
+			}
+			a, err := p.account(c)
+			if err != nil {
+				return err
+			}
+			if all {
+				if err := a.LogoutAll(); err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(p.out, "Removed login credentials for all registries")
+				return err
+			}
+			if err := a.Logout(); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(p.out, "Removed login credentials for %s\n", a.Registry)
+			return err
+		},
+	}
+}

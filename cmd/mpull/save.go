@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/engine"
+)
+
+func (p *program) saveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "save",
+		Usage:     "write local images to an archive, for a machine without a network",
+		UsageText: "save -o FILE [flags] IMAGE...",
+		Description: `Writes each IMAGE to an archive that is an OCI layout and a docker archive in one:
+mpull load, podman load, docker load and skopeo (oci-archive:FILE[:NAME]) read it.
+By default the image that holds the name is saved; --platform and --all-platforms
+take those of the name's other platforms that are here.
+
+The archive keeps image IDs and layer contents for every reader. For mpull load it
+also keeps the manifests and indexes, byte for byte, so that digests and
+repo@digest names are those of the registry again, and what displaced what (mpull
+why). Other readers see the registry's digest where the image has OCI manifests
+and its compressed layers could be made again (layers lie unpacked in storage);
+else one of the archive's own. A line on standard error tells which.
+
+Two archives of the same images are the same bytes. Without -o the archive goes to
+standard output, which must not be a terminal.
+
+Examples:
+  mpull save -o alpine.tar alpine:3.15
+  mpull save --all-platforms -o alpine.tar alpine:3.15
+  mpull save --platform linux/arm/v7 --platform linux/arm64 alpine:3.15 | ssh device mpull load
+
+Exit codes: 0 done; 1 no such image, or not of that platform; 125 failed.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: standard output)"},
+			&cli.StringSliceFlag{Name: "platform", Usage: "`OS/ARCH[/VARIANT]` to save, of those that are here; a list is tried in order; may be repeated"},
+			&cli.BoolFlag{Name: "all-platforms", Usage: "save every platform of the name that is here"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but errors"},
+		},
+		Action: p.save,
+	}
+}
+
+func (p *program) save(c *cli.Context) error {
+	if err := exactly(c, 1, -1, "save -o FILE [flags] IMAGE..."); err != nil {
+		return err
+	}
+	file := c.String("output")
+	if (file == "" || file == "-") && p.outTerminal {
+		return usagef("an archive is not for a terminal: name a file with -o")
+	}
+	e := p.engine(p.tellNotes)
+	var o engine.SaveOptions
+	var err error
+	if o.Platforms, err = requests(c, e.Host().Platform); err != nil {
+		return err
+	}
+	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
+		return usagef("use either --all-platforms or chosen ones, not both")
+	}
+	var saved []engine.Saved
+	err = p.output(file, func(w io.Writer, temp string) error {
+		o.TempDir = temp
+		saved, err = e.Save(c.Context, w, c.Args().Slice(), o)
+		return err
+	})
+	if err != nil || c.Bool("quiet") {
+		return err
+	}
+	for _, s := range saved {
+		p.line("Saved %.12s for %s as %s, %s", s.ID, orNone(s.Platform), orDash(s.Name), keptDigest(s))
+	}
+	return nil
+}
+
+// keptDigest tells what becomes of an image's digest.
+func keptDigest(s engine.Saved) string {
+	if s.Manifest == s.Listed {
+		return "digest " + shortDigest(s.Manifest.String()) + " for every reader"
+	}
+	return fmt.Sprintf("digest %s for mpull, %s for other readers", shortDigest(s.Manifest.String()), shortDigest(s.Listed.String()))
+}
+
+// output hands f a file that takes the place of path when f succeeds, and the
+// directory of that file for f's own; "" and "-" are standard output.
+func (p *program) output(path string, f func(w io.Writer, temp string) error) (err error) {
+	if path == "" || path == "-" {
+		return f(p.rawOut, "")
+	}
+	dir := filepath.Dir(path)
+	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".part-")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(temp.Name()))
+		}
+	}()
+	if err := errors.Join(f(temp, dir), temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temp.Name(), path)
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/mattn/go-runewidth"
+)
+
+// screen is a writer that is a terminal of a width.
+type screen struct {
+	bytes.Buffer
+	columns int
+}
+
+func (s *screen) width() int { return s.columns }
+
+func longTable() *table {
+	t := &table{head: []string{"REPOSITORY", "PLATFORM", "IMAGE ID", "BY"}}
+	t.add("docker.io/team/a-long-name-of-a-product/firmware-builder", "linux/arm/v7 *", "6587d5f44ca3", "e46d2921c777 linux/amd64 and more")
+	t.add("docker.io/library/日本語の長い名前の入れ物", "linux/amd64", "e46d2921c777", "-")
+	return t
+}
+
+func TestTableFitsTheTerminal(t *testing.T) {
+	for _, columns := range []int{60, 80, 100} {
+		out := &screen{columns: columns}
+		if err := longTable().write(out); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if w := runewidth.StringWidth(strings.TrimSuffix(line, "\n")); w > columns {
+				t.Errorf("%d columns: a line has %d: %q", columns, w, line)
+			}
+		}
+		for _, id := range []string{"6587d5f44ca3", "e46d2921c777"} {
+			if !strings.Contains(out.String(), id) {
+				t.Errorf("%d columns: the ID %s was cut:\n%s", columns, id, out)
+			}
+		}
+	}
+}
+
+func TestTableCutsPathsAtTheFront(t *testing.T) {
+	out := &screen{columns: 70}
+	if err := longTable().write(out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"e-builder ", "e46d2921c777 linux…"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}
+
+func TestTableIsWholeElsewhere(t *testing.T) {
+	whole := longTable()
+	whole.whole = true
+	for name, table := range map[string]*table{"asked for": whole, "pipe": longTable()} {
+		out := &screen{columns: map[string]int{"asked for": 60, "pipe": 0}[name]}
+		if err := table.write(out); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), ellipsis) || !strings.Contains(out.String(), "a-long-name-of-a-product/firmware-builder") {
+			t.Errorf("%s: cut:\n%s", name, out)
+		}
+	}
+}
+
+func TestTableOnANarrowTerminalKeepsItsFloors(t *testing.T) {
+	out := &screen{columns: 10}
+	if err := longTable().write(out); err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(out.String(), "\n")
+	if got := runewidth.StringWidth(first); got < 3*(narrowest+len(gap)) {
+		t.Errorf("the heading has %d columns: %q", got, first)
+	}
+}

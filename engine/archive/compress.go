@@ -1,0 +1,49 @@
+package archive
+
+import (
+	"compress/gzip"
+	"io"
+	"strings"
+
+	"go.podman.io/image/v5/pkg/compression"
+)
+
+// Compressor is one way in which a tool compresses layers.
+type Compressor struct {
+	Name string // for people: the tools that compress so
+	// New returns a writer that compresses to w. It must be closed, which does
+	// not close w.
+	New func(w io.Writer) (io.WriteCloser, error)
+}
+
+// Compressors returns those to try for a layer with this media type, the most
+// common first. The output of each depends on its input alone. A layer that is
+// not compressed has one, which does nothing.
+func Compressors(mediaType string) []Compressor {
+	switch {
+	case strings.HasSuffix(mediaType, "gzip"):
+		return []Compressor{Fallback(),
+			{Name: "podman, buildah, skopeo", New: func(w io.Writer) (io.WriteCloser, error) {
+				return compression.CompressStream(w, compression.Gzip, nil)
+			}},
+			{Name: "ko, crane, bazel", New: func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.BestSpeed) }},
+		}
+	case strings.HasSuffix(mediaType, "zstd"):
+		return []Compressor{{Name: "podman, buildah, skopeo", New: func(w io.Writer) (io.WriteCloser, error) {
+			return compression.CompressStream(w, compression.Zstd, nil)
+		}}}
+	case strings.HasSuffix(mediaType, "tar"):
+		return []Compressor{{Name: "none", New: func(w io.Writer) (io.WriteCloser, error) { return nopCloser{w}, nil }}}
+	}
+	return nil
+}
+
+// Fallback is the compressor of layers that none gives the original form of:
+// gzip, which every tool reads.
+func Fallback() Compressor {
+	return Compressor{Name: "docker, BuildKit, containerd", New: func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }}
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+
+	"go.podman.io/storage/pkg/configfile"
+	"go.podman.io/storage/pkg/unshare"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// Info tells what is in force on this machine, and what is missing.
+type Info struct {
+	Host     HostInfo              `json:"host"`
+	Rootless bool                  `json:"rootless"` // an ordinary user's store, in a user namespace
+	Store    store.Description     `json:"store"`
+	Config   []registry.ConfigFile `json:"config"` // storage.conf, registries.conf, policy.json, auth.json
+	Missing  []Missing             `json:"missing"`
+}
+
+// HostInfo tells what starts on this machine.
+type HostInfo struct {
+	Platform string         `json:"platform"` // what kernel and CPU run, with the level of the CPU
+	Kernel   string         `json:"kernel"`
+	Native   []string       `json:"native"`   // platforms that run without a handler
+	Emulated []EmulatedInfo `json:"emulated"` // platforms that a binfmt_misc handler runs
+}
+
+// EmulatedInfo is one platform that a handler runs.
+type EmulatedInfo struct {
+	Platform string `json:"platform"`
+	Handler  string `json:"handler"`  // path of the interpreter
+	AnyImage bool   `json:"anyImage"` // false: the image itself must ship the handler's program (flag F is missing)
+}
+
+// Missing is something that this machine lacks, and the packages that have it.
+type Missing struct {
+	What   string `json:"what"`
+	Effect string `json:"effect"` // what does not work without it
+	Debian string `json:"debian,omitempty"`
+	Fedora string `json:"fedora,omitempty"`
+	Sample string `json:"sample,omitempty"` // file of mpull's to start from
+}
+
+// Info reads what is in force. It opens no store and asks no registry; an
+// error is about configuration that cannot be read.
+func (e *Engine) Info() (Info, error) {
+	info := Info{Rootless: unshare.IsRootless() || os.Geteuid() != 0, Host: hostInfo(e.Host())}
+	described, err := e.config.Store.Describe()
+	if err != nil {
+		return info, err
+	}
+	info.Store = described
+	info.Config = append([]registry.ConfigFile{registry.FindConfig("storage.conf", &configfile.File{
+		Name: "storage", Extension: "conf", EnvironmentName: "CONTAINERS_STORAGE_CONF", UserId: unshare.GetRootlessUID(),
+	})}, e.config.Registry.ConfigFiles()...)
+	info.Missing = missing(info, exec.LookPath)
+	return info, nil
+}
+
+// shownPlatforms are the platforms that images are commonly built for.
+func shownPlatforms() []string {
+	return []string{
+		"linux/amd64", "linux/amd64/v2", "linux/amd64/v3", "linux/amd64/v4", "linux/386", "linux/arm64/v8", "linux/arm/v5",
+		"linux/arm/v6", "linux/arm/v7", "linux/ppc64le", "linux/s390x", "linux/riscv64", "linux/mips64le", "linux/loong64",
+	}
+}
+
+func hostInfo(h platform.Host) HostInfo {
+	info := HostInfo{Platform: h.Platform.String(), Kernel: h.Kernel, Native: []string{}, Emulated: []EmulatedInfo{}}
+	for _, s := range shownPlatforms() {
+		p, err := platform.Parse(s)
+		if err != nil {
+			continue
+		}
+		if h.Native(p) {
+			info.Native = append(info.Native, s)
+		} else if handler, any := h.Emulated(p); handler != "" {
+			info.Emulated = append(info.Emulated, EmulatedInfo{Platform: s, Handler: handler, AnyImage: any})
+		}
+	}
+	return info
+}
+
+// missing lists what a machine lacks. find looks a program up in PATH.
+func missing(info Info, find func(string) (string, error)) []Missing {
+	list := []Missing{}
+	absent := func(name string) bool {
+		at := slices.IndexFunc(info.Config, func(c registry.ConfigFile) bool { return c.Name == name })
+		return at >= 0 && len(info.Config[at].InForce) == 0
+	}
+	lacks := func(program string) bool { _, err := find(program); return err != nil }
+	const debianConf, fedoraConf = "golang-github-containers-common", "containers-common"
+	if absent("policy.json") {
+		list = append(list, Missing{"policy.json", "nothing can be pulled", debianConf, fedoraConf, "contrib/config/policy.json"})
+	}
+	if absent("registries.conf") {
+		list = append(list, Missing{"registries.conf", "names need their registry: docker.io/library/alpine, not alpine", debianConf, fedoraConf, "contrib/config/registries.conf"})
+	}
+	if info.Rootless && (lacks("newuidmap") || lacks("newgidmap")) {
+		list = append(list, Missing{"newuidmap", "an ordinary user cannot unpack images with files of several users", "uidmap", "shadow-utils", ""})
+	}
+	if len(info.Host.Emulated) == 0 {
+		list = append(list, Missing{"qemu-user-static", "images of other architectures can be pulled, but do not start", "qemu-user-static", "qemu-user-static", ""})
+	}
+	if lacks("runc") && lacks("crun") {
+		list = append(list, Missing{"crun or runc", "mpull run starts nothing", "crun", "crun", ""})
+	}
+	return list
+}

@@ -1,0 +1,212 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/pkg/blobinfocache"
+	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/archive"
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
+)
+
+// LoadOptions bound what a load may take. The zero value sets the defaults.
+type LoadOptions struct {
+	Limits Limits
+}
+
+// Load brings the images of an archive into the store, with the digests and
+// displacement records that they had where Save read them, and gives them their
+// names as a pull does: of several platforms of a name the host's own gets it,
+// else the one that had it, and the others get their repo@digest names. An
+// archive of another tool is pulled, all platforms of each of its images.
+func (e *Engine) Load(ctx context.Context, path string, o LoadOptions) (results []PullResult, err error) {
+	a, err := archive.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if a.Record == nil {
+		return e.Pull(ctx, foreignInputs(a), PullOptions{All: true, Limits: o.Limits, Command: "load"})
+	}
+	err = e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
+		group := unpack.NewGroup(unpack.DefaultWorkers)
+		for i := range a.Record.Groups {
+			g := &a.Record.Groups[i]
+			holder := e.holder(g)
+			for at := range g.Images {
+				l := &loading{pull: pull{Engine: e, w: w, group: group, o: PullOptions{As: g.Name, Limits: o.Limits, Command: "load"}}, a: a, img: &g.Images[at]}
+				r, err := l.run(ctx, at == holder)
+				if err != nil {
+					return fmt.Errorf("loading %s: %w", cmp.Or(g.Name, shortID(l.img.ID)), err)
+				}
+				results = append(results, r)
+			}
+		}
+		return nil
+	})
+	return results, err
+}
+
+// foreignInputs are the images of another tool's archive as a pull takes them.
+func foreignInputs(a *archive.Archive) []string {
+	inputs := make([]string, 0, len(a.Names))
+	for _, n := range a.Names {
+		input := a.Transport + ":" + a.Path
+		if n != "" {
+			input += ":" + n
+		}
+		inputs = append(inputs, input)
+	}
+	return inputs
+}
+
+// holder decides which image of a group gets the name.
+func (e *Engine) holder(g *archive.Group) int {
+	native := platform.Native(e.Host().Platform).Target()
+	at := slices.IndexFunc(g.Images, func(i archive.Image) bool {
+		p, err := platform.Parse(i.Platform)
+		return err == nil && native.Same(p)
+	})
+	return max(at, 0)
+}
+
+// loading is one image of a Load under way.
+type loading struct {
+	pull
+	a   *archive.Archive
+	img *archive.Image
+}
+
+// run brings the image through each of its indexes, so that the store knows it
+// by all their digests, and names it the last time.
+func (l *loading) run(ctx context.Context, named bool) (PullResult, error) {
+	displaced, err := l.check()
+	if err != nil {
+		return PullResult{}, err
+	}
+	tops := l.img.Indexes
+	if len(tops) == 0 {
+		tops = []digest.Digest{l.img.Manifest}
+	}
+	as := l.o.As
+	var result PullResult
+	for i, top := range tops {
+		l.o.As = ""
+		if i == len(tops)-1 {
+			l.o.As = as
+		}
+		present := result.Present || i == 0
+		if result, err = l.through(ctx, top, named); err != nil {
+			return PullResult{}, err
+		}
+		result.Present = result.Present && present
+	}
+	return result, l.w.MergeRecord(ctx, result.ID, displaced)
+}
+
+// check holds what the archive says of the image against its documents before
+// anything is stored.
+func (l *loading) check() (displaced []store.Displacement, err error) {
+	config, err := l.a.ConfigDigest(l.img)
+	if err != nil {
+		return nil, err
+	}
+	if config.Encoded() != l.img.ID {
+		return nil, fmt.Errorf("the archive calls an image %s whose manifest has the config %s", l.img.ID, config)
+	}
+	// A digest name is a promise about the contents.
+	if _, promised, ok := strings.Cut(l.o.As, "@"); ok && !slices.Contains(append(slices.Clone(l.img.Indexes), l.img.Manifest), digest.Digest(promised)) {
+		return nil, fmt.Errorf("the archive gives the name %s to an image with the manifest %s", l.o.As, l.img.Manifest)
+	}
+	if l.img.Displaced == nil {
+		return nil, nil
+	}
+	return store.ParseRecord(l.img.Displaced)
+}
+
+// through brings the image through one index, or its manifest.
+func (l *loading) through(ctx context.Context, top digest.Digest, named bool) (r PullResult, err error) {
+	if l.snap, err = l.w.Snapshot(ctx); err != nil {
+		return r, err
+	}
+	sys, err := l.config.Registry.SystemContext()
+	if err != nil {
+		return r, err
+	}
+	ref, err := l.a.Reference(l.img, top)
+	if err != nil {
+		return r, err
+	}
+	img, err := registry.Open(ctx, sys, ref)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, img.Close()) }()
+	instances, err := img.Instances(ctx)
+	if err != nil {
+		return r, err
+	}
+	at := slices.IndexFunc(instances, func(i registry.Instance) bool { return i.Digest == l.img.Manifest })
+	if at < 0 {
+		return r, fmt.Errorf("the index %s does not name the manifest %s", top, l.img.Manifest)
+	}
+	detail, err := img.Detail(ctx, instances[at])
+	if err != nil {
+		return r, err
+	}
+	j := &job{named: named, choice: &choice{detail: detail}}
+	l.jobs = []*job{j}
+	source := registry.Source{Ref: ref}
+	if err := l.fetchAll(ctx, source, img); err != nil {
+		return r, err
+	}
+	err = l.finish(ctx, source, img, j)
+	return j.result, err
+}
+
+// substitute returns the blob that stands for a layer of an archive in another
+// compressed form.
+func substitute(img *registry.Image, original digest.Digest) (types.BlobInfo, bool) {
+	s, ok := img.Source().(*archive.Source)
+	if !ok {
+		return types.BlobInfo{}, false
+	}
+	return s.Substitute(original)
+}
+
+func hasSubstitutes(img *registry.Image, d *registry.Detail) bool {
+	return slices.ContainsFunc(d.Layers, func(l manifest.LayerInfo) bool {
+		_, ok := substitute(img, l.Digest)
+		return ok
+	})
+}
+
+// noteSubstitutes tells the library, for this copy only, that the layers which
+// are in the store now are what the manifest calls by the digest of their
+// original compressed form. The manifest and the config that it names by digest
+// vouch for their contents; nothing vouches for that pair of digests, so it goes
+// into the cache of this copy, in a directory that is removed after it, and
+// never into the store, where other images would rely on it.
+func noteSubstitutes(sys *types.SystemContext, img *registry.Image, d *registry.Detail) {
+	diffIDs := d.Config.RootFS.DiffIDs
+	if len(diffIDs) != len(d.Layers) || !hasSubstitutes(img, d) {
+		return
+	}
+	cache := blobinfocache.DefaultCache(sys)
+	for i, l := range d.Layers {
+		if _, ok := substitute(img, l.Digest); ok {
+			cache.RecordDigestUncompressedPair(l.Digest, diffIDs[i])
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/docker/reference"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
+)
+
+// LockOptions says what to lock. The zero value locks every platform that an
+// image offers.
+type LockOptions struct {
+	Platforms []Fallback // only these
+	Retry     Retry
+}
+
+// Lock asks the registry which digests the tags of inputs stand for now, and
+// puts them into l, in place of what it had for these names. No layer is asked
+// for, and the store is not touched.
+func (e *Engine) Lock(ctx context.Context, l *Lock, inputs []string, o LockOptions) error {
+	if l.Images == nil {
+		l.Images = map[string]LockedImage{}
+	}
+	for _, input := range inputs {
+		err := e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, source registry.Source) error {
+			tagged, ok := source.Name.(reference.NamedTagged)
+			if !ok || source.Ref.Transport().Name() != "docker" {
+				return fmt.Errorf("%s is no tag of a registry: only a tag can be locked", input)
+			}
+			locked, err := lockedImage(ctx, img, o.Platforms)
+			if err == nil {
+				l.Images[tagged.String()] = locked
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lockedImage(ctx context.Context, img *registry.Image, wanted []Fallback) (LockedImage, error) {
+	locked := LockedImage{Digest: img.Digest, Platforms: map[string]digest.Digest{}}
+	instances, err := img.Instances(ctx)
+	if err != nil {
+		return locked, err
+	}
+	for _, requests := range wanted {
+		c, err := choose(ctx, img, instances, requests)
+		if err != nil {
+			return locked, err
+		}
+		locked.Platforms[c.detail.Platform().String()] = c.detail.Digest
+	}
+	if len(wanted) > 0 {
+		return locked, nil
+	}
+	if instances, err = named(ctx, img, instances); err != nil {
+		return locked, err
+	}
+	for _, in := range instances {
+		p := in.Platform.String()
+		if _, again := locked.Platforms[p]; again || in.Attestation || in.Platform == (platform.Platform{}) {
+			continue // of two of one platform a pull takes the first
+		}
+		if _, err := platform.Parse(p); err != nil {
+			return locked, fmt.Errorf("the index names a platform that cannot be locked: %w", err)
+		}
+		locked.Platforms[p] = in.Digest
+	}
+	if len(locked.Platforms) == 0 {
+		return locked, fmt.Errorf("the index offers no platform")
+	}
+	return locked, nil
+}
+
+// PullLocked pulls the images of a lock, of exactly its digests, and gives them
+// their tags: those of names, all without any. Options are those of Pull, but
+// All means all platforms that are locked, and a platform that is not locked is
+// a *NotLockedError.
+func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o PullOptions) ([]PullResult, error) {
+	names, err := e.inLock(l, names)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.Platforms) == 0 {
+		native := platform.Native(e.Host().Platform)
+		native.Explicit = true
+		o.Platforms = []Fallback{{native}}
+	}
+	var results []PullResult
+	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
+		group := unpack.NewGroup(unpack.DefaultWorkers)
+		for _, name := range names {
+			locked := l.Images[name]
+			p := &pull{Engine: e, w: w, snap: snap, o: o, input: digestName(name, locked.Digest), group: group, locked: &locked}
+			p.o.As = name
+			if o.All {
+				p.o.All, p.o.Platforms = false, locked.fallbacks()
+			}
+			err := p.run(ctx)
+			snap = p.snap
+			results = append(results, p.results()...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return results, err
+}
+
+// inLock finds the names that a user wrote in a lock; none means all.
+func (e *Engine) inLock(l *Lock, inputs []string) ([]string, error) {
+	if len(inputs) == 0 {
+		return l.Names(), nil
+	}
+	var names []string
+	for _, input := range inputs {
+		full, err := e.localNames(input)
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(full, func(n string) bool { _, ok := l.Images[n]; return ok })
+		if at < 0 {
+			return nil, &NotLockedError{Name: input, Locked: l.Names()}
+		}
+		names = append(names, full[at])
+	}
+	return names, nil
+}
+
+// fallbacks is one wish for each locked platform.
+func (i LockedImage) fallbacks() []Fallback {
+	var all []Fallback
+	for _, text := range slices.Sorted(maps.Keys(i.Platforms)) {
+		if p, err := platform.Parse(text); err == nil {
+			all = append(all, Fallback{{Platform: p, Native: true, Explicit: true}})
+		}
+	}
+	return all
+}
+
+// checkLock refuses a choice that is not the locked one.
+func (p *pull) checkLock(j *job) error {
+	if p.locked == nil || p.locked.has(j.choice.detail.Digest) {
+		return nil
+	}
+	return p.notLocked(j)
+}
+
+func (p *pull) notLocked(j *job) error {
+	return &NotLockedError{Name: p.o.As, Platform: j.requests[0].Target().String(), Locked: slices.Sorted(maps.Keys(p.locked.Platforms))}
+}
+
+// lockedLocal answers from the store: the image with the locked digests, which
+// gets the name.
+func (p *pull) lockedLocal(ctx context.Context, j *job) (PullResult, error) {
+	for _, request := range j.requests {
+		d, ok := p.locked.of(request)
+		if !ok {
+			continue
+		}
+		for i := range p.snap.Images {
+			img := &p.snap.Images[i]
+			if img.ConfigError != nil || img.IsList || !hasDigest(img, d) || !hasDigest(img, p.locked.Digest) || !hasLayers(p.snap, img) {
+				continue
+			}
+			r := presentResult(img)
+			r.Digest = d
+			return p.name(ctx, r, p.o.As, j.named)
+		}
+		return PullResult{}, &UnknownImageError{Input: strings.TrimSpace(p.o.As + " with the digest " + d.String())}
+	}
+	return PullResult{}, p.notLocked(j)
+}

@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+)
+
+// TagState says how a tag here compares with the registry's. Field values are
+// stable: scripts use them.
+type TagState string
+
+// States of a tag.
+const (
+	TagCurrent  TagState = "current"
+	TagOutdated TagState = "outdated" // the registry has another image under it
+	TagUnknown  TagState = "unknown"  // the registry did not say
+)
+
+// TagStatus is one row of Outdated. Field names are stable: templates and
+// scripts use them.
+type TagStatus struct {
+	Name   string
+	State  TagState
+	Have   digest.Digest // of the lock, or of the local image
+	Now    digest.Digest // of the registry, "" when it did not say
+	Reason string        // why it is unknown
+	Err    error         `json:"-"`
+}
+
+// OutdatedOptions says what to compare.
+type OutdatedOptions struct {
+	Lock  *Lock // its digests, instead of those of local images
+	Retry Retry
+}
+
+// outdatedWorkers bounds the requests under way.
+const outdatedWorkers = 4
+
+// Outdated asks the registry, with one HEAD request for each name, whether tags
+// still stand for what is here: for inputs, without any for all that the lock or
+// the store has. Names of localhost are of no registry and left out of all.
+func (e *Engine) Outdated(ctx context.Context, inputs []string, o OutdatedOptions) ([]TagStatus, error) {
+	tags, err := e.heldTags(ctx, inputs, o.Lock)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]TagStatus, len(tags))
+	var g errgroup.Group
+	g.SetLimit(outdatedWorkers)
+	for i, t := range tags {
+		g.Go(func() error {
+			rows[i] = e.tagStatus(ctx, t, o.Retry)
+			return nil
+		})
+	}
+	_ = g.Wait() // what failed is in the rows
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return rows, nil
+}
+
+// heldTag is a name, and the digests under which what it names is known.
+type heldTag struct {
+	name    string
+	digests []digest.Digest // the first is shown
+}
+
+func (e *Engine) heldTags(ctx context.Context, inputs []string, l *Lock) (tags []heldTag, err error) {
+	if l != nil {
+		names, err := e.inLock(l, inputs)
+		for _, n := range names {
+			tags = append(tags, heldTag{n, []digest.Digest{l.Images[n].Digest}})
+		}
+		return tags, err
+	}
+	err = e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
+		if len(inputs) == 0 {
+			tags = allTags(snap)
+			return nil
+		}
+		for _, input := range inputs {
+			img, name, err := e.lookup(snap, input)
+			if err != nil {
+				return err
+			}
+			if name == "" || !isTag(name) {
+				return errors.New(input + " is no tag here: only a tag can be outdated")
+			}
+			tags = append(tags, tagOf(img, name))
+		}
+		return nil
+	})
+	return tags, err
+}
+
+func allTags(snap *store.Snapshot) []heldTag {
+	var tags []heldTag
+	for i := range snap.Images {
+		img := &snap.Images[i]
+		for _, n := range img.Names {
+			if !img.IsList && isTag(n) && !strings.HasPrefix(n, "localhost/") {
+				tags = append(tags, tagOf(img, n))
+			}
+		}
+	}
+	slices.SortFunc(tags, func(a, b heldTag) int { return strings.Compare(a.name, b.name) })
+	return tags
+}
+
+func isTag(name string) bool {
+	_, tag := splitName(name)
+	return tag != none && !strings.Contains(name, "@")
+}
+
+func tagOf(img *store.Image, name string) heldTag {
+	digests := slices.Clone(img.Digests)
+	if at := slices.Index(digests, img.Digest); at > 0 {
+		digests[0], digests[at] = digests[at], digests[0]
+	}
+	return heldTag{name, digests}
+}
+
+func (e *Engine) tagStatus(ctx context.Context, t heldTag, retry Retry) TagStatus {
+	row := TagStatus{Name: t.name, State: TagUnknown}
+	if len(t.digests) > 0 {
+		row.Have = t.digests[0]
+	}
+	row.Err = retry.do(ctx, e, func() error {
+		sys, err := e.config.Registry.SystemContext()
+		if err != nil {
+			return err
+		}
+		ref, err := registry.ParseTag(t.name)
+		if err != nil {
+			return err
+		}
+		row.Now, err = registry.HeadDigest(ctx, sys, ref)
+		return err
+	})
+	switch {
+	case row.Err != nil:
+		row.Reason = row.Err.Error()
+	case slices.Contains(t.digests, row.Now):
+		row.State, row.Have = TagCurrent, row.Now
+	default:
+		row.State = TagOutdated
+	}
+	return row
+}

@@ -1,0 +1,266 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
+)
+
+// remote asks the sources that the input stands for, in order.
+func (p *pull) remote(ctx context.Context) error {
+	sys, err := p.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	sources, err := registry.Resolve(sys, p.input)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, source := range sources {
+		err := p.from(ctx, source)
+		if err == nil {
+			return source.Record()
+		}
+		errs = append(errs, fmt.Errorf("pulling %s: %w", refName(source.Ref), err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *pull) from(ctx context.Context, source registry.Source) error {
+	return p.o.Retry.do(ctx, p.Engine, func() error {
+		err := p.attempt(ctx, source)
+		if err != nil {
+			// What the snapshot says is there may have changed: another tool
+			// removed it, or this attempt brought some of it.
+			if snap, snapErr := p.w.Snapshot(ctx); snapErr == nil {
+				p.snap = snap
+			}
+		}
+		return err
+	})
+}
+
+// attempt reads the source once, chooses for every job before anything is
+// fetched, then brings and names one image after the other.
+func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) {
+	sys, err := p.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	img, err := p.choices(ctx, sys, source)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, img.Close()) }()
+	if err := p.fetchAll(ctx, source, img); err != nil {
+		return err
+	}
+	for _, j := range p.jobs {
+		if j.done {
+			continue
+		}
+		if err := p.finish(ctx, source, img, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choices reads what the source offers and chooses for every job. Close the
+// image.
+func (p *pull) choices(ctx context.Context, sys *types.SystemContext, source registry.Source) (img *registry.Image, err error) {
+	ctx, watch := newWatchdog(ctx, p.o.Limits.idle())
+	defer watch.stop()
+	defer func() { err = withCause(ctx, err) }()
+	if img, err = registry.Open(ctx, sys, source.Ref); err != nil {
+		return nil, err
+	}
+	img.Guard().Observe(watch.asked)
+	img.Local = p.stored
+	if err := p.choose(ctx, img); err != nil {
+		return nil, errors.Join(err, img.Close())
+	}
+	img.Guard().Observe(nil)
+	return img, nil
+}
+
+func (p *pull) choose(ctx context.Context, img *registry.Image) error {
+	instances, err := img.Instances(ctx)
+	if err != nil {
+		return err
+	}
+	if p.o.All && p.jobs == nil {
+		p.allJobs(instances)
+	}
+	for _, j := range p.jobs {
+		if j.done {
+			continue
+		}
+		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
+			return err
+		}
+		if err := p.checkLock(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored returns the manifest and the config of an image that is here: what a
+// digest names need not be asked for again.
+func (p *pull) stored(d digest.Digest) (manifest, config []byte, ok bool) {
+	return storedIn(p.w.Store, p.snap, d)
+}
+
+func storedIn(s *store.Store, snap *store.Snapshot, d digest.Digest) (manifest, config []byte, ok bool) {
+	for i := range snap.Images {
+		img := &snap.Images[i]
+		if img.ConfigError != nil || img.IsList || !hasDigest(img, d) {
+			continue
+		}
+		manifest, err := s.Manifest(img, d)
+		if err != nil {
+			continue
+		}
+		if config, err = s.ConfigBlob(img); err == nil {
+			return manifest, config, true
+		}
+	}
+	return nil, nil, false
+}
+
+// fetchAll brings the layers of all images that need any at the same time,
+// each blob once; committing and naming then go one after the other.
+func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *registry.Image) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(unpack.DefaultWorkers)
+	for _, j := range p.jobs {
+		if j.done {
+			continue
+		}
+		j.present = complete(p.snap, j.choice.detail, img.Digest) != nil
+		p.announce(source, j)
+		g.Go(func() (err error) {
+			// The signature policy agrees before any layer is asked for.
+			if err := p.allowed(ctx, img, j.choice); err != nil || j.present {
+				return err
+			}
+			if err := p.o.Limits.room(p.w, p.snap, j.choice.detail); err != nil {
+				return err
+			}
+			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.o.Limits)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// allJobs makes a job for each platform that is offered.
+func (p *pull) allJobs(instances []registry.Instance) {
+	seen := map[platform.Platform]bool{}
+	for _, in := range instances {
+		if in.Attestation || in.Platform == (platform.Platform{}) || seen[in.Platform] {
+			continue
+		}
+		seen[in.Platform] = true
+		p.jobs = append(p.jobs, &job{requests: Fallback{{Platform: in.Platform, Native: true, Explicit: true}}})
+	}
+	if len(p.jobs) == 0 {
+		p.jobs = []*job{{requests: Fallback{platform.Native(p.Host().Platform)}}}
+	}
+	p.electHolder()
+}
+
+// finish brings and names the image of one job.
+func (p *pull) finish(ctx context.Context, source registry.Source, img *registry.Image, j *job) (err error) {
+	d := j.choice.detail
+	r := PullResult{ID: imageID(d), Digest: d.Digest, Platform: d.Platform(), Rule: j.choice.rule}
+	r.Present = j.present
+	if !j.present {
+		if err := p.commit(ctx, img, j); err != nil {
+			return err
+		}
+	}
+	if j.result, err = p.name(ctx, r, p.target(source), j.named); err != nil {
+		return err
+	}
+	if !j.present {
+		p.predict(ctx, p.w.Store, r.ID)
+	}
+	j.done = true
+	return nil
+}
+
+// announce says what was chosen, and warns where that needs a second look.
+func (p *pull) announce(source registry.Source, j *job) {
+	c := j.choice
+	p.emit(Event{Resolved: &ResolvedEvent{
+		Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
+		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
+	}})
+	if c.foreign {
+		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
+			refName(source.Ref), c.detail.Platform(), platform.Native(p.Host().Platform))}})
+	}
+	if said := c.detail.Instance.Platform; said != (platform.Platform{}) && c.detail.Config.Architecture != "" &&
+		(said.Architecture != c.detail.Config.Architecture || said.OS != c.detail.Config.OS) {
+		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
+	}
+}
+
+// commit makes the chosen image in the store, under its ID.
+func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err error) {
+	temp, release, err := p.w.TempDir(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits)
+}
+
+// allowed asks the signature policy about an image.
+func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) error {
+	sys, err := p.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	policy, err := registry.Policy(sys)
+	if err != nil {
+		return err
+	}
+	defer policy.Destroy()
+	for _, d := range []digest.Digest{"", c.detail.Digest} {
+		if ok, err := policy.IsRunningImageAllowed(ctx, img.Unparsed(d)); !ok || err != nil {
+			return fmt.Errorf("the signature policy does not allow it: %w", err)
+		}
+		if c.detail.Digest == img.Digest {
+			break
+		}
+	}
+	return nil
+}
+
+// target is the name that the image gets: the one asked for, else the
+// source's; "" when there is neither.
+func (p *pull) target(source registry.Source) string {
+	if p.o.As != "" {
+		return p.o.As
+	}
+	if source.Name == nil {
+		return ""
+	}
+	return source.Name.String()
+}

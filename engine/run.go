@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
+	"github.com/mpull/mpull/store"
+)
+
+// RunOptions says what is started and how. The zero value starts what the
+// image's config says, without input, network or terminal.
+type RunOptions struct {
+	CheckOptions
+	Platform    *platform.Request // of the images of a name, the one of this platform
+	TTY         bool              // give the program a terminal; one of the three files must be one
+	ReadOnly    bool              // the root filesystem cannot be written to, but for /tmp, /run and /var/tmp
+	HostNetwork bool              // use the host's network instead of none
+	Force       bool              // start it though the prediction says that it will not start
+	Runtime     string            // name or path of the OCI runtime; "" tries runc, then crun
+
+	// Foreground keeps the runtime in this process group, because it reads
+	// from the terminal: what is typed to interrupt then reaches it by itself.
+	Foreground            bool
+	Stdin, Stdout, Stderr *os.File // nil is /dev/null
+	// Signals is called when the program is about to be started; what the
+	// channel brings is passed to the program. Nil means nothing is.
+	Signals func() <-chan os.Signal
+}
+
+// RefusedError says that a command was not started because it would not start.
+type RefusedError struct {
+	Result preflight.Result
+	// Use is the command that switches the name to a local image that would
+	// start, "" when there is none.
+	Use string
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%s would not start here: %s: %s", e.Result.Image, e.Result.Verdict, e.Result.Reason)
+}
+
+// Run starts a command in a new container of a local image and waits for its
+// end. It returns the program's exit code, 128 and the signal that ended it,
+// or, of a program that did not start as predicted and was forced, the
+// predicted code. The error, a *RefusedError among others, is about what kept
+// the program from being started. The container is gone afterwards; when this
+// process is killed, the next call removes it.
+//
+// When ctx ends, what runs in the container is killed.
+func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int, err error) {
+	runtimes, err := findRuntimes(o.Runtime)
+	if err != nil {
+		return 0, err
+	}
+	s, err := store.Create(e.config.Store)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	p, err := e.prepareRun(ctx, s, input, &o)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, p.run.Remove()) }()
+	root, err := p.run.Mount()
+	if err != nil {
+		return 0, err
+	}
+	spec, err := newSpec(p.command, root, p.run.ID, &o)
+	if err != nil {
+		return 0, err
+	}
+	spec.Process.SelinuxLabel, spec.Linux.MountLabel = p.run.ProcessLabel, p.run.MountLabel
+	code, err = (&bundle{dir: p.run.Dir, id: p.run.ID, options: &o}).start(ctx, spec, runtimes)
+	return p.settle(code, err)
+}
+
+// prepared is a container about to be started.
+type prepared struct {
+	run       *store.Run
+	command   preflight.Command
+	predicted int // exit code of the prediction
+}
+
+// settle gives the predicted code to a forced program that did not start: a
+// runtime ends with 1 when execve fails, which says less.
+func (p *prepared) settle(code int, err error) (int, error) {
+	var failed *RuntimeError
+	if p.predicted != 0 && (errors.As(err, &failed) || err == nil && code == 1) {
+		return p.predicted, nil
+	}
+	return code, err
+}
+
+// prepareRun looks the image up, predicts, and makes the container, behind
+// the lock that keeps the image from being deleted meanwhile.
+func (e *Engine) prepareRun(ctx context.Context, s *store.Store, input string, o *RunOptions) (p *prepared, err error) {
+	w, err := s.Writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	e.sweepRuns(ctx, w)
+	snap, err := s.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	img, name, err := e.runnable(snap, input, o.Platform)
+	if err != nil {
+		return nil, err
+	}
+	result, err := e.checkImage(ctx, s, img, o.CheckOptions)
+	if err != nil {
+		return nil, err
+	}
+	result.Image = input
+	switch {
+	case result.ExitCode == 0:
+	case !o.Force || len(result.Command) == 0:
+		return nil, &RefusedError{Result: result, Use: e.wayOut(ctx, s, snap, img, name, o)}
+	default:
+		e.note("starting it by force though it is predicted not to start: %s: %s", result.Verdict, result.Reason)
+	}
+	p = &prepared{predicted: result.ExitCode}
+	if p.command, err = commandOf(s, img, o.CheckOptions); err != nil {
+		return nil, err
+	}
+	p.run, err = w.CreateRun(ctx, img.ID)
+	return p, err
+}
+
+func (e *Engine) runnable(snap *store.Snapshot, input string, request *platform.Request) (*store.Image, string, error) {
+	if request == nil {
+		return e.lookup(snap, input)
+	}
+	return e.usable(snap, input, *request)
+}
+
+// wayOut looks for another image of the same name that would start, and
+// returns the command that switches to it.
+func (e *Engine) wayOut(ctx context.Context, s *store.Store, snap *store.Snapshot, refused *store.Image, name string, o *RunOptions) string {
+	if name == "" && len(refused.Names) > 0 {
+		name = refused.Names[0]
+	}
+	emulated := ""
+	for _, img := range newNameIndex(snap).family(name) {
+		if img.ID == refused.ID || img.Config == nil {
+			continue
+		}
+		r, err := e.checkImage(ctx, s, img, o.CheckOptions)
+		if err != nil || r.ExitCode != 0 {
+			continue
+		}
+		use := fmt.Sprintf("mpull use --platform %s %s", platformOf(img), name)
+		if r.Verdict == preflight.Native {
+			return use
+		}
+		emulated = use
+	}
+	return emulated
+}
+
+// sweepRuns removes what killed runs left. Not being able to is no reason not
+// to do what was asked.
+func (e *Engine) sweepRuns(ctx context.Context, w *store.Writer) {
+	if err := w.RemoveDeadRuns(ctx, stopDeadRun); err != nil {
+		e.note("warning: %v", err)
+	}
+}
+
+// StopDeadRuns ends what still runs in containers whose mpull was killed. An
+// ordinary user's process must do so before it enters a user namespace: from
+// there it may not signal what runs in another one.
+func (e *Engine) StopDeadRuns(ctx context.Context) error {
+	dirs, err := store.DeadRunDirs(e.config.Store)
+	errs := []error{err}
+	for _, dir := range dirs {
+		errs = append(errs, stopDeadRun(ctx, dir, filepath.Base(dir)))
+	}
+	return errors.Join(errs...)
+}
+
+// SweepRuns removes the containers of runs that were killed, so that their
+// images can go. Where there are none, nothing is changed or created.
+func (e *Engine) SweepRuns(ctx context.Context) (err error) {
+	s, err := store.Open(e.config.Store)
+	if err != nil {
+		return err
+	}
+	dead, err := s.DeadRuns()
+	if err = errors.Join(err, s.Close()); err != nil || len(dead) == 0 || s.ReadOnly() {
+		return err
+	}
+	return e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
+		e.sweepRuns(ctx, w)
+		return nil
+	})
+}
+
+// forgetDeadRuns takes containers of killed runs, with their layers, out of a
+// snapshot: they are removed before images are.
+func forgetDeadRuns(s *store.Store, snap *store.Snapshot) error {
+	dead, err := s.DeadRuns()
+	layers := map[string]bool{}
+	snap.Containers = slices.DeleteFunc(snap.Containers, func(c store.Container) bool {
+		gone := slices.Contains(dead, c.ID)
+		layers[c.LayerID] = layers[c.LayerID] || gone
+		return gone
+	})
+	snap.Layers = slices.DeleteFunc(snap.Layers, func(l store.Layer) bool { return layers[l.ID] })
+	return err
+}
+
+func (e *Engine) note(format string, args ...any) {
+	e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf(format, args...)}})
+}

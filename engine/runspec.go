@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cyphar/filepath-securejoin/pathrs-lite"
+	"github.com/moby/sys/capability"
+	"github.com/moby/sys/user"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/preflight"
+)
+
+// defaultPath is the PATH of a container whose image sets none.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// runCaps are the capabilities of a container's root, those of podman's
+// default. Other users have none.
+func runCaps() []capability.Cap {
+	return []capability.Cap{
+		capability.CAP_CHOWN, capability.CAP_DAC_OVERRIDE, capability.CAP_FOWNER, capability.CAP_FSETID,
+		capability.CAP_KILL, capability.CAP_NET_BIND_SERVICE, capability.CAP_SETFCAP, capability.CAP_SETGID,
+		capability.CAP_SETPCAP, capability.CAP_SETUID, capability.CAP_SYS_CHROOT,
+	}
+}
+
+// newSpec writes what an OCI runtime needs to start command in the root
+// filesystem mounted at root: processes, mounts, host name and IPC of its own,
+// a network of its own without a way out unless the host's is asked for, no
+// new privileges, the usual paths of /proc masked or read-only. There is no
+// seccomp filter and no limit on memory, CPU or processes.
+func newSpec(command preflight.Command, root string, id string, o *RunOptions) (*specs.Spec, error) {
+	who, err := runUser(root, command.User)
+	if err != nil {
+		return nil, err
+	}
+	caps, err := runCapabilities(who.UID == 0)
+	if err != nil {
+		return nil, err
+	}
+	hostname := shortID(id)
+	spec := &specs.Spec{
+		Version:  "1.0.2", // what runtimes of 2020 and later know
+		Hostname: hostname,
+		Root:     &specs.Root{Path: root, Readonly: o.ReadOnly},
+		Process: &specs.Process{
+			Terminal: o.TTY, Args: command.Argv(), Cwd: path.Join("/", command.WorkingDir), User: who,
+			Env: runEnv(command.Env, hostname, o.TTY), Capabilities: caps, NoNewPrivileges: true,
+		},
+		Mounts: runMounts(o),
+		Linux: &specs.Linux{
+			Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}},
+			Resources:  &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}},
+			MaskedPaths: []string{
+				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
+				"/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/dev/block", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/fs/selinux",
+			},
+			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
+		},
+	}
+	if !o.HostNetwork {
+		spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
+	}
+	return spec, nil
+}
+
+// runEnv completes the environment: of several settings of a variable the last
+// counts, and runtimes do not agree about that.
+func runEnv(env []string, hostname string, tty bool) []string {
+	defaults := []string{"PATH=" + defaultPath, "HOSTNAME=" + hostname}
+	if tty {
+		defaults = append(defaults, "TERM=xterm")
+	}
+	var out []string
+	seen := map[string]bool{}
+	all := append(defaults, env...)
+	for _, e := range slices.Backward(all) {
+		name, _, _ := strings.Cut(e, "=")
+		if !seen[name] {
+			seen[name] = true
+			out = append(out, e)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// runCapabilities are runCaps, less what this process cannot give.
+func runCapabilities(root bool) (*specs.LinuxCapabilities, error) {
+	own, err := capability.NewPid2(0)
+	if err == nil {
+		err = own.Load()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the capabilities of this process: %w", err)
+	}
+	var names []string
+	for _, c := range runCaps() {
+		if own.Get(capability.BOUNDING, c) {
+			names = append(names, "CAP_"+strings.ToUpper(c.String()))
+		}
+	}
+	caps := &specs.LinuxCapabilities{Bounding: names}
+	if root {
+		caps.Effective, caps.Permitted = names, names
+	}
+	return caps, nil
+}
+
+func runMounts(o *RunOptions) []specs.Mount {
+	ptmx := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
+	if idMapped("/proc/self/gid_map", 5) {
+		ptmx = append(ptmx, "gid=5") // the group of terminals, by convention
+	}
+	mounts := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: ptmx},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
+		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
+	}
+	if o.ReadOnly {
+		for _, dir := range []string{"/tmp", "/run", "/var/tmp"} {
+			mounts = append(mounts, specs.Mount{Destination: dir, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=1777"}})
+		}
+	}
+	if !o.HostNetwork {
+		return append(mounts, specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}})
+	}
+	// A sysfs of its own goes with a network of its own: only who owns the
+	// network may mount one.
+	mounts = append(mounts, specs.Mount{Destination: "/sys", Type: "none", Source: "/sys", Options: []string{"rbind", "nosuid", "noexec", "nodev", "ro"}})
+	for _, file := range []string{"/etc/resolv.conf", "/etc/hosts"} {
+		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() {
+			mounts = append(mounts, specs.Mount{Destination: file, Type: "none", Source: file, Options: []string{"bind", "nosuid", "noexec", "nodev", "ro"}})
+		}
+	}
+	return mounts
+}
+
+// idMapped tells whether an ID exists in this user namespace, by its map as in
+// user_namespaces(7): lines of first ID inside, first ID outside, length.
+func idMapped(file string, id int64) bool {
+	maps, err := user.ParseIDMapFile(file)
+	return err == nil && slices.ContainsFunc(maps, func(m user.IDMap) bool { return id >= m.ID && id < m.ID+m.Count })
+}
+
+// runUser finds the IDs of the process, by the image's own /etc/passwd and
+// /etc/group. Links in them lead nowhere but into root.
+func runUser(root, spec string) (specs.User, error) {
+	passwd, err := readInRoot(root, "/etc/passwd")
+	if err != nil {
+		return specs.User{}, err
+	}
+	group, err := readInRoot(root, "/etc/group")
+	if err != nil {
+		return specs.User{}, err
+	}
+	u, err := user.GetExecUser(spec, nil, bytes.NewReader(passwd), bytes.NewReader(group))
+	if err != nil {
+		return specs.User{}, fmt.Errorf("user %q of the container: %w", spec, err)
+	}
+	who := specs.User{UID: uint32(u.Uid), GID: uint32(u.Gid)}
+	for _, g := range u.Sgids {
+		who.AdditionalGids = append(who.AdditionalGids, uint32(g))
+	}
+	return who, nil
+}
+
+// maxAccounts bounds /etc/passwd and /etc/group of an image, in bytes.
+const maxAccounts = 4 << 20
+
+// readInRoot reads a small regular file of a root filesystem; nil when there
+// is none. Nothing else is opened: a FIFO or a device could wait or act.
+func readInRoot(root, name string) ([]byte, error) {
+	handle, err := pathrs.OpenInRoot(root, name)
+	if err != nil {
+		return nil, nil //nolint:nilerr // as if it were missing: numeric users need no file
+	}
+	defer handle.Close()
+	if st, err := handle.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, err
+	}
+	f, err := pathrs.Reopen(handle, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s of the image: %w", name, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxAccounts+1))
+	if err == nil && len(data) > maxAccounts {
+		err = fmt.Errorf("it is longer than %d bytes", maxAccounts)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s of the image: %w", name, err)
+	}
+	return data, nil
+}

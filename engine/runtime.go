@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Files in a run's directory.
+const (
+	runtimeFile  = "runtime" // path of the runtime that was started last
+	runtimeState = "state"   // the runtime's own state
+	runtimeLog   = "runtime.log"
+	runtimePid   = "pid" // written by the runtime once the container is made
+)
+
+// RuntimeError says that no OCI runtime made the container.
+type RuntimeError struct {
+	Tried []string // one line for each runtime: its path, and what it said
+}
+
+func (e *RuntimeError) Error() string {
+	if len(e.Tried) == 0 {
+		return "there is no OCI runtime here: install runc or crun"
+	}
+	return "no OCI runtime could make the container: tried " + strings.Join(e.Tried, "; ")
+}
+
+// findRuntimes returns the paths of the runtimes to try, in order: the one
+// that the user named, else runc and crun where they are.
+func findRuntimes(named string) ([]string, error) {
+	if named != "" {
+		path, err := exec.LookPath(named)
+		if err != nil {
+			return nil, fmt.Errorf("looking for the runtime %s: %w", named, err)
+		}
+		path, err = filepath.Abs(path)
+		return []string{path}, err
+	}
+	var found []string
+	for _, name := range []string{"runc", "crun"} {
+		for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin") {
+			path := filepath.Join(dir, name)
+			if filepath.IsAbs(path) && unix.Access(path, unix.X_OK) == nil {
+				found = append(found, path)
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
+// A bundle is what runtimes start from: the directory of a run.
+type bundle struct {
+	dir, id string
+	options *RunOptions
+	signals <-chan os.Signal
+}
+
+// start runs the container with the first runtime that can make it, and
+// returns the exit code: the program's, or 128 and the signal that ended it.
+func (b *bundle) start(ctx context.Context, spec *specs.Spec, runtimes []string) (int, error) {
+	config, err := json.Marshal(spec)
+	if err != nil {
+		return 0, err
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "config.json"), config, 0o600); err != nil {
+		return 0, fmt.Errorf("writing the runtime's configuration: %w", err)
+	}
+	if b.options.Signals != nil {
+		b.signals = b.options.Signals()
+	}
+	failed := &RuntimeError{}
+	for _, path := range runtimes {
+		code, made, err := b.try(ctx, path)
+		if err != nil || made {
+			return code, err
+		}
+		failed.Tried = append(failed.Tried, path+" ("+b.lastWords(code)+")")
+	}
+	return 0, failed
+}
+
+// try runs one runtime. made is false when it did not get as far as the
+// program: only then may another one be tried.
+func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err error) {
+	for _, old := range []string{runtimePid, runtimeLog} {
+		if err := os.Remove(filepath.Join(b.dir, old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return 0, false, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, runtimeFile), []byte(path), 0o600); err != nil {
+		return 0, false, err
+	}
+	// The kernel sends a child's death signal when the thread that made it
+	// ends.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(path, append(runtimeFlags(path, b.dir),
+		"--log", filepath.Join(b.dir, runtimeLog), "--log-format", "json",
+		"run", "--bundle", b.dir, "--pid-file", filepath.Join(b.dir, runtimePid), b.id)...)
+	// A nil *os.File in an interface would not be taken for nothing.
+	if b.options.Stdin != nil {
+		cmd.Stdin = b.options.Stdin
+	}
+	cmd.Stdout, cmd.Stderr = b.options.Stdout, b.options.Stderr
+	// In a process group of its own the runtime does not get what is typed to
+	// interrupt: it reaches mpull alone, which passes it on once.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: !b.options.Foreground}
+	if err := cmd.Start(); err != nil {
+		return 0, false, fmt.Errorf("starting the runtime %s: %w", path, err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		b.steer(ctx, cmd.Process, path, stop)
+	}()
+	err = cmd.Wait()
+	close(stop)
+	<-done
+	if ctx.Err() != nil {
+		return 0, true, context.Cause(ctx)
+	}
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		return 0, true, fmt.Errorf("waiting for the runtime %s: %w", path, err)
+	}
+	_, gone := os.Stat(filepath.Join(b.dir, runtimePid))
+	return statusCode(cmd.ProcessState), gone == nil, nil
+}
+
+// steer passes signals to the runtime, which passes them to the program, and
+// ends the container when ctx ends.
+func (b *bundle) steer(ctx context.Context, p *os.Process, path string, stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		case s := <-b.signals:
+			_ = p.Signal(s) // it may have ended meanwhile
+		case <-ctx.Done():
+			_ = deleteContainer(context.WithoutCancel(ctx), path, b.dir, b.id)
+			_ = p.Kill()
+			return
+		}
+	}
+}
+
+// statusCode is the shell's convention for how a process ended.
+func statusCode(s *os.ProcessState) int {
+	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return 128 + int(w.Signal())
+	}
+	return s.ExitCode()
+}
+
+// runtimeFlags are a runtime's flags that come before its command. A container
+// without limits needs no control group of its own; crun can do without.
+func runtimeFlags(path, dir string) []string {
+	flags := []string{"--root", filepath.Join(dir, runtimeState)}
+	if strings.HasPrefix(filepath.Base(path), "crun") {
+		flags = append(flags, "--cgroup-manager=disabled")
+	}
+	return flags
+}
+
+// lastWords is the last thing that a runtime wrote to its log.
+func (b *bundle) lastWords(code int) string {
+	data, err := os.ReadFile(filepath.Join(b.dir, runtimeLog))
+	if err == nil {
+		lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+		var entry struct {
+			Msg string `json:"msg"`
+		}
+		if json.Unmarshal(lines[len(lines)-1], &entry) == nil && entry.Msg != "" {
+			return entry.Msg
+		}
+	}
+	return fmt.Sprintf("exit code %d", code)
+}
+
+// stopDeadRun ends what still runs in a container whose mpull is dead.
+func stopDeadRun(ctx context.Context, dir, id string) error {
+	state := filepath.Join(dir, runtimeState, id)
+	if _, err := os.Stat(state); errors.Is(err, fs.ErrNotExist) {
+		return nil // it was not started, or ended in time
+	}
+	path, err := os.ReadFile(filepath.Join(dir, runtimeFile))
+	if err != nil {
+		return fmt.Errorf("stopping the abandoned container %s: %w", shortID(id), err)
+	}
+	if err := deleteContainer(ctx, string(path), dir, id); err != nil {
+		return fmt.Errorf("stopping the abandoned container %s: %w", shortID(id), err)
+	}
+	return nil
+}
+
+// deleteContainer kills a container and forgets the runtime's state of it.
+func deleteContainer(ctx context.Context, path, dir, id string) error {
+	cmd := exec.CommandContext(ctx, path, append(runtimeFlags(path, dir), "delete", "--force", id)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s delete: %w: %s", path, err, bytes.TrimSpace(out))
+	}
+	return nil
+}

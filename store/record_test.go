@@ -1,0 +1,85 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestParseRecord(t *testing.T) {
+	const entry = `{"name":"a:1","at":"2026-01-02T03:04:05Z","was":{},"command":"pull"}`
+	for _, tt := range []struct {
+		in   string
+		want int // entries; -1 for an error
+	}{
+		{`{"version":1,"entries":[` + entry + `]}`, 1},
+		{`{"version":1,"entries":[]}`, 0},
+		{`{"version":1}`, 0},
+		{`{"version":1,"unknown":true,"entries":[` + entry + `]}`, 1},
+		{`{"version":1,"entries":[{"name":"","at":"2026-01-02T03:04:05Z"},` + entry + `]}`, 1},
+		{`{"version":1,"entries":[{"name":"x"}]}`, 0},
+		{`{"version":2,"entries":[` + entry + `]}`, -1},
+		{`{}`, -1},
+		{``, -1},
+		{`[]`, -1},
+		{`{"version":1,"entries":[{"at":"yesterday","name":"x"}]}`, -1},
+		{`{"version":1}` + strings.Repeat(" ", maxRecord), -1},
+	} {
+		got, err := parseRecord([]byte(tt.in))
+		if (err != nil) != (tt.want < 0) || err == nil && len(got) != tt.want {
+			t.Errorf("parseRecord(%.60s) = %v, %v, want %d entries", tt.in, got, err, tt.want)
+		}
+	}
+}
+
+// TestRecordStaysSmall: each name once, and not more than maxEntries.
+func TestRecordStaysSmall(t *testing.T) {
+	s, _ := testStore(t)
+	w := testWriter(t, s)
+	id := addImage(t, s, amd64)
+	many := record{Version: recordVersion}
+	for i := range maxEntries {
+		many.Entries = append(many.Entries, Displacement{Name: fmt.Sprintf("a:%d", i), At: now()})
+	}
+	data, err := json.Marshal(many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.lib.SetImageBigData(id, RecordKey, data, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []string{"b:1", "a:7", "b:1"} {
+		if err := w.appendRecord(id, Displacement{Name: n, At: now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := find(t, s, id).Displaced
+	last := got[len(got)-1].Name
+	if len(got) != maxEntries || last != "b:1" || got[len(got)-2].Name != "a:7" || got[0].Name != "a:1" {
+		t.Errorf("%d entries, first %s, last %s", len(got), got[0].Name, last)
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add([]byte(`{"version":1,"entries":[{"name":"a","at":"2026-01-02T03:04:05Z","by":{"id":"x"},"was":{},"command":"c"}]}`))
+	f.Add([]byte(`{"version":1,"entries":null}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		entries, err := parseRecord(data)
+		if err != nil {
+			return
+		}
+		for _, e := range entries {
+			if e.Name == "" || e.At.IsZero() {
+				t.Errorf("an entry without name or time: %+v", e)
+			}
+		}
+		again, err := json.Marshal(record{Version: recordVersion, Entries: entries})
+		if err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		if back, err := parseRecord(again); len(again) <= maxRecord && (err != nil || len(back) != len(entries)) {
+			t.Errorf("%d entries come back as %d: %v", len(entries), len(back), err)
+		}
+	})
+}
