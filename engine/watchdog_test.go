@@ -11,7 +11,7 @@ import (
 	"go.podman.io/image/v5/types"
 )
 
-func TestWatchdog(t *testing.T) {
+func TestWatchdogPhases(t *testing.T) {
 	const limit = time.Minute
 	for _, c := range []struct {
 		name    string
