@@ -1,13 +1,16 @@
 package integration
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/integration/testimage"
 )
@@ -36,7 +40,7 @@ func rare(t *testing.T, img v1.Image) v1.Image {
 	}
 	again := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	for _, l := range layers {
-		tar, err := l.Uncompressed()
+		content, err := l.Uncompressed()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +49,7 @@ func rare(t *testing.T, img v1.Image) v1.Image {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.Copy(z, tar); err != nil {
+		if _, err := io.Copy(z, content); err != nil {
 			t.Fatal(err)
 		}
 		if err := z.Close(); err != nil {
@@ -191,4 +195,92 @@ func mustJSON(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// TestHostileArchive puts other contents in the place of a layer of which the
+// archive has no original form: neither path unpacks it, no image and no name
+// come of it.
+func TestHostileArchive(t *testing.T) {
+	for _, driver := range drivers(t) {
+		t.Run(driver, func(t *testing.T) {
+			m, registry := newMachine(t, driver)
+			name := registry.Host + "/round/rare:1"
+			img, err := testimage.Image(testimage.Spec{Platform: "linux/" + runtime.GOARCH, Seed: 45, OCI: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := registry.PushImage("round/rare:1", rare(t, img)); err != nil {
+				t.Fatal(err)
+			}
+			m.run("mine", "mpull", "pull", "-q", name)
+			good, bad := filepath.Join(m.dir, "good.tar"), filepath.Join(m.dir, "bad.tar")
+			m.run("mine", "mpull", "save", "-q", "-o", good, name)
+			m.run("mine", "mpull", "rmi", name)
+			forge(t, good, bad)
+			m.exits(125, "mpull", "load", "-i", bad)
+			if out := m.run("mine", "mpull", "images", "-aq"); out != "" {
+				t.Errorf("the forged archive left %s", out)
+			}
+			m.run("mine", "mpull", "load", "-q", "-i", good)
+			if out := m.run("mine", "mpull", "images", "-q", "--filter", "reference="+name); strings.Count(out, "\n") != 1 {
+				t.Errorf("the good archive brought %q", out)
+			}
+		})
+	}
+}
+
+// forge copies an archive with another layer in the place of the only one, as
+// somebody would who knows the format.
+func forge(t *testing.T, from, to string) {
+	t.Helper()
+	var evil bytes.Buffer
+	z := gzip.NewWriter(&evil)
+	w := tar.NewWriter(z)
+	if err := w.WriteHeader(&tar.Header{Name: "evil", Mode: 0o755, Typeflag: tar.TypeReg}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var forged bytes.Buffer
+	out := tar.NewWriter(&forged)
+	evilName := "blobs/sha256/" + digest.FromBytes(evil.Bytes()).Encoded()
+	put := func(name string, data []byte) {
+		if err := out.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(evilName, evil.Bytes())
+	changed := false
+	for r := tar.NewReader(bytes.NewReader(read(t, from))); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Name == "mpull.json" {
+			before := data
+			data = regexp.MustCompile(`"blob":"sha256:[0-9a-f]+"`).ReplaceAll(data, []byte(`"blob":"`+digest.FromBytes(evil.Bytes()).String()+`"`))
+			changed = !bytes.Equal(before, data)
+		}
+		put(h.Name, data)
+	}
+	if !changed {
+		t.Fatal("the archive has no substituted layer to forge")
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, forged.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

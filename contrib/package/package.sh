@@ -18,6 +18,12 @@ export PACKAGE_ARCH PACKAGE_VERSION=$VERSION
 PACKAGE_ARCH=$(go env GOARCH)
 time=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 
+# The packages promise to work from this C library on.
+glibc=2.34
+newest=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -1)
+[ "$(printf '%s\n' "GLIBC_$glibc" "$newest" | sort -V | tail -1)" = "GLIBC_$glibc" ] ||
+	{ echo "the program needs $newest, and contrib/package/nfpm.yaml says $glibc: change both"; exit 1; }
+
 # The list of what is in the program, read from the program. Its time and serial
 # number, which change with each run, are taken out.
 "$bin/cyclonedx-gomod" bin -json -noserial -version "$VERSION" "$binary" |
