@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,11 +40,17 @@ func (e *Engine) Save(ctx context.Context, out io.Writer, inputs []string, o Sav
 	var saved []Saved
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		w := &saving{Engine: e, s: s, snap: snap, out: archive.NewWriter(out), temp: o.TempDir, done: map[string]*savedImage{}, blobs: map[blobKey]imgspecv1.Descriptor{}}
+		done := map[string]bool{}
 		for _, input := range inputs {
 			images, name, err := e.toSave(snap, input, o)
 			if err != nil {
 				return err
 			}
+			key := cmp.Or(name, images[0].ID)
+			if done[key] {
+				continue // two ways to write one name
+			}
+			done[key] = true
 			if err := w.group(ctx, name, images); err != nil {
 				return fmt.Errorf("saving %s: %w", input, err)
 			}
