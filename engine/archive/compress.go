@@ -29,9 +29,15 @@ func Compressors(mediaType string) []Compressor {
 			{Name: "ko, crane, bazel", New: func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.BestSpeed) }},
 		}
 	case strings.HasSuffix(mediaType, "zstd"):
-		return []Compressor{{Name: "podman, buildah, skopeo", New: func(w io.Writer) (io.WriteCloser, error) {
-			return compression.CompressStream(w, compression.Zstd, nil)
-		}}}
+		fastest := 1
+		return []Compressor{
+			{Name: "podman, buildah, skopeo", New: func(w io.Writer) (io.WriteCloser, error) {
+				return compression.CompressStream(w, compression.Zstd, nil)
+			}},
+			{Name: "ko, crane, bazel", New: func(w io.Writer) (io.WriteCloser, error) {
+				return compression.CompressStream(w, compression.Zstd, &fastest)
+			}},
+		}
 	case strings.HasSuffix(mediaType, "tar"):
 		return []Compressor{{Name: "none", New: func(w io.Writer) (io.WriteCloser, error) { return nopCloser{w}, nil }}}
 	}
