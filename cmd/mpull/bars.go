@@ -42,7 +42,7 @@ type layerBar struct {
 }
 
 func newBars(w io.Writer, options ...mpb.ContainerOption) *bars {
-	return &bars{w: w, of: map[string]*layerBar{}, options: append(options, mpb.WithOutput(w), mpb.WithWidth(barFill))}
+	return &bars{w: w, of: map[string]*layerBar{}, options: append([]mpb.ContainerOption{mpb.WithOutput(w), mpb.WithWidth(barFill)}, options...)}
 }
 
 // layer shows how far a layer is.

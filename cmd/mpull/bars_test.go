@@ -35,7 +35,7 @@ func TestLayerSummary(t *testing.T) {
 // TestBarsLeaveOneLineEach draws what a pull draws, and looks at what remains.
 func TestBarsLeaveOneLineEach(t *testing.T) {
 	var out bytes.Buffer
-	b := newBars(&out, mpb.WithAutoRefresh())
+	b := newBars(&out, mpb.WithAutoRefresh(), mpb.WithWidth(barColumns))
 	for _, d := range []string{"sha256:aaaaaaaaaaaaaaaa", "sha256:bbbbbbbbbbbbbbbb", "sha256:cccccccccccccccc"} {
 		b.layer(&engine.LayerEvent{Digest: d, State: engine.LayerRead, Offset: 1000, Size: 4_000_000_000})
 	}
