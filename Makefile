@@ -18,8 +18,9 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI ?= $(shell command -v golangci-lint || echo $$($(GO) env GOPATH)/bin/golangci-lint)
 TESTFLAGS ?= -timeout 20m
 FUZZTIME ?= 10s
+SOAK ?= 30m
 
-.PHONY: help build demo test race bench lint fmt lint-tool cover fuzz generate install clean
+.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz generate install clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -32,6 +33,9 @@ demo: build ## Walk the story with the real binary, on a throw-away store and re
 test: build ## Run the tests; what this machine cannot test is skipped by name (with CI=true: fails)
 	$(GO) vet ./...
 	$(GO) test $(TESTFLAGS) ./...
+
+soak: build ## Run the fault-injection tests with their long figures, then everything at once for SOAK (30m)
+	MPULL_SOAK=$(SOAK) MPULL_BINARY=$(CURDIR)/bin/mpull $(GO) test -count=1 -timeout 6h -v ./integration/faults
 
 race: ## Run the unit tests with the race detector
 	$(GO) test -race $(TESTFLAGS) ./cmd/... ./engine/... ./gc/... ./store/...

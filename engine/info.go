@@ -79,8 +79,8 @@ func hostInfo(h platform.Host) HostInfo {
 		}
 		if h.Native(p) {
 			info.Native = append(info.Native, s)
-		} else if handler, any := h.Emulated(p); handler != "" {
-			info.Emulated = append(info.Emulated, EmulatedInfo{Platform: s, Handler: handler, AnyImage: any})
+		} else if handler, anyImage := h.Emulated(p); handler != "" {
+			info.Emulated = append(info.Emulated, EmulatedInfo{Platform: s, Handler: handler, AnyImage: anyImage})
 		}
 	}
 	return info

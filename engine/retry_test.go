@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"github.com/docker/distribution/registry/api/errcode"
-	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/signature"
-	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 
@@ -92,31 +90,5 @@ func TestRetry(t *testing.T) {
 	err := Retry{Times: 5, Delay: time.Hour}.do(ctx, New(Config{}), func() error { tries++; cancel(); return broken })
 	if tries != 1 || !errors.Is(err, broken) {
 		t.Errorf("after the end of the context: %d tries, %v", tries, err)
-	}
-}
-
-// TestWatchdog uses a limit so short that it always strikes when it may, and
-// one so long that it never does.
-func TestWatchdog(t *testing.T) {
-	blob := types.BlobInfo{Digest: digest.FromString("layer"), Size: 100}
-	ctx, w := newWatchdog(t.Context(), time.Nanosecond)
-	<-ctx.Done()
-	if !errors.Is(context.Cause(ctx), errStalled) {
-		t.Errorf("cause %v", context.Cause(ctx))
-	}
-	w.stop()
-
-	ctx, w = newWatchdog(t.Context(), time.Hour)
-	w.note(types.ProgressProperties{Event: types.ProgressEventNewArtifact, Artifact: blob})
-	w.note(types.ProgressProperties{Event: types.ProgressEventRead, Artifact: blob, Offset: 100, OffsetUpdate: 100})
-	if len(w.active) != 0 || w.timer.Stop() {
-		t.Error("with all bytes here, the clock of the blob still runs")
-	}
-	if ctx.Err() != nil {
-		t.Error("the context ended")
-	}
-	w.stop()
-	if !errors.Is(context.Cause(ctx), context.Canceled) {
-		t.Errorf("after stop: %v", context.Cause(ctx))
 	}
 }

@@ -47,7 +47,7 @@ func withCause(ctx context.Context, err error) error {
 	case err == nil, cause == nil:
 		return err
 	case errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled):
-		return fmt.Errorf("%w (%v)", cause, err)
+		return fmt.Errorf("%w (%s)", cause, err.Error())
 	case errors.Is(err, cause):
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"go.podman.io/storage/pkg/reexec"
 
-	"github.com/mpull/mpull/internal/storelab"
+	"github.com/mpull/mpull/integration/storelab"
 	"github.com/mpull/mpull/store"
 )
 

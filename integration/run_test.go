@@ -64,6 +64,7 @@ func (m *machine) startWaiting(args ...string) *running {
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	m.t.Cleanup(func() { _ = cmd.Process.Signal(unix.SIGTERM) }) // for a test that fails in between
 	r := &running{cmd, bufio.NewReader(pipe)}
 	if line, err := r.out.ReadString('\n'); line != "ready\n" {
 		_ = cmd.Process.Kill()
@@ -104,6 +105,9 @@ func (m *machine) fails(code int, args ...string) string {
 func (m *machine) left() []string {
 	m.t.Helper()
 	root := filepath.Join(m.dir, "store/root")
+	if os.Geteuid() != 0 { // storage.conf's graphroot is root's alone
+		root = filepath.Join(m.dir, "store/containers/storage")
+	}
 	var left []string
 	for _, pattern := range []string{"mpull-runs/*", "*-containers/????????????*"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))

@@ -12,7 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 
-	"github.com/mpull/mpull/internal/storelab"
+	"github.com/mpull/mpull/integration/storelab"
 )
 
 // deleter opens the lab's store as mpull does.

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/mpull/mpull/internal/storelab"
+	"github.com/mpull/mpull/integration/storelab"
 )
 
 // taken is what du says of a graph root, without the files that are rewritten

@@ -93,7 +93,7 @@ func newApp(s *streams) *cli.App {
 		Writer:    s.out, ErrWriter: s.err,
 		HideVersion: true,
 		HideHelp:    true, // straighten finds --help, printHelp answers it
-		// A comma is part of a value: --platform native,linux/arm/v7 is one list.
+		// Values hold commas: lists of platforms, environments, options of mounts.
 		DisableSliceFlagSeparator: true,
 		// Errors are reported in one place, run; the library would exit by itself.
 		ExitErrHandler: func(*cli.Context, error) {},

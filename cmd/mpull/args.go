@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -114,7 +115,7 @@ func (l *line) name(arg string) error {
 // flag takes a flag and its value; it returns how many further arguments the
 // value took.
 func (l *line) flag(args []string) (int, error) {
-	name, _, inline := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+	name, value, inline := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
 	f, global := l.find(name)
 	if f == nil {
 		return l.unknown(args[0], name)
@@ -130,10 +131,18 @@ func (l *line) flag(args []string) (int, error) {
 		}
 		n = 1
 	}
+	taken := slices.Clone(args[:n+1])
+	if _, repeats := f.(*cli.StringSliceFlag); repeats && name != f.Names()[0] {
+		// The library refuses a flag that is given by two of its names.
+		taken[0] = "--" + f.Names()[0]
+		if inline {
+			taken[0] += "=" + value
+		}
+	}
 	if global {
-		l.globals = append(l.globals, args[:n+1]...)
+		l.globals = append(l.globals, taken...)
 	} else {
-		l.flags = append(l.flags, args[:n+1]...)
+		l.flags = append(l.flags, taken...)
 	}
 	return n, nil
 }

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzPodmanJSON: what is printed holds nothing that steers a terminal, and is
+// FuzzPrintPodmanJSON: what is printed holds nothing that steers a terminal, and is
 // read as the same value.
-func FuzzPodmanJSON(f *testing.F) {
+func FuzzPrintPodmanJSON(f *testing.F) {
 	for _, s := range []string{"plain", "\x1b[31m", "\u009b2J", "\u202e", "\U000e0041", "\u2028<&>", "\xff\xfe", "a\x7fb", "\U0001F433"} {
 		f.Add(s)
 	}

@@ -49,7 +49,7 @@ start, as predicted, ends with the predicted code.`,
 			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "give the program the standard input"},
 			&cli.BoolFlag{Name: "rm", Usage: "for podman's sake: the container is always removed"},
 			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint"},
-			&cli.GenericFlag{Name: "env", Aliases: []string{"e"}, Value: &textList{}, Usage: "`NAME=VALUE`, or NAME with the value it has here; may be repeated"},
+			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "`NAME=VALUE`, or NAME with the value it has here; may be repeated"},
 			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
 			&cli.StringFlag{Name: "network", Aliases: []string{"net"}, Usage: "`NETWORK`: none or host", Value: "none"},
@@ -60,12 +60,6 @@ start, as predicted, ends with the predicted code.`,
 		Action: func(c *cli.Context) error { return asFailure(p.run(c)) },
 	}
 }
-
-// textList is a flag that may be repeated and whose values may hold commas.
-type textList []string
-
-func (l *textList) Set(s string) error { *l = append(*l, s); return nil }
-func (l *textList) String() string     { return strings.Join(*l, " ") }
 
 func (p *program) run(c *cli.Context) error {
 	if err := exactly(c, 1, -1, "run [flags] IMAGE [COMMAND...]"); err != nil {
@@ -123,7 +117,7 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 	default:
 		return o, usagef("unknown --network %q: use none or host", n)
 	}
-	for _, e := range *c.Generic("env").(*textList) {
+	for _, e := range c.StringSlice("env") {
 		name, _, given := strings.Cut(e, "=")
 		value, here := os.LookupEnv(name)
 		switch {

@@ -90,7 +90,7 @@ func (a *Archive) scan() error {
 	r := tar.NewReader(a.file)
 	for n := 0; ; n++ {
 		h, err := r.Next()
-		if err == io.EOF && n > 0 {
+		if errors.Is(err, io.EOF) && n > 0 {
 			return nil
 		}
 		if err != nil {

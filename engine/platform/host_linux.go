@@ -72,7 +72,7 @@ func maxMapping() uint64 {
 	if readHead("/proc/sys/vm/overcommit_memory", 1) != "0" || unix.Sysinfo(&si) != nil {
 		return 0
 	}
-	return (uint64(si.Totalram) + uint64(si.Totalswap)) * uint64(si.Unit)
+	return (si.Totalram + si.Totalswap) * uint64(si.Unit)
 }
 
 // readHead reads at most n bytes of a file of /proc, or "".

@@ -29,7 +29,7 @@ func dockerArchiveName(sys *types.SystemContext, ref types.ImageReference) refer
 	if err != nil {
 		return nil // opening the archive reports the error
 	}
-	defer reader.Close()
+	defer func() { _ = reader.Close() }() // only read
 	images, err := reader.List()
 	if err != nil || len(images) != 1 {
 		return nil

@@ -243,40 +243,39 @@ func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
 		again.Instance, again.MediaType = one, mediaType
 		return &again, nil
 	}
-	d, err := i.localDetail(ctx, one)
-	if d == nil && err == nil {
-		d, err = i.remoteDetail(ctx, one)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
+	d := i.localDetail(one)
+	if d == nil {
+		var err error
+		if d, err = i.remoteDetail(ctx, one); err != nil {
+			return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
+		}
 	}
 	i.details[one.Digest] = d
 	return d, nil
 }
 
-func (i *Image) localDetail(ctx context.Context, one Instance) (*Detail, error) {
+// localDetail answers from what is known; nil when that is nothing, or damaged:
+// the registry has the original.
+func (i *Image) localDetail(one Instance) *Detail {
 	if i.Local == nil {
-		return nil, nil
+		return nil
 	}
 	blob, config, ok := i.Local(one.Digest)
 	if !ok {
-		return nil, nil
+		return nil
 	}
-	d := &Detail{Instance: one, Manifest: blob}
+	d := &Detail{Instance: one, Manifest: blob, ConfigBlob: config, Config: &imgspecv1.Image{}}
 	d.MediaType = manifest.GuessMIMEType(blob)
 	m, err := manifest.FromBlob(blob, d.MediaType)
 	if err != nil {
-		return nil, nil // what lies here is damaged; the registry has the original
+		return nil
 	}
-	d.ConfigBlob, d.ConfigInfo, d.Layers = config, m.ConfigInfo(), m.LayerInfos()
-	if matches, err := manifest.MatchesDigest(blob, one.Digest); err != nil || !matches || d.ConfigInfo.Digest != digest.FromBytes(config) {
-		return nil, nil
+	d.ConfigInfo, d.Layers = m.ConfigInfo(), m.LayerInfos()
+	matches, err := manifest.MatchesDigest(blob, one.Digest)
+	if err != nil || !matches || d.ConfigInfo.Digest != digest.FromBytes(config) || json.Unmarshal(config, d.Config) != nil {
+		return nil
 	}
-	d.Config = &imgspecv1.Image{}
-	if json.Unmarshal(config, d.Config) != nil {
-		return nil, nil
-	}
-	return d, ctx.Err()
+	return d
 }
 
 func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error) {

@@ -223,7 +223,7 @@ func TestMistakes(t *testing.T) {
 		{"manifest inspect docker.io/library/nosuch:1", 125, "nosuch"},
 		{"manifest push x", 125, "no command"},
 		{"pull --dry-run --platform linux/riscv64 " + name, 125, "it offers linux/amd64"},
-		{"pull --format json " + name, 125, "--dry-run"},
+		{"pull --format {{.Name}} " + name, 125, "--dry-run"},
 	} {
 		r := b.mpull(strings.Fields(c.args)...)
 		if r.code != c.code || !strings.Contains(r.err, c.says) {

@@ -73,3 +73,15 @@ func Free(path string) (bytes, inodes int64, err error) {
 	}
 	return int64(st.Bavail) * st.Bsize, int64(st.Ffree), nil
 }
+
+// EmptyTemp removes what is in the temporary directory: a program that cannot
+// remove anything leaves it there.
+func (b *Bed) EmptyTemp() {
+	b.t.Helper()
+	if err := os.RemoveAll(b.Temp); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Mkdir(b.Temp, 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+}

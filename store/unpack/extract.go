@@ -61,7 +61,7 @@ func (x *extractor) extract(hdr *tar.Header, write contents) error {
 		_, err := x.makeRoom(hdr, dir, e)
 		return err
 	}
-	if e, err = x.create(hdr, dir, e, write); err != nil {
+	if _, err = x.create(hdr, dir, e, write); err != nil {
 		return err
 	}
 	if hdr.Typeflag == tar.TypeDir {
@@ -100,7 +100,7 @@ func (x *extractor) whiteout(hdr *tar.Header, dir string, e entry) error {
 func (x *extractor) makeRoom(hdr *tar.Header, dir string, e entry) (entry, error) {
 	st, err := e.lstat()
 	if err != nil {
-		return e, nil // nothing there; another cause shows when creating
+		return e, nil //nolint:nilerr // nothing there; another cause shows when creating
 	}
 	if hdr.Typeflag == tar.TypeDir && st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		return e, nil
@@ -116,7 +116,7 @@ func (x *extractor) create(hdr *tar.Header, dir string, e entry, write contents)
 		if e, err = x.makeRoom(hdr, dir, e); err != nil {
 			return e, err
 		}
-		if err = x.make(hdr, e, write); err == unix.EEXIST && hdr.Typeflag == tar.TypeDir {
+		if err = x.make(hdr, e, write); errors.Is(err, unix.EEXIST) && hdr.Typeflag == tar.TypeDir {
 			err = nil // merged with the directory that is there
 		}
 	}

@@ -277,7 +277,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	}
 	for {
 		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}

@@ -75,7 +75,7 @@ func (s *stream) fill(r io.Reader, each func([]byte) error) error {
 				out.in <- c // never blocks: as many places as tickets
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			for _, out := range s.readers {
 				close(out.in)
 			}
@@ -149,7 +149,7 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 // with Read.
 func (r *chunkReader) WriteTo(w io.Writer) (total int64, err error) {
 	for {
-		if err := r.next(); err == io.EOF {
+		if err := r.next(); errors.Is(err, io.EOF) {
 			return total, nil
 		} else if err != nil {
 			return total, err

@@ -99,18 +99,18 @@ func (u *untarrer) run() error {
 		u.in.left = maxHeader
 		recorded, err := u.split.Next()
 		u.in.left = -1
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return refuse("reading tar", err)
 		}
 		raw := u.split.RawBytes()
 		hdr, parseErr := parseHeader(raw, padding)
-		if parseErr != err {
+		if (parseErr == nil) != (err == nil) || errors.Is(parseErr, io.EOF) != errors.Is(err, io.EOF) {
 			return refuse("parsing tar header", errors.Join(errParsers, parseErr, err))
 		}
 		if err := u.segment(raw); err != nil {
 			return err
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		padding = u.split.ExpectedPadding()
@@ -185,7 +185,7 @@ func (u *untarrer) copy(fd int, crc *crcISO) error {
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -221,7 +221,7 @@ func (u *untarrer) trailer() error {
 		if err := u.segment(piece[:n]); err != nil {
 			return err
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
