@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/mpull/mpull/engine/platform"
-	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/store"
 )
 
 func TestMissing(t *testing.T) {
@@ -14,9 +14,9 @@ func TestMissing(t *testing.T) {
 	all := func(name string) (string, error) { return "/bin/" + name, nil }
 	whole := Info{
 		Host:   HostInfo{Emulated: []EmulatedInfo{{Platform: "linux/arm64/v8"}}},
-		Config: []registry.ConfigFile{{Name: "policy.json", InForce: []string{"/p"}}, {Name: "registries.conf", InForce: []string{"/r"}}},
+		Config: []store.ConfigFile{{Name: "policy.json", InForce: []string{"/p"}}, {Name: "registries.conf", InForce: []string{"/r"}}},
 	}
-	bare := Info{Rootless: true, Config: []registry.ConfigFile{{Name: "storage.conf"}, {Name: "policy.json"}, {Name: "registries.conf"}}}
+	bare := Info{Rootless: true, Config: []store.ConfigFile{{Name: "storage.conf"}, {Name: "policy.json"}, {Name: "registries.conf"}}}
 	for name, tt := range map[string]struct {
 		info Info
 		find func(string) (string, error)
