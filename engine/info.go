@@ -13,11 +13,11 @@ import (
 
 // Info tells what is in force on this machine, and what is missing.
 type Info struct {
-	Host     HostInfo              `json:"host"`
-	Rootless bool                  `json:"rootless"` // an ordinary user's store, in a user namespace
-	Store    store.Description     `json:"store"`
+	Host     HostInfo           `json:"host"`
+	Rootless bool               `json:"rootless"` // an ordinary user's store, in a user namespace
+	Store    store.Description  `json:"store"`
 	Config   []store.ConfigFile `json:"config"` // storage.conf, registries.conf, policy.json, auth.json
-	Missing  []Missing             `json:"missing"`
+	Missing  []Missing          `json:"missing"`
 }
 
 // HostInfo tells what starts on this machine.
