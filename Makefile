@@ -20,7 +20,7 @@ TESTFLAGS ?= -timeout 20m
 FUZZTIME ?= 10s
 SOAK ?= 30m
 
-.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz generate install clean
+.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz generate install package clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -82,6 +82,11 @@ install: build ## Install program, man pages, completions under DESTDIR and PREF
 	@for f in policy.json registries.conf; do \
 		if [ -e $(DESTDIR)/usr/share/containers/$$f ] || [ -e $(DESTDIR)$(CONFDIR)/$$f ]; then echo "keeping $$f"; \
 		else install -v -D -m 0644 contrib/config/$$f $(DESTDIR)$(CONFDIR)/$$f; fi; done
+
+package: build ## Build dist/*.deb, *.rpm, *.tar.gz and the list of components, reproducibly
+	rm -rf dist && mkdir -p dist
+	$(MAKE) install DESTDIR=$(CURDIR)/dist/root PREFIX=/usr
+	VERSION='$(VERSION)' contrib/package/package.sh bin/mpull
 
 clean: ## Remove what was built
 	rm -rf bin dist .cache
