@@ -47,7 +47,7 @@ bench: build ## Time mpull against the plain library path and installed peers (r
 lint: ## Run the linters of .golangci.yml
 	@$(GOLANGCI) version 2>/dev/null | grep -qF '$(GOLANGCI_VERSION:v%=%)' || \
 		{ echo "golangci-lint $(GOLANGCI_VERSION) is not here: make lint-tool installs it"; exit 1; }
-	$(GOLANGCI) run ./...
+	$(GOLANGCI) run --allow-parallel-runners --timeout 15m ./...
 
 fmt: ## Format the source
 	$(GOLANGCI) fmt

@@ -122,7 +122,9 @@ func world() (c engine.Config, stop func(), err error) {
 	c = engine.Config{
 		Store:    store.Options{Root: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"), Driver: "vfs"},
 		Registry: registry.Options{RegistriesConf: conf, PolicyFile: policy},
-		Host:     func() platform.Host { return platform.Host{Platform: platform.Platform{OS: "linux", Architecture: "amd64"}} },
+		Host: func() platform.Host {
+			return platform.Host{Platform: platform.Platform{OS: "linux", Architecture: "amd64"}}
+		},
 	}
 	return c, func() { r.Close(); _ = os.RemoveAll(dir) }, nil
 }

@@ -5,21 +5,19 @@ import (
 	"os/exec"
 	"slices"
 
-	"go.podman.io/storage/pkg/configfile"
 	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/engine/platform"
-	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 )
 
 // Info tells what is in force on this machine, and what is missing.
 type Info struct {
-	Host     HostInfo              `json:"host"`
-	Rootless bool                  `json:"rootless"` // an ordinary user's store, in a user namespace
-	Store    store.Description     `json:"store"`
-	Config   []registry.ConfigFile `json:"config"` // storage.conf, registries.conf, policy.json, auth.json
-	Missing  []Missing             `json:"missing"`
+	Host     HostInfo           `json:"host"`
+	Rootless bool               `json:"rootless"` // an ordinary user's store, in a user namespace
+	Store    store.Description  `json:"store"`
+	Config   []store.ConfigFile `json:"config"` // storage.conf, registries.conf, policy.json, auth.json
+	Missing  []Missing          `json:"missing"`
 }
 
 // HostInfo tells what starts on this machine.
@@ -55,11 +53,25 @@ func (e *Engine) Info() (Info, error) {
 		return info, err
 	}
 	info.Store = described
-	info.Config = append([]registry.ConfigFile{registry.FindConfig("storage.conf", &configfile.File{
-		Name: "storage", Extension: "conf", EnvironmentName: "CONTAINERS_STORAGE_CONF", UserId: unshare.GetRootlessUID(),
-	})}, e.config.Registry.ConfigFiles()...)
+	info.Config = e.configFiles()
 	info.Missing = missing(info, exec.LookPath)
 	return info, nil
+}
+
+// configFiles finds which files are in force. It opens none of them.
+func (e *Engine) configFiles() []store.ConfigFile {
+	auth := store.ConfigFile{Name: "auth.json", InForce: []string{}, Looked: e.config.Registry.AuthFiles()}
+	for _, path := range auth.Looked {
+		if _, err := os.Stat(path); err == nil {
+			auth.InForce = append(auth.InForce, path)
+		}
+	}
+	return []store.ConfigFile{
+		store.FindConfig(store.ConfigSearch{Name: "storage", Extension: "conf", Environment: "CONTAINERS_STORAGE_CONF"}),
+		store.FindConfig(store.ConfigSearch{Name: "registries", Extension: "conf", Environment: "CONTAINERS_REGISTRIES_CONF", Custom: e.config.Registry.RegistriesConf}),
+		store.FindConfig(store.ConfigSearch{Name: "policy", Extension: "json", Environment: "CONTAINERS_POLICY_JSON", Custom: e.config.Registry.PolicyFile, MainOnly: true}),
+		auth,
+	}
 }
 
 // shownPlatforms are the platforms that images are commonly built for.
@@ -90,7 +102,7 @@ func hostInfo(h platform.Host) HostInfo {
 func missing(info Info, find func(string) (string, error)) []Missing {
 	list := []Missing{}
 	absent := func(name string) bool {
-		at := slices.IndexFunc(info.Config, func(c registry.ConfigFile) bool { return c.Name == name })
+		at := slices.IndexFunc(info.Config, func(c store.ConfigFile) bool { return c.Name == name })
 		return at >= 0 && len(info.Config[at].InForce) == 0
 	}
 	lacks := func(program string) bool { _, err := find(program); return err != nil }

@@ -24,6 +24,9 @@ func anySnapshot(t *rapid.T) *store.Snapshot {
 		layer := store.Layer{ID: fmt.Sprintf("%064x", i), Created: age.Draw(t, "age"), UncompressedSize: 1 << i, ReadOnly: rapid.IntRange(0, 9).Draw(t, "ro") == 0}
 		if i > 0 && rapid.IntRange(0, 3).Draw(t, "based") > 0 {
 			layer.Parent = fmt.Sprintf("%064x", rapid.IntRange(0, i-1).Draw(t, "parent"))
+			// An additional store has what its layers stand on: a read-only layer
+			// never stands on a writable one.
+			layer.ReadOnly = layer.ReadOnly && snap.Layers[indexOf(snap, layer.Parent)].ReadOnly
 		}
 		snap.Layers = append(snap.Layers, layer)
 	}
@@ -41,6 +44,10 @@ func anySnapshot(t *rapid.T) *store.Snapshot {
 		snap.Containers = append(snap.Containers, c)
 	}
 	return snap
+}
+
+func indexOf(snap *store.Snapshot, id string) int {
+	return slices.IndexFunc(snap.Layers, func(l store.Layer) bool { return l.ID == id })
 }
 
 func anyImage(t *rapid.T, snap *store.Snapshot, i int, layerID *rapid.Generator[string], age *rapid.Generator[time.Time]) store.Image {

@@ -17,6 +17,7 @@ import (
 // for its size.
 type bars struct {
 	w        io.Writer // the terminal
+	options  []mpb.ContainerOption
 	progress *mpb.Progress
 	of       map[string]*layerBar // by digest
 }
@@ -40,7 +41,9 @@ type layerBar struct {
 	summary string    // what the line says once the layer is done
 }
 
-func newBars(w io.Writer) *bars { return &bars{w: w, of: map[string]*layerBar{}} }
+func newBars(w io.Writer, options ...mpb.ContainerOption) *bars {
+	return &bars{w: w, of: map[string]*layerBar{}, options: append([]mpb.ContainerOption{mpb.WithOutput(w), mpb.WithWidth(barFill)}, options...)}
+}
 
 // layer shows how far a layer is.
 func (b *bars) layer(l *engine.LayerEvent) {
@@ -61,7 +64,7 @@ func (b *bars) layer(l *engine.LayerEvent) {
 
 func (b *bars) add(l *engine.LayerEvent, now time.Time) *layerBar {
 	if b.progress == nil {
-		b.progress = mpb.New(mpb.WithOutput(b.w), mpb.WithWidth(barFill))
+		b.progress = mpb.New(b.options...)
 	}
 	one := &layerBar{began: now, read: now}
 	amounts := func(s decor.Statistics) string {

@@ -193,10 +193,13 @@ func (u *unfinished) flagNames() []candidate {
 
 // values are what a flag can be set to.
 func (p *program) values(ctx context.Context, u *unfinished, flag string) ([]candidate, string) {
+	if f, _ := u.find(flag); f != nil {
+		flag = f.Names()[0]
+	}
 	switch flag {
 	case "platform":
 		return p.platformValues(ctx, u), ""
-	case "authfile", "compat-auth-file", "policy-file", "registries-conf", "apply", "host", "locked", "output":
+	case "authfile", "compat-auth-file", "policy-file", "registries-conf", "apply", "host", "locked", "output", "input":
 		return nil, ":files\n"
 	case "root", "runroot", "cert-dir", "workdir":
 		return nil, ":dirs\n"
@@ -288,7 +291,7 @@ func (p *program) arguments(ctx context.Context, u *unfinished, current string) 
 		return p.lostNames(ctx, u, current), ""
 	case name == "why" || name == "use":
 		return append(p.imageNames(ctx, current), p.lostNames(ctx, u, current)...), ""
-	case strings.Contains(usage, "FILE"):
+	case name == "lock" && len(u.names) == 0, name != "save" && !strings.Contains(usage, "IMAGE") && strings.Contains(usage, "FILE"):
 		return nil, ":files\n"
 	case strings.Contains(usage, "IMAGE"), strings.Contains(usage, "NAME"), strings.Contains(usage, "REPOSITORY"):
 		return p.imageNames(ctx, current), ""

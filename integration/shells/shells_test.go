@@ -146,7 +146,7 @@ func TestCompleteCommandsAndFlags(t *testing.T) {
 		{"--var", "--variant"}, {"pull --policy mi", "missing"}, {"pull --policy=mi", "--policy=missing"}, {"images --sort ", "created size"},
 		{"--log-level d", "debug"}, {"--root ", ":dirs"}, {"pull --authfile ", ":files"}, {"prune --apply ", ":files"},
 		{"pull --platform linux/s", "linux/s390x"}, {"images --filter d", "dangling=true dangling=false"},
-		{"check alpine ", ":files"}, {"", "pull images prune"},
+		{"check alpine ", ":files"}, {"lock ", ":files"}, {"save -o ", ":files"}, {"", "pull images prune"},
 	} {
 		got := m.complete(strings.Split(tt.words, " ")...)
 		for _, want := range strings.Fields(tt.want) {
@@ -182,7 +182,7 @@ func TestCompleteFromTheStore(t *testing.T) {
 	short := m.host[:12]
 	host := "linux/" + runtime.GOARCH
 	for _, tt := range []struct{ words, want string }{
-		{"rmi ", "docker.io/library/alpine:3.15"}, {"rmi alp", "alpine:3.15"}, {"rmi lib", "library/alpine:3.15"},
+		{"rmi ", "docker.io/library/alpine:3.15"}, {"rmi alp", "alpine:3.15"}, {"save -o x alp", "alpine:3.15"}, {"lock x alp", "alpine:3.15"}, {"rmi lib", "library/alpine:3.15"},
 		{"alp", "alpine:3.15"}, {"restore ", short}, {"restore alp", "alpine:3.15"}, {"restore " + short + " ", "docker.io/library/alpine:3.15"},
 		{"why alp", "alpine:3.15"}, {"inspect " + short[:4], short},
 		{"use alpine:3.15 --platform ", "linux/s390x " + host}, {"pull alpine:3.15 --platform linux/a", "linux/arm/v7"},

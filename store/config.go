@@ -1,0 +1,61 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"go.podman.io/storage/pkg/configfile"
+	"go.podman.io/storage/pkg/unshare"
+)
+
+// ConfigFile tells where one kind of configuration comes from.
+type ConfigFile struct {
+	Name    string   `json:"name"`              // such as registries.conf
+	InForce []string `json:"inForce"`           // files that are there and read, in this order
+	Looked  []string `json:"looked"`            // where the main file was looked for, the first found wins
+	Problem string   `json:"problem,omitempty"` // why it cannot be told
+}
+
+// ConfigSearch says how one kind of configuration is looked for.
+type ConfigSearch struct {
+	Name        string // of the main file, without its extension
+	Extension   string // without a dot
+	Environment string // variable that names a file to read instead
+	Custom      string // file that the user named; "" means the default ones
+	MainOnly    bool   // there are no drop-in directories
+}
+
+// FindConfig finds the files of one kind of configuration by the search rules
+// of the libraries.
+func FindConfig(s ConfigSearch) ConfigFile {
+	f := &configfile.File{
+		Name: s.Name, Extension: s.Extension, EnvironmentName: s.Environment, CustomConfigFilePath: s.Custom,
+		DoNotLoadDropInFiles: s.MainOnly, UserId: unshare.GetRootlessUID(),
+	}
+	c := ConfigFile{Name: s.Name + "." + s.Extension, InForce: []string{}}
+	paths, err := configfile.GetSearchPaths(f)
+	if err != nil {
+		c.Problem = err.Error()
+		return c
+	}
+	c.Looked = paths.MainFiles
+	for _, path := range paths.MainFiles {
+		if _, err := os.Stat(path); err == nil {
+			c.InForce = append(c.InForce, path)
+			break
+		} else if !errors.Is(err, os.ErrNotExist) {
+			c.Problem = err.Error()
+		}
+	}
+	for i := len(paths.DropInDirectories) - 1; i >= 0; i-- { // the last read wins
+		more, err := filepath.Glob(filepath.Join(paths.DropInDirectories[i], "*."+f.Extension))
+		if err == nil {
+			c.InForce = append(c.InForce, more...)
+		}
+	}
+	if paths.ExtraOverrideFile != "" {
+		c.InForce = append(c.InForce, paths.ExtraOverrideFile)
+	}
+	return c
+}
