@@ -133,6 +133,7 @@ func (p *program) globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "root", Usage: "graph `DIR` of the store (default: storage.conf's)", Destination: &p.store.Root},
 		&cli.StringFlag{Name: "runroot", Usage: "run `DIR` of the store (default: storage.conf's)", Destination: &p.store.RunRoot},
 		&cli.StringFlag{Name: "storage-driver", Usage: "storage `DRIVER`: overlay or vfs (default: storage.conf's)", Destination: &p.store.Driver},
+		&cli.BoolFlag{Name: "sync", Usage: "write a layer's files to the disk before the layer counts as complete, so that a power loss cannot damage it (overlay)", Destination: &p.store.Sync},
 		&cli.StringSliceFlag{Name: "storage-opt", Usage: "`OPTION` of the storage driver, as for podman; may be repeated"},
 		&cli.StringFlag{Name: "registries-conf", Usage: "`FILE` to read instead of registries.conf", Destination: &p.registry.RegistriesConf},
 		&cli.StringFlag{Name: "policy-file", Usage: "`FILE` to read instead of policy.json", Destination: &p.registry.PolicyFile},
