@@ -121,7 +121,7 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 		if err != nil {
 			return err
 		}
-		data, err = i.describe(ctx, img, detail)
+		data, err = i.describe(img, detail)
 		return err
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 	return data, nil
 }
 
-func (i *inspector) describe(ctx context.Context, img *store.Image, d *registry.Detail) (*ImageData, error) {
+func (i *inspector) describe(img *store.Image, d *registry.Detail) (*ImageData, error) {
 	info, err := d.Info()
 	if err != nil {
 		return nil, err

@@ -182,7 +182,7 @@ const maxAccounts = 4 << 20
 func readInRoot(root, name string) ([]byte, error) {
 	handle, err := pathrs.OpenInRoot(root, name)
 	if err != nil {
-		return nil, nil //nolint:nilerr // as if it were missing: numeric users need no file
+		return nil, nil // as if it were missing: numeric users need no file
 	}
 	defer handle.Close()
 	if st, err := handle.Stat(); err != nil || !st.Mode().IsRegular() {

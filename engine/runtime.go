@@ -108,7 +108,8 @@ func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err
 	// ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.Command(path, append(runtimeFlags(path, b.dir),
+	cmd := exec.Command(path, append( //nolint:noctx // signals are passed on to it; it is not killed with the context
+		runtimeFlags(path, b.dir),
 		"--log", filepath.Join(b.dir, runtimeLog), "--log-format", "json",
 		"run", "--bundle", b.dir, "--pid-file", filepath.Join(b.dir, runtimePid), b.id)...)
 	// A nil *os.File in an interface would not be taken for nothing.

@@ -1,6 +1,7 @@
 package gc
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -36,7 +37,11 @@ func (h *history) podman(args ...string) string {
 	cmd := exec.Command("podman", append([]string{"--root", h.Root, "--runroot", h.RunRoot, "--storage-driver", h.Driver}, args...)...)
 	out, err := cmd.Output()
 	if err != nil {
-		h.TB.Fatalf("podman %v: %v: %s", args, err, err.(*exec.ExitError).Stderr)
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			h.TB.Fatalf("podman %v: %v: %s", args, err, exit.Stderr)
+		}
+		h.TB.Fatalf("podman %v: %v", args, err)
 	}
 	return string(out)
 }

@@ -257,7 +257,7 @@ func forge(t *testing.T, from, to string) {
 	changed := false
 	for r := tar.NewReader(bytes.NewReader(read(t, from))); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

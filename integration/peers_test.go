@@ -84,7 +84,7 @@ type inspected struct {
 	RepoDigests  []string
 	NamesHistory []string
 	Architecture string
-	Os           string //nolint:revive // podman's spelling
+	Os           string // podman's spelling
 	Size         int64
 	Created      string
 	ManifestType string

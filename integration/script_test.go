@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,11 +64,7 @@ type worldKey struct{}
 // images, an empty store.
 func setup(driver string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
-		t, ok := env.T().(testscript.T)
-		if !ok {
-			return errors.New("no test")
-		}
-		w := &world{registry: testregistry.New(), t: t}
+		w := &world{registry: testregistry.New(), t: env.T()}
 		env.Values[worldKey{}] = w
 		env.Defer(w.registry.Close)
 		env.Defer(func() { unmountBelow(env.WorkDir) })

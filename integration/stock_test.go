@@ -54,7 +54,7 @@ func makeGoods() (*goods, error) {
 	g := &goods{indexes: map[string]v1.ImageIndex{}, images: map[string]v1.Image{}}
 	host := "linux/" + runtime.GOARCH
 	platforms := testimage.AlpinePlatforms()
-	for repo, make := range map[string]func() (v1.ImageIndex, error){
+	for repo, build := range map[string]func() (v1.ImageIndex, error){
 		"library/alpine:3.15": func() (v1.ImageIndex, error) { return testimage.Index(platforms, testimage.Spec{Seed: 15}) },
 		"library/alpine:3.16": func() (v1.ImageIndex, error) { return testimage.Index(platforms, testimage.Spec{Seed: 16}) },
 		"library/tool:1":      func() (v1.ImageIndex, error) { return attested(host) },
@@ -62,7 +62,7 @@ func makeGoods() (*goods, error) {
 			return testimage.Index([]string{"linux/arm/v6", "linux/arm/v7"}, testimage.Spec{Seed: 4, NoConfigVariant: true})
 		},
 	} {
-		index, err := make()
+		index, err := build()
 		if err != nil {
 			return nil, err
 		}

@@ -268,7 +268,7 @@ func readExactly(path string, size int) ([]byte, bool) {
 	if err != nil {
 		return nil, false
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	defer unix.Close(fd)
 	blob := make([]byte, size+1)
 	n, err := unix.Read(fd, blob)
 	if err != nil || n != size {

@@ -73,7 +73,7 @@ func (p *program) check(c *cli.Context) error {
 	if c.String("format") == "json" {
 		err = printJSON(p.out, result)
 	} else {
-		err = p.printCheck(&result)
+		p.printCheck(&result)
 	}
 	if err == nil && result.ExitCode != 0 {
 		err = &codeError{result.ExitCode}
@@ -125,7 +125,7 @@ func hostOf(c *cli.Context) (func() platform.Host, error) {
 	return func() platform.Host { return host }, nil
 }
 
-func (p *program) printCheck(r *preflight.Result) error {
+func (p *program) printCheck(r *preflight.Result) {
 	fmt.Fprintf(p.out, "%s: %s\n", escape(r.Image), escape(verdictLine(r)))
 	if r.Platform.Lie() {
 		fmt.Fprintf(p.out, "  the image says it is for %s, but its program is for %s\n", escape(r.Platform.Claimed), escape(r.Platform.Actual))
@@ -136,7 +136,6 @@ func (p *program) printCheck(r *preflight.Result) error {
 	for _, s := range r.Steps {
 		fmt.Fprintf(p.out, "  - %s\n", escape(s))
 	}
-	return nil
 }
 
 // verdictLine is a prediction in one line.

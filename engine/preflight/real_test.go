@@ -208,7 +208,7 @@ func BenchmarkCheck(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer done()
+			defer func() { _ = done() }()
 			for b.Loop() {
 				if r := Check(context.Background(), root, run("start"), host); r.Verdict != Native {
 					b.Fatal(r.Reason)

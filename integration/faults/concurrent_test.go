@@ -155,14 +155,13 @@ func (x *crowd) look(ctx context.Context) {
 // repeat runs a program over and over.
 func (x *crowd) repeat(ctx context.Context, args []string) {
 	for ctx.Err() == nil {
-		var r testbed.Result
 		if args[0] == "mpull" {
-			r = x.b.Mpull(args[1:]...)
+			r := x.b.Mpull(args[1:]...)
 			if r.Code != 0 {
 				x.t.Errorf("%s: %s", strings.Join(args, " "), r)
 			}
 		} else {
-			r = x.b.Tool(args[0], args[1:]...)
+			x.b.Tool(args[0], args[1:]...)
 		}
 		x.rounds.Add(1)
 	}

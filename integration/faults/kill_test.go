@@ -14,7 +14,7 @@ import (
 
 // killRounds says what the killed programs did, for the figures.
 type killRounds struct {
-	killed, unreferenced, half, downloads int
+	killed, unreferenced, half int
 }
 
 // TestKill kills mpull and its children at random moments of pulls that move a
@@ -35,10 +35,10 @@ func TestKill(t *testing.T) {
 	rounds := 0
 	for ; sum.killed < kills && rounds < 4*kills; rounds++ {
 		n := rounds
-		switch {
-		case n%5 == 4:
+		switch n % 5 {
+		case 4:
 			k.command(&sum, k.pull/2, "prune", "--force")
-		case n%5 == 3:
+		case 3:
 			k.command(&sum, k.pull/4, "tag", k.current, "localhost/other:latest")
 		default:
 			spec.Seed = uint64(n + 1)
