@@ -3,7 +3,9 @@ package faults
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
+	"slices"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -52,6 +54,38 @@ func tarOf(t testing.TB, entries ...entry) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// rawEntry writes an entry as it is given, for headers that tar.Writer leaves
+// out or refuses: those of sparse files. size is what the header says of data.
+func rawEntry(name string, kind byte, data []byte, edit func(header []byte)) []byte {
+	header := make([]byte, 512)
+	copy(header, name)
+	copy(header[100:], "0000644\x000000000\x000000000\x00")
+	copy(header[124:], fmt.Sprintf("%011o\x0000000000000\x00", len(data)))
+	header[156] = kind
+	copy(header[257:], "ustar\x0000")
+	if edit != nil {
+		edit(header)
+	}
+	sum := 0
+	copy(header[148:], "        ")
+	for _, c := range header {
+		sum += int(c)
+	}
+	copy(header[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return slices.Concat(header, data, make([]byte, -len(data)&511))
+}
+
+// paxSparseTar is a layer with a sparse file of PAX 1.0: its data start with
+// its map.
+func paxSparseTar(realsize string, data []byte) []byte {
+	var records string
+	for _, r := range [...]string{"GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.name=sparse", "GNU.sparse.realsize=" + realsize} {
+		n := len(r) + len("NN \n")
+		records += fmt.Sprintf("%d %s\n", n, r)
+	}
+	return slices.Concat(rawEntry("pax", tar.TypeXHeader, []byte(records), nil), rawEntry("sparse", tar.TypeReg, data, nil), make([]byte, 1024))
 }
 
 // imageOf makes an image of raw layer tars.

@@ -18,6 +18,7 @@ import (
 const binaryEnv = "MPULL_BINARY"
 
 func TestMain(m *testing.M) {
+	reexec.Register(measureName, measure)
 	if reexec.Init() {
 		return
 	}

@@ -38,7 +38,7 @@ func Need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
-			missing(t, p+" is not installed")
+			Missing(t, p+" is not installed")
 		}
 	}
 }
@@ -47,11 +47,13 @@ func Need(t testing.TB, programs ...string) {
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "overlay and tmpfs mounts need root or a user namespace")
+		Missing(t, "overlay and tmpfs mounts need root or a user namespace")
 	}
 }
 
-func missing(t testing.TB, why string) {
+// Missing ends a test on a machine without what it needs: skipped on a
+// developer's, failed where CI is set.
+func Missing(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatal(why)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -33,6 +34,22 @@ func (v *Verdict) fault(format string, args ...any) {
 	v.Faults = append(v.Faults, fmt.Sprintf(format, args...))
 }
 
+// library guards the library's list of open stores, which Free changes without
+// the lock that GetStore takes: tests judge their stores in parallel.
+var library sync.Mutex
+
+func openLibrary(options types.StoreOptions) (storage.Store, error) {
+	library.Lock()
+	defer library.Unlock()
+	return storage.GetStore(options)
+}
+
+func freeLibrary(lib storage.Store) {
+	library.Lock()
+	defer library.Unlock()
+	lib.Free()
+}
+
 // Judge opens the store with the library and checks it: it opens, the
 // library's own check finds no damage but unreferenced layers, every name
 // resolves to an image whose documents match their digests, and nothing lies
@@ -47,12 +64,12 @@ func (b *Bed) Judge() *Verdict {
 	if b.Driver == "overlay" {
 		options.GraphDriverOptions = []string{"overlay.skip_mount_home=true"}
 	}
-	lib, err := storage.GetStore(options)
+	lib, err := openLibrary(options)
 	if err != nil {
 		v.fault("the store does not open: %v", err)
 		return v
 	}
-	defer lib.Free()
+	defer freeLibrary(lib)
 	images, err := lib.Images()
 	if err != nil {
 		v.fault("the images do not list: %v", err)
