@@ -28,11 +28,17 @@ func newMachine(t *testing.T, driver string) (*machine, *testregistry.Registry) 
 	if err := stock(registry); err != nil {
 		t.Fatal(err)
 	}
+	return machineFor(t, driver, registry.Host), registry
+}
+
+// machineFor makes a machine of which the registry is at host.
+func machineFor(t *testing.T, driver, host string) *machine {
+	t.Helper()
 	m := &machine{t: t, dir: t.TempDir()}
 	t.Cleanup(func() { makeRemovable(m.dir) })
 	t.Cleanup(func() { unmountBelow(m.dir) })
 	t.Cleanup(func() { endPause(m.dir) })
-	variables, err := writeConfiguration(m.dir, driver, registry.Host)
+	variables, err := writeConfiguration(m.dir, driver, host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +46,7 @@ func newMachine(t *testing.T, driver string) (*machine, *testregistry.Registry) 
 	for key, value := range variables {
 		m.env = append(m.env, key+"="+value)
 	}
-	return m, registry
+	return m
 }
 
 // makeRemovable gives their owner the right to empty the directories of an
@@ -57,6 +63,17 @@ func makeRemovable(dir string) {
 // run returns what a program prints; store is "mine" or "podman".
 func (m *machine) run(store string, args ...string) string {
 	m.t.Helper()
+	cmd := m.command(store, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		m.t.Fatalf("%s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
+	}
+	return string(out)
+}
+
+func (m *machine) command(store string, args ...string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	if args[0] == "mpull" {
 		cmd = exec.Command(os.Getenv(binaryVar), args[1:]...)
@@ -66,13 +83,7 @@ func (m *machine) run(store string, args ...string) string {
 		cmd.Env = append(slices.Clone(m.env), "CONTAINERS_STORAGE_CONF="+filepath.Join(m.dir, "podmanstore.conf"),
 			"XDG_DATA_HOME="+filepath.Join(m.dir, "podman"), "XDG_RUNTIME_DIR="+filepath.Join(m.dir, "run-podman"))
 	}
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		m.t.Fatalf("%s: %v\n%s%s", strings.Join(args, " "), err, out, &stderr)
-	}
-	return string(out)
+	return cmd
 }
 
 // inspected is what must not depend on who pulled an image. Order within
