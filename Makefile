@@ -20,7 +20,7 @@ TESTFLAGS ?= -timeout 20m
 FUZZTIME ?= 10s
 SOAK ?= 30m
 
-.PHONY: help build demo test soak race bench lint fmt lint-tool cover fuzz generate install package clean
+.PHONY: help build demo test soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install package clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -43,6 +43,12 @@ race: ## Run the unit tests with the race detector
 bench: build ## Time mpull against the plain library path and installed peers (root; BENCHFLAGS='-only mid')
 	$(GO) build -o .cache/bench ./contrib/bench
 	.cache/bench -mpull bin/mpull $(BENCHFLAGS)
+
+KERNELS := ./engine/platform ./engine/preflight ./gc ./store/unpack
+bench-kernels: ## Compare the inner loops with the committed baseline (another machine: other figures)
+	mkdir -p .cache
+	$(GO) test -run '^$$' -bench . -benchtime 0.3s -count 5 $(KERNELS) > .cache/kernels.txt
+	GOFLAGS= $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da contrib/bench/baseline.txt .cache/kernels.txt
 
 lint: ## Run the linters of .golangci.yml
 	@$(GOLANGCI) version 2>/dev/null | grep -qF '$(GOLANGCI_VERSION:v%=%)' || \
