@@ -13,7 +13,7 @@ import (
 // images.
 type nameIndex struct {
 	holder map[string]*store.Image   // name -> the image that holds it
-	former map[string][]*store.Image // name -> images that held it, in the store's order
+	former map[string][]*store.Image // name -> images that held it, or hold it hidden in a read-only store, in the store's order
 	kept   map[string][]*store.Image // repository -> images with a digest name of it
 }
 
@@ -26,7 +26,16 @@ func newNameIndex(snap *store.Snapshot) *nameIndex {
 	for i := range snap.Images {
 		img := &snap.Images[i]
 		for _, n := range img.Names {
-			x.holder[n] = img
+			// A writable image comes before one of a read-only store with the name.
+			switch before := x.holder[n]; {
+			case before == nil:
+				x.holder[n] = img
+			case img.ReadOnly:
+				x.former[n] = append(x.former[n], img)
+			default:
+				x.holder[n] = img
+				x.former[n] = append(x.former[n], before)
+			}
 			if repo, _, digested := strings.Cut(n, "@"); digested {
 				x.kept[repo] = append(x.kept[repo], img)
 			}

@@ -48,7 +48,7 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 	kept := ""
 	if m.keep {
 		holder, err := w.Lookup(m.name)
-		if err == nil && holder.ID != m.to && holder.Digest != "" {
+		if err == nil && holder.ID != m.to && holder.Digest != "" && !holder.ReadOnly {
 			kept = digestName(m.name, holder.Digest)
 			if _, err := w.MoveName(ctx, kept, holder.ID, m.command); err != nil {
 				return err
@@ -56,6 +56,10 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 		}
 	}
 	moved, err := w.MoveName(ctx, m.name, m.to, m.command)
+	if err == nil && moved.Hidden != nil {
+		e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("%s is also the name of %s for %s in a read-only image store, which is hidden until the name is removed here",
+			m.name, shortID(moved.Hidden.ID), moved.Hidden.Platform())}})
+	}
 	if err != nil || moved.Loser == nil {
 		return err
 	}
@@ -139,7 +143,7 @@ func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Re
 		if err != nil {
 			return err
 		}
-		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: !slices.Contains(img.Names, name)}
+		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: newNameIndex(snap).holder[name] != img}
 		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command})
 	})
 	return r, err
@@ -221,7 +225,7 @@ func (e *Engine) Use(ctx context.Context, input string, request platform.Request
 		if err != nil {
 			return err
 		}
-		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: !slices.Contains(img.Names, name)}
+		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: newNameIndex(snap).holder[name] != img}
 		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command})
 	})
 	return r, err
@@ -248,7 +252,7 @@ func (e *Engine) usable(snap *store.Snapshot, input string, request platform.Req
 			}
 		}
 		for _, img := range found {
-			if len(found) == 1 || slices.Contains(img.Names, name) {
+			if len(found) == 1 || index.holder[name] == img {
 				return img, name, nil
 			}
 		}

@@ -64,13 +64,14 @@ func (p *pull) results() []PullResult {
 
 // job is one image of a pull.
 type job struct {
-	requests Fallback
-	named    bool // it gets the name itself, not its digest name
-	choice   *choice
-	present  bool // the store has it, complete
-	fetched  bool // its layers are in the store
-	done     bool
-	result   PullResult
+	requests  Fallback
+	named     bool // it gets the name itself, not its digest name
+	choice    *choice
+	present   bool // the store has it, complete
+	fetched   bool // its layers are in the store
+	announced bool
+	done      bool
+	result    PullResult
 }
 
 func (p *pull) run(ctx context.Context) error {

@@ -206,6 +206,10 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 
 // announce says what was chosen, and warns where that needs a second look.
 func (p *pull) announce(source registry.Source, j *job) {
+	if j.announced {
+		return // a retry tells of itself
+	}
+	j.announced = true
 	c := j.choice
 	p.emit(Event{Resolved: &ResolvedEvent{
 		Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,38 @@ func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *wa
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
 	w.timer = time.AfterFunc(limit, w.expire)
+	go w.guardMemory(ctx)
 	return ctx, w
+}
+
+const (
+	// maxHeap is more than any pull needs: layers go through small buffers, and
+	// documents are bounded. Only the text of an error is read by the registry
+	// client without a bound, and a hostile one does not end.
+	maxHeap = 512 << 20
+	// heapPoll is how often the heap is looked at.
+	heapPoll = 100 * time.Millisecond
+)
+
+// errEndless is the cause when an answer takes more memory than any good one.
+var errEndless = errors.New("the registry's answer does not end")
+
+// guardMemory cancels when the heap grows beyond maxHeap, until ctx ends.
+func (w *watchdog) guardMemory(ctx context.Context) {
+	tick := time.NewTicker(heapPoll)
+	defer tick.Stop()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if metrics.Read(sample); sample[0].Value.Uint64() > maxHeap {
+				w.cancel(fmt.Errorf("%w: it took more than %d MiB of memory", errEndless, maxHeap>>20))
+				return
+			}
+		}
+	}
 }
 
 // withCause adds to an error why its context ended. That nobody but the

@@ -18,6 +18,9 @@ type Moved struct {
 	Name  string
 	Loser *Image        // the image that lost the name; nil when none held it
 	Entry *Displacement // what was recorded about it; nil when Loser is nil
+	// Hidden is an image of a read-only store that has the name too. It loses
+	// nothing: it is found again under the name when no writable image has it.
+	Hidden *Image
 }
 
 // MoveName gives name to the image with the ID to. An image that holds the
@@ -40,6 +43,8 @@ func (w *Writer) MoveName(ctx context.Context, name, to, command string) (*Moved
 	switch {
 	case err == nil && holder.ID == target.ID && slices.Contains(target.Names, name):
 		return moved, nil
+	case err == nil && holder.ReadOnly:
+		moved.Hidden = holder // nothing can be written there, and nothing is lost
 	case err == nil && slices.Contains(holder.Names, name):
 		moved.Loser = holder
 		moved.Entry = &Displacement{Name: name, At: now(), By: target.party(), Was: holder.party(), Command: command}
@@ -50,7 +55,14 @@ func (w *Writer) MoveName(ctx context.Context, name, to, command string) (*Moved
 	case err != nil && !IsGone(err):
 		return nil, fmt.Errorf("looking up %s: %w", name, err)
 	}
-	if err := w.lib.AddNames(target.ID, []string{name}); err != nil {
+	if target.ReadOnly && moved.Loser != nil && slices.Contains(target.Names, name) {
+		// The image of the read-only store has the name already, behind the one
+		// that gives it up.
+		err = w.lib.RemoveNames(moved.Loser.ID, []string{name})
+	} else {
+		err = w.lib.AddNames(target.ID, []string{name})
+	}
+	if err != nil {
 		return nil, fmt.Errorf("moving the name %s to image %s: %w", name, target.ID, err)
 	}
 	return moved, nil
@@ -70,6 +82,9 @@ func (w *Writer) RemoveName(ctx context.Context, name, command string) (*Moved, 
 	}
 	if err != nil {
 		return nil, fmt.Errorf("removing the name %s: %w", name, err)
+	}
+	if holder.ReadOnly {
+		return nil, fmt.Errorf("removing the name %s: image %s is in a read-only image store: %w", name, holder.ID, ErrReadOnly)
 	}
 	entry := Displacement{Name: name, At: now(), Was: holder.party(), Command: command}
 	entry.Was.ID = ""

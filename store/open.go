@@ -46,6 +46,9 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	if !exists(options.GraphRoot) {
+		if len(additionalStores(options.GraphDriverOptions)) > 0 {
+			return openReadOnly(options)
+		}
 		return &Store{options: options}, nil
 	}
 	if unix.Access(options.GraphRoot, unix.W_OK) != nil {
@@ -84,8 +87,9 @@ func open(options types.StoreOptions) (*Store, error) {
 }
 
 // openReadOnly makes an empty store in a temporary directory that has the
-// read-only one as an additional image store: the way in which the library
-// itself reads files that it must not lock for writing.
+// read-only one, where there is one, and the additional ones as additional
+// image stores: the way in which the library itself reads files that it must
+// not lock for writing.
 func openReadOnly(options types.StoreOptions) (*Store, error) {
 	temp, err := os.MkdirTemp("", "mpull-readonly-")
 	if err != nil {
@@ -96,7 +100,9 @@ func openReadOnly(options types.StoreOptions) (*Store, error) {
 	if primary.GraphDriverName == "" {
 		primary.GraphDriverName = driverOf(options.GraphRoot)
 	}
-	primary.GraphDriverOptions = append([]string{"imagestore=" + options.GraphRoot}, options.GraphDriverOptions...)
+	if exists(options.GraphRoot) {
+		primary.GraphDriverOptions = append([]string{"imagestore=" + options.GraphRoot}, options.GraphDriverOptions...)
+	}
 	lib, err := storage.GetStore(primary)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the read-only store at %s: %w", options.GraphRoot, err), os.RemoveAll(temp))
