@@ -3,5 +3,6 @@
 // it. It has no production code; docs/reliability.md says what the figures are.
 //
 // Run as an ordinary user, the tests work in a user namespace, as mpull does.
-// With -short a few of each kind run; MPULL_SOAK=1 runs the long figures.
+// A third of the figures of CI=true run without it, and a few with -short;
+// MPULL_SOAK=1 runs the long ones.
 package faults

@@ -41,14 +41,16 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-// figure is how often something is done: few with -short, the CI figure, or
-// many with MPULL_SOAK=1.
+// figure is how often something is done: few with -short, the CI figure with
+// CI=true and a third of it without, or many with MPULL_SOAK=1.
 func figure(few, ci, soak int) int {
 	switch {
 	case os.Getenv("MPULL_SOAK") != "":
 		return soak
 	case testing.Short():
 		return few
+	case os.Getenv("CI") != "true":
+		return max(few, ci/3)
 	}
 	return ci
 }
