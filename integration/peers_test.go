@@ -28,13 +28,13 @@ func newMachine(t *testing.T, driver string) (*machine, *testregistry.Registry) 
 	if err := stock(registry); err != nil {
 		t.Fatal(err)
 	}
-	return machineFor(t, driver, registry.Host), registry
+	return machineFor(t, t.TempDir(), driver, registry.Host), registry
 }
 
-// machineFor makes a machine of which the registry is at host.
-func machineFor(t *testing.T, driver, host string) *machine {
+// machineFor makes a machine in dir of which the registry is at host.
+func machineFor(t *testing.T, dir, driver, host string) *machine {
 	t.Helper()
-	m := &machine{t: t, dir: t.TempDir()}
+	m := &machine{t: t, dir: dir}
 	t.Cleanup(func() { makeRemovable(m.dir) })
 	t.Cleanup(func() { unmountBelow(m.dir) })
 	t.Cleanup(func() { endPause(m.dir) })
