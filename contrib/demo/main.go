@@ -4,7 +4,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,7 +140,15 @@ func (d *demonstration) run(args ...string) error {
 	return nil
 }
 
-// clean removes the store. Files of other IDs in an ordinary user's store can
-// only be removed from inside the user namespace, where no tool of that is
-// sure to be there; the images here hold files of one ID.
-func (d *demonstration) clean() error { return os.RemoveAll(d.dir) }
+// clean removes the store. The root of a layer may be a directory that not
+// even its owner can write to; the images here hold files of one ID, so that
+// the owner of the store owns them all.
+func (d *demonstration) clean() error {
+	err := filepath.WalkDir(d.dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() {
+			err = os.Chmod(path, 0o700)
+		}
+		return err
+	})
+	return errors.Join(err, os.RemoveAll(d.dir))
+}
