@@ -179,7 +179,9 @@ func (h *history) build(img held) bool {
 }
 
 func (h *history) live() {
-	h.must("mpull", "pull", "-q", "--platform", strings.Join(historyPlatforms()[:2], ","), h.host+"/team/app:1")
+	for _, platform := range historyPlatforms()[:2] { // the second takes the name of the first
+		h.must("mpull", "pull", "-q", "--platform", platform, h.host+"/team/app:1")
+	}
 	all := deeds()
 	for range 6 {
 		images := h.images()
