@@ -1,6 +1,8 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -45,7 +47,7 @@ func fill(root, runRoot string, n int) error {
 	if err != nil {
 		return err
 	}
-	base, err := store.CreateLayer("", "", nil, "", false, nil)
+	base, _, err := store.PutLayer("", "", nil, "", false, nil, bytes.NewReader(layerOf("base")))
 	if err != nil {
 		return err
 	}
@@ -61,7 +63,7 @@ func fill(root, runRoot string, n int) error {
 }
 
 func addImage(store storage.Store, base string, i int, seed uint64) error {
-	layer, err := store.CreateLayer("", base, nil, "", false, nil)
+	layer, _, err := store.PutLayer("", base, nil, "", false, nil, bytes.NewReader(layerOf(fmt.Sprint(seed))))
 	if err != nil {
 		return err
 	}
@@ -84,4 +86,15 @@ func addImage(store storage.Store, base string, i int, seed uint64) error {
 		err = store.RemoveNames(configDigest.Encoded(), []string{name})
 	}
 	return err
+}
+
+// layerOf is the archive of a layer with one small file.
+func layerOf(text string) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	// Writing to memory does not fail.
+	_ = w.WriteHeader(&tar.Header{Name: "file", Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(text))})
+	_, _ = w.Write([]byte(text))
+	_ = w.Close()
+	return b.Bytes()
 }
