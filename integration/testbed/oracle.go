@@ -36,7 +36,7 @@ func (v *Verdict) fault(format string, args ...any) {
 
 // library guards the library's list of open stores, which Free changes without
 // the lock that GetStore takes: tests judge their stores in parallel.
-var library sync.Mutex
+var library sync.Mutex //nolint:gochecknoglobals // the library has one list of stores for the whole process
 
 func openLibrary(options types.StoreOptions) (storage.Store, error) {
 	library.Lock()
