@@ -18,6 +18,8 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI ?= $(shell command -v golangci-lint || echo $$($(GO) env GOPATH)/bin/golangci-lint)
 TESTFLAGS ?= -timeout 20m
 FUZZTIME ?= 10s
+# The fault tests with small figures; empty for those of docs/reliability.md.
+FAULTFLAGS ?= -short
 SOAK ?= 30m
 
 .PHONY: help build demo test soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install package clean
@@ -32,7 +34,8 @@ demo: build ## Walk the story with the real binary, on a throw-away store and re
 
 test: build ## Run the tests; what this machine cannot test is skipped by name (with CI=true: fails)
 	$(GO) vet ./...
-	$(GO) test $(TESTFLAGS) ./...
+	$(GO) test $(TESTFLAGS) $$($(GO) list ./... | grep -v /integration/faults)
+	$(GO) test $(TESTFLAGS) $(FAULTFLAGS) ./integration/faults
 
 soak: build ## Run the fault-injection tests with their long figures, then everything at once for SOAK (30m)
 	MPULL_SOAK=$(SOAK) MPULL_BINARY=$(CURDIR)/bin/mpull $(GO) test -count=1 -timeout 6h -v ./integration/faults
