@@ -29,12 +29,18 @@ const progressInterval = 200 * time.Millisecond
 // with all its other names (containers/image#1267). With layersThere the layers
 // are in the store already and are not reported again.
 func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool, limits Limits) error {
-	dest, err := w.Destination(imageID(c.detail))
+	ctx, watch := newWatchdog(ctx, limits.idle(), layerRoom)
+	defer watch.stop()
+	survey, err := limits.survey(w)
 	if err != nil {
 		return err
 	}
-	ctx, watch := newWatchdog(ctx, limits.idle())
-	defer watch.stop()
+	// The library reports the last bytes of a layer when it is done with the
+	// layer, and those of a config never; it reads the config first.
+	dest, err := w.Destination(ctx, imageID(c.detail), survey, func(blob digest.Digest) { watch.has(c.detail.ConfigInfo.Digest, blob) })
+	if err != nil {
+		return err
+	}
 	src, sys, err := e.copySource(img, c.detail, temp, watch)
 	if err != nil {
 		return err
@@ -48,7 +54,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	progress := make(chan types.ProgressProperties)
 	var helpers sync.WaitGroup
 	done := make(chan struct{})
-	helpers.Go(func() { limits.monitor(ctx, watch.cancel, w.Root(), done) })
+	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done) })
 	helpers.Go(func() {
 		for p := range progress {
 			watch.note(p)
@@ -65,7 +71,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	close(progress)
 	close(done)
 	helpers.Wait()
-	return withCause(ctx, err)
+	return withCause(ctx, tooBig(err))
 }
 
 // copySource returns the reference and the context by which the copy chooses

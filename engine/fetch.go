@@ -27,12 +27,11 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 		e.debug("layers are unpacked by the library: " + reason)
 		return false, nil
 	}
-	ctx, watch := newWatchdog(ctx, limits.idle())
+	ctx, watch := newWatchdog(ctx, limits.idle(), layerRoom)
 	defer watch.stop()
 	done := make(chan struct{})
 	var helpers sync.WaitGroup
-	// Unpacking keeps to the limits itself; what is watched is the disk.
-	helpers.Go(func() { Limits{}.monitor(ctx, watch.cancel, w.Root(), done) })
+	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done) })
 	defer helpers.Wait()
 	defer close(done)
 	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
@@ -48,7 +47,11 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	if !ok {
 		e.debug("layers are unpacked by the library: " + reason)
 		if hasSubstitutes(img, d) {
-			return true, withCause(ctx, w.PutLayers(ctx, layers, open))
+			survey, err := limits.survey(w)
+			if err != nil {
+				return false, err
+			}
+			return true, withCause(ctx, tooBig(w.PutLayers(ctx, layers, open, survey)))
 		}
 		return false, nil
 	}

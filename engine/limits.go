@@ -9,6 +9,7 @@ import (
 
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // Limits bound what a pull may take. The zero value sets the defaults.
@@ -16,6 +17,15 @@ type Limits struct {
 	Idle       time.Duration // how long a registry may send nothing; 0 means a minute
 	MaxBytes   int64         // of disk that one image may take, unpacked; 0 means what is free
 	MaxEntries int64         // files, folders and links that one image may have; 0 means any number
+}
+
+// survey is how layers that the library unpacks are held to the limits.
+func (l Limits) survey(w *store.Writer) (*unpack.Survey, error) {
+	now, err := diskOf(w.Root())
+	if err != nil {
+		return nil, err
+	}
+	return &unpack.Survey{MaxBytes: l.MaxBytes, MaxEntries: l.MaxEntries, Room: now.free}, nil
 }
 
 const defaultIdle = time.Minute
@@ -69,7 +79,6 @@ func human(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) 
 // disk is the state of a file system.
 type disk struct {
 	free, reserve int64 // bytes
-	inodes        int64 // free; 0 where the file system has no fixed number
 }
 
 func diskOf(path string) (disk, error) {
@@ -78,9 +87,7 @@ func diskOf(path string) (disk, error) {
 		return disk{}, fmt.Errorf("reading the free space of %s: %w", path, err)
 	}
 	total := int64(st.Blocks) * st.Frsize
-	return disk{
-		free: int64(st.Bavail) * st.Frsize, reserve: min(total/100*reservePercent, maxReserve), inodes: int64(st.Ffree),
-	}, nil
+	return disk{free: int64(st.Bavail) * st.Frsize, reserve: min(total/100*reservePercent, maxReserve)}, nil
 }
 
 // room refuses a pull whose layers cannot fit. What a layer takes is not known

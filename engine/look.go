@@ -68,7 +68,7 @@ func (e *Engine) open(ctx context.Context, source registry.Source, f func(*regis
 	if err != nil {
 		return err
 	}
-	ctx, watch := newWatchdog(ctx, defaultIdle)
+	ctx, watch := newWatchdog(ctx, defaultIdle, documentRoom)
 	defer watch.stop()
 	defer func() { err = withCause(ctx, err) }()
 	img, err := registry.Open(ctx, sys, source.Ref)

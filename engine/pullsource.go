@@ -82,7 +82,7 @@ func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) 
 // choices reads what the source offers and chooses for every job. Close the
 // image.
 func (p *pull) choices(ctx context.Context, sys *types.SystemContext, source registry.Source) (img *registry.Image, err error) {
-	ctx, watch := newWatchdog(ctx, p.o.Limits.idle())
+	ctx, watch := newWatchdog(ctx, p.o.Limits.idle(), documentRoom)
 	defer watch.stop()
 	defer func() { err = withCause(ctx, err) }()
 	if img, err = registry.Open(ctx, sys, source.Ref); err != nil {

@@ -17,10 +17,10 @@ import (
 const unpackPoll = 20 * time.Millisecond
 
 // monitor looks at the store's disk while an image is copied, and ends the
-// copy when it would fill the disk or go beyond the limits. The library unpacks
+// copy when it would fill the disk. The library unpacks
 // in a child of this program, which no context ends: when ctx ends, for
 // whichever reason, the monitor ends the child. It returns when done is closed.
-func (l Limits) monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, done <-chan struct{}) {
+func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, done <-chan struct{}) {
 	first, err := diskOf(path)
 	if err != nil {
 		cancel(err)
@@ -36,7 +36,7 @@ func (l Limits) monitor(ctx context.Context, cancel context.CancelCauseFunc, pat
 			ended = nil // look again at each tick: there may be a next child
 		case <-tick.C:
 			if ctx.Err() == nil {
-				if err := l.over(path, first); err != nil {
+				if err := full(path, first); err != nil {
 					cancel(err)
 				}
 			}
@@ -47,21 +47,13 @@ func (l Limits) monitor(ctx context.Context, cancel context.CancelCauseFunc, pat
 	}
 }
 
-// over compares the disk with what it was.
-func (l Limits) over(path string, first disk) error {
+// full compares the disk with what it was.
+func full(path string, first disk) error {
 	now, err := diskOf(path)
-	switch {
-	case err != nil:
-		return err
-	case l.MaxBytes > 0 && first.free-now.free > 2*l.MaxBytes:
-		// The download lies beside what was unpacked of it.
-		return &TooBigError{"bytes", l.MaxBytes}
-	case l.MaxEntries > 0 && first.inodes-now.inodes > l.MaxEntries:
-		return &TooBigError{"files and folders", l.MaxEntries}
-	case now.free < now.reserve/2 && now.free < first.free:
-		return &SpaceError{Path: path, Free: now.free, Reserve: now.reserve}
+	if err == nil && now.free < now.reserve/2 && now.free < first.free {
+		err = &SpaceError{Path: path, Free: now.free, Reserve: now.reserve}
 	}
-	return nil
+	return err
 }
 
 // stopUnpackers ends the children of this process that unpack layers, and no

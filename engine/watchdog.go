@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/types"
 )
 
@@ -20,31 +21,38 @@ import (
 type watchdog struct {
 	cancel context.CancelCauseFunc
 	limit  time.Duration
+	room   int64 // bytes that the heap may grow by while an answer is awaited
 
 	mu     sync.Mutex
 	timer  *time.Timer
-	active map[string]bool // blobs being read, by digest
-	got    int64           // bytes since the timer was set
+	active map[string]int64 // blobs being read, by digest: heap when each was asked for, or answered
+	got    int64            // bytes since the timer was set
+	start  int64            // heap at the start
 }
+
+// answered is the state of a blob of which bytes have come.
+const answered = -1
 
 // leastBytes have to come within the limit: a registry that sends a byte now
 // and then is as good as silent.
 const leastBytes = 1024
 
 // newWatchdog watches from the start, as something is asked first.
-func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
+// An answer may take so much of the heap.
+func newWatchdog(ctx context.Context, limit time.Duration, room int64) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
+	w := &watchdog{cancel: cancel, limit: limit, room: room, active: map[string]int64{}, start: heap()}
 	w.timer = time.AfterFunc(limit, w.expire)
 	go w.guardMemory(ctx)
 	return ctx, w
 }
 
+// What the heap may grow by while an answer is awaited. Only the text of an
+// error is read by the registry client without a bound, and a hostile one does
+// not end.
 const (
-	// maxHeap is more than any pull needs: layers go through small buffers, and
-	// documents are bounded. Only the text of an error is read by the registry
-	// client without a bound, and a hostile one does not end.
-	maxHeap = 512 << 20
+	documentRoom = 128 << 20 // all documents are bounded, at a few MiB
+	layerRoom    = 512 << 20 // others may be unpacked meanwhile, with windows of up to 128 MiB
 	// heapPoll is how often the heap is looked at.
 	heapPoll = 100 * time.Millisecond
 )
@@ -52,22 +60,44 @@ const (
 // errEndless is the cause when an answer takes more memory than any good one.
 var errEndless = errors.New("the registry's answer does not end")
 
-// guardMemory cancels when the heap grows beyond maxHeap, until ctx ends.
+// guardMemory cancels when the heap grows by more than room while an answer
+// is awaited, until ctx ends.
 func (w *watchdog) guardMemory(ctx context.Context) {
 	tick := time.NewTicker(heapPoll)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if metrics.Read(sample); sample[0].Value.Uint64() > maxHeap {
-				w.cancel(fmt.Errorf("%w: it took more than %d MiB of memory", errEndless, maxHeap>>20))
+			if w.endless(heap()) {
+				w.cancel(fmt.Errorf("%w: it took more than %d MiB of memory", errEndless, w.room>>20))
 				return
 			}
 		}
 	}
+}
+
+// endless tells whether the heap grew too much since what is awaited was asked.
+func (w *watchdog) endless(heap int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.active) == 0 { // documents, which no unpacking goes beside
+		return heap-w.start > w.room
+	}
+	for _, before := range w.active {
+		if before != answered && heap-before > w.room {
+			return true
+		}
+	}
+	return false
+}
+
+// heap returns the bytes of the heap's objects.
+func heap() int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
 }
 
 // withCause adds to an error why its context ended. That nobody but the
@@ -99,9 +129,10 @@ func (w *watchdog) asked(u *url.URL) {
 
 // reading says that a blob is asked for.
 func (w *watchdog) reading(blob string) {
+	now := heap()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.active[blob] = true
+	w.active[blob] = now
 	w.timer.Reset(w.limit)
 }
 
@@ -111,6 +142,9 @@ func (w *watchdog) alive(blob string, n int64, done bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.got += n
+	if _, ok := w.active[blob]; ok && n > 0 {
+		w.active[blob] = answered
+	}
 	switch {
 	case done:
 		delete(w.active, blob)
@@ -123,6 +157,13 @@ func (w *watchdog) alive(blob string, n int64, done bool) {
 		return
 	}
 	w.timer.Reset(w.limit)
+}
+
+// has says that blobs have all their bytes, where no progress report says so.
+func (w *watchdog) has(blobs ...digest.Digest) {
+	for _, blob := range blobs {
+		w.alive(blob.String(), 0, true)
+	}
 }
 
 // note takes one progress report of the library's copy into account.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/types"
 )
 
@@ -52,7 +53,7 @@ func TestWatchdogPhases(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, w := newWatchdog(t.Context(), limit)
+				ctx, w := newWatchdog(t.Context(), limit, documentRoom)
 				defer w.stop()
 				c.do(w)
 				synctest.Wait()
@@ -64,8 +65,46 @@ func TestWatchdogPhases(t *testing.T) {
 	}
 }
 
+func TestWatchdogUnpacking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, w := newWatchdog(t.Context(), time.Minute, documentRoom)
+		defer w.stop()
+		blob := digest.FromString("a")
+		w.asked(&url.URL{Path: "/v2/app/blobs/" + blob.String()})
+		w.asked(&url.URL{Path: "/v2/app/blobs/sha256:config"})
+		w.has(blob, "sha256:config")
+		time.Sleep(time.Hour)
+		if ctx.Err() != nil {
+			t.Errorf("unpacking for an hour counts as silence: %v", context.Cause(ctx))
+		}
+	})
+}
+
+func TestWatchdogMemory(t *testing.T) {
+	_, w := newWatchdog(t.Context(), time.Hour, documentRoom)
+	defer w.stop()
+	w.start = 0
+	check := func(what string, heap int64, want bool) {
+		t.Helper()
+		if got := w.endless(heap); got != want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+	check("little before any blob", documentRoom, false)
+	check("much before any blob", documentRoom+1, true)
+	w.reading("a")
+	w.active["a"] = 1 << 30
+	check("much before this blob was asked for", 1<<30+documentRoom, false)
+	check("much since", 1<<30+documentRoom+1, true)
+	w.alive("a", 1, false)
+	check("it is read", 1<<40, false)
+	w.reading("b")
+	w.active["b"] = 0
+	check("another is awaited", documentRoom+1, true)
+}
+
 func TestWatchdogRefusesMoreThanPromised(t *testing.T) {
-	ctx, w := newWatchdog(t.Context(), time.Hour)
+	ctx, w := newWatchdog(t.Context(), time.Hour, documentRoom)
 	defer w.stop()
 	p := types.ProgressProperties{Event: types.ProgressEventRead, Offset: 11, OffsetUpdate: 11}
 	p.Artifact.Size = 10
@@ -77,7 +116,7 @@ func TestWatchdogRefusesMoreThanPromised(t *testing.T) {
 
 // A stall is tried again; the user's interrupt is not.
 func TestWithCause(t *testing.T) {
-	ctx, w := newWatchdog(t.Context(), time.Hour)
+	ctx, w := newWatchdog(t.Context(), time.Hour, documentRoom)
 	w.expire()
 	err := withCause(ctx, context.Canceled)
 	if errors.Is(err, context.Canceled) || !passing(err) {

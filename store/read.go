@@ -311,7 +311,8 @@ func (s *Store) ConfigBlob(img *Image) ([]byte, error) {
 func IsGone(err error) bool {
 	var parent *unpack.ParentGoneError
 	return errors.As(err, &parent) || isSwept(err) || errors.Is(err, storage.ErrImageUnknown) || errors.Is(err, storage.ErrNotAnImage) ||
-		errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) || errors.Is(err, storage.ErrParentUnknown)
+		errors.Is(err, storage.ErrLayerUnknown) || errors.Is(err, storage.ErrNotALayer) || errors.Is(err, storage.ErrParentUnknown) ||
+		errors.Is(err, storage.ErrNotAnID)
 }
 
 // isSwept tells whether err says that the library's own staging directory

@@ -6,16 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	storagetransport "go.podman.io/image/v5/storage"
-	"go.podman.io/image/v5/types"
 )
-
-// Destination returns the place of an image without a name in the store, as
-// the image library writes to it.
-func (w *Writer) Destination(id string) (types.ImageReference, error) {
-	return storagetransport.Transport.NewStoreReference(w.lib, nil, id)
-}
 
 // TempDir makes a directory for a download, in DownloadDir: on the disk that
 // the store uses, where it is found again when its owner dies. The lock on it

@@ -33,9 +33,10 @@ func (s *Store) LayerTar(id string) (io.ReadCloser, error) {
 
 // PutLayers makes the layers of an image present in the store by the library's
 // own path, one after the other: for stores that FetchLayers does not support.
-// Each blob is read twice, and unpacked only once it is known to be what its
-// DiffID promises: a layer is found by the DiffIDs of its chain.
-func (w *Writer) PutLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener) error {
+// Each blob is read three times, and unpacked only once it is known to be what
+// its DiffID promises, as a layer is found by the DiffIDs of its chain, and to
+// keep to the limits of survey.
+func (w *Writer) PutLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
 	diffIDs := make([]digest.Digest, len(layers))
 	for i, l := range layers {
 		diffIDs[i] = l.DiffID
@@ -43,7 +44,7 @@ func (w *Writer) PutLayers(ctx context.Context, layers []unpack.Layer, open unpa
 	parent := ""
 	for i, id := range unpack.ChainIDs(diffIDs) {
 		if !w.lib.Exists(id) {
-			if err := w.putLayer(ctx, id, parent, layers[i], open); err != nil {
+			if err := w.putLayer(ctx, id, parent, layers[i], open, survey); err != nil {
 				return fmt.Errorf("adding layer %d (%s): %w", i+1, layers[i].Digest, err)
 			}
 		}
@@ -52,8 +53,11 @@ func (w *Writer) PutLayers(ctx context.Context, layers []unpack.Layer, open unpa
 	return nil
 }
 
-func (w *Writer) putLayer(ctx context.Context, id, parent string, l unpack.Layer, open unpack.Opener) error {
+func (w *Writer) putLayer(ctx context.Context, id, parent string, l unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
 	if err := checkDiffID(ctx, l, open); err != nil {
+		return err
+	}
+	if err := surveyLayer(ctx, l, open, survey); err != nil {
 		return err
 	}
 	blob, err := open(ctx, l)
@@ -72,6 +76,14 @@ func (w *Writer) putLayer(ctx context.Context, id, parent string, l unpack.Layer
 		return errors.Join(&unpack.MismatchError{What: "DiffID", Want: l.DiffID.String(), Got: layer.UncompressedDigest.String()}, w.lib.DeleteLayer(id))
 	}
 	return nil
+}
+
+func surveyLayer(ctx context.Context, l unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
+	blob, err := open(ctx, l)
+	if err != nil {
+		return err
+	}
+	return errors.Join(survey.Read(ctx, blob), blob.Close())
 }
 
 func checkDiffID(ctx context.Context, l unpack.Layer, open unpack.Opener) error {

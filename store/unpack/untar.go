@@ -145,7 +145,7 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 	if hdr.Name != recorded.Name || hdr.Size != recorded.Size || hdr.Typeflag != recorded.Typeflag {
 		return errParsers
 	}
-	if isSparse(hdr) {
+	if isSparse(hdr.PAXRecords, hdr.Typeflag) {
 		// The library would write out, and record, every zero of it.
 		if hdr.Size > maxSparse {
 			return &LimitError{"bytes of a sparse file", maxSparse}
@@ -171,15 +171,6 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 	e.SetName(recorded.Name)
 	_, err = u.packer.AddEntry(e)
 	return err
-}
-
-func isSparse(hdr *tar.Header) bool {
-	for key := range hdr.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return hdr.Typeflag == tar.TypeGNUSparse
 }
 
 // copy writes the rest of the current entry's data to fd, unless that is
