@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine/registry"
@@ -94,15 +95,12 @@ func diskOf(path string) (disk, error) {
 // before it is unpacked, but hardly less than twice what the registry sends:
 // the download itself and what it unpacks to.
 func (l Limits) room(w *store.Writer, snap *store.Snapshot, d *registry.Detail) error {
-	have := make(map[string]bool, len(snap.Layers))
-	for _, layer := range snap.Layers {
-		have[layer.CompressedDigest.String()] = !layer.Incomplete
-	}
+	have := haveLayers(snap)
 	var need int64
 	for _, layer := range d.Layers {
-		if !have[layer.Digest.String()] && layer.Size > 0 {
+		if !have[layer.Digest] && layer.Size > 0 {
 			need += layer.Size
-			have[layer.Digest.String()] = true
+			have[layer.Digest] = true
 		}
 	}
 	if l.MaxBytes > 0 && need > l.MaxBytes {
@@ -119,4 +117,13 @@ func (l Limits) room(w *store.Writer, snap *store.Snapshot, d *registry.Detail) 
 		return &SpaceError{Path: w.Root(), Need: 2 * max(need, 0), Free: now.free, Reserve: now.reserve}
 	}
 	return nil
+}
+
+// haveLayers tells which layers are in the store, by the digests of their blobs.
+func haveLayers(snap *store.Snapshot) map[digest.Digest]bool {
+	have := make(map[digest.Digest]bool, len(snap.Layers))
+	for _, layer := range snap.Layers {
+		have[layer.CompressedDigest] = !layer.Incomplete
+	}
+	return have
 }

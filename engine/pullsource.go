@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/opencontainers/go-digest"
-	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -39,9 +38,11 @@ func (p *pull) remote(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (p *pull) from(ctx context.Context, source registry.Source) error {
-	return p.o.Retry.do(ctx, p.Engine, func() error {
-		err := p.attempt(ctx, source)
+func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
+	read := &reading{source: source}
+	defer func() { err = errors.Join(err, read.close()) }()
+	return p.o.Retry.persist(ctx, p.Engine, func() int { return p.reached(read) }, func() error {
+		err := p.attempt(ctx, read)
 		if err != nil {
 			// What the snapshot says is there may have changed: another tool
 			// removed it, or this attempt brought some of it.
@@ -49,52 +50,93 @@ func (p *pull) from(ctx context.Context, source registry.Source) error {
 				p.snap = snap
 			}
 		}
+		if errors.Is(err, errStalled) { // nor will its connection answer the next time
+			err = errors.Join(err, read.close())
+		}
 		return err
 	})
 }
 
+// reading is what is known of a source: tries that follow go on from there.
+type reading struct {
+	source registry.Source
+	img    *registry.Image // nil when it has to be asked
+	chosen bool            // for every job
+}
+
+func (r *reading) close() error {
+	if r.img == nil {
+		return nil
+	}
+	img := r.img
+	r.img = nil
+	return img.Close()
+}
+
+// reached counts what need not be asked for again.
+func (p *pull) reached(r *reading) int {
+	n := 0
+	if r.img != nil {
+		n++
+	}
+	have := haveLayers(p.snap)
+	for _, j := range p.jobs {
+		if j.choice == nil {
+			continue
+		}
+		n++
+		for _, l := range j.choice.detail.Layers {
+			if have[l.Digest] {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // attempt reads the source once, chooses for every job before anything is
 // fetched, then brings and names one image after the other.
-func (p *pull) attempt(ctx context.Context, source registry.Source) (err error) {
-	sys, err := p.config.Registry.SystemContext()
-	if err != nil {
+func (p *pull) attempt(ctx context.Context, r *reading) error {
+	if err := p.choices(ctx, r); err != nil {
 		return err
 	}
-	img, err := p.choices(ctx, sys, source)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, img.Close()) }()
-	if err := p.fetchAll(ctx, source, img); err != nil {
+	if err := p.fetchAll(ctx, r.source, r.img); err != nil {
 		return err
 	}
 	for _, j := range p.jobs {
 		if j.done {
 			continue
 		}
-		if err := p.finish(ctx, source, img, j); err != nil {
+		if err := p.finish(ctx, r.source, r.img, j); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// choices reads what the source offers and chooses for every job. Close the
-// image.
-func (p *pull) choices(ctx context.Context, sys *types.SystemContext, source registry.Source) (img *registry.Image, err error) {
+// choices reads what the source offers and chooses for every job.
+func (p *pull) choices(ctx context.Context, r *reading) (err error) {
+	if r.img != nil && r.chosen {
+		return nil
+	}
 	ctx, watch := newWatchdog(ctx, p.o.Limits.idle(), documentRoom)
 	defer watch.stop()
 	defer func() { err = withCause(ctx, err) }()
-	if img, err = registry.Open(ctx, sys, source.Ref); err != nil {
-		return nil, err
+	if r.img == nil {
+		sys, err := p.config.Registry.SystemContext()
+		if err != nil {
+			return err
+		}
+		if r.img, err = registry.Open(ctx, sys, r.source.Ref); err != nil {
+			return err
+		}
+		r.img.Local = p.stored
 	}
-	img.Guard().Observe(watch.asked)
-	img.Local = p.stored
-	if err := p.choose(ctx, img); err != nil {
-		return nil, errors.Join(err, img.Close())
-	}
-	img.Guard().Observe(nil)
-	return img, nil
+	r.img.Guard().Observe(watch.asked)
+	defer r.img.Guard().Observe(nil)
+	err = p.choose(ctx, r.img)
+	r.chosen = err == nil
+	return err
 }
 
 func (p *pull) choose(ctx context.Context, img *registry.Image) error {

@@ -18,15 +18,17 @@ import (
 	"github.com/mpull/mpull/store"
 )
 
-// Retry says how often something that failed in passing is tried again.
+// Retry says how often something that failed in passing is tried again. A pull
+// counts anew whenever a try got further than those before it.
 type Retry struct {
 	Times int           // tries after the first; negative means none
-	Delay time.Duration // before the first retry, doubled after each; 0 means one second
+	Delay time.Duration // before the first retry, doubled after each up to 16 times and a minute; 0 means one second
 }
 
 const (
 	defaultDelay = time.Second
 	maxDelay     = time.Minute
+	maxGrowth    = 16 // times the first delay: four retries double it
 	// vanishedTries bounds retries after another tool removed a layer or image
 	// that was just relied on: it cannot be kept from doing so again.
 	vanishedTries = 20
@@ -36,11 +38,21 @@ const (
 
 // do calls f until it succeeds, fails for good, or the tries are used up.
 func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
+	return r.persist(ctx, e, func() int { return 0 }, f)
+}
+
+// persist is do for work of which a try that fails keeps what it reached: one
+// that reached more than any before it gives all tries, and the first delay,
+// back. What can be reached is bounded, and so are the tries.
+func (r Retry) persist(ctx context.Context, e *Engine, reached func() int, f func() error) error {
+	most := reached()
 	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.Multiplier, wait.MaxInterval = r.Delay, 2, maxDelay
+	wait.InitialInterval, wait.Multiplier = r.Delay, 2
 	if r.Delay <= 0 {
 		wait.InitialInterval = defaultDelay
 	}
+	wait.MaxInterval = min(maxGrowth*wait.InitialInterval, maxDelay)
+	wait.Reset()
 	left, vanished, disturbances := max(r.Times, 0), vanishedTries, disturbedTries
 	for {
 		err := f()
@@ -55,12 +67,19 @@ func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
 		case disturbed(err) && disturbances > 0:
 			disturbances--
 			pause = 100 * time.Millisecond
-		case left > 0 && passing(err):
+		case !passing(err):
+			return err
+		default:
+			if now := reached(); now > most {
+				most, left = now, max(r.Times, 0)
+				wait.Reset()
+			}
+			if left == 0 {
+				return err
+			}
 			left--
 			pause = wait.NextBackOff()
 			e.emit(Event{Retry: &RetryEvent{Err: err, Wait: pause, Tries: left}})
-		default:
-			return err
 		}
 		select {
 		case <-ctx.Done():

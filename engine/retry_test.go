@@ -92,3 +92,30 @@ func TestRetry(t *testing.T) {
 		t.Errorf("after the end of the context: %d tries, %v", tries, err)
 	}
 }
+
+// TestRetryGoesOn gives all tries back for each step that was reached.
+func TestRetryGoesOn(t *testing.T) {
+	broken := error(unix.ECONNRESET)
+	for _, tt := range []struct {
+		name    string
+		reached []int // after each try; the last is repeated
+		tries   int
+	}{
+		{"nothing", []int{0}, 3},
+		{"a step in each", []int{1, 2, 3, 4, 5}, 7},
+		{"a step now and then", []int{0, 1, 1, 2}, 6},
+		{"back and forth", []int{1, 0, 1, 0, 1}, 3},
+	} {
+		tries := 0
+		at := func() int {
+			if tries == 0 {
+				return 0
+			}
+			return tt.reached[min(tries, len(tt.reached))-1]
+		}
+		err := Retry{Times: 2, Delay: time.Nanosecond}.persist(t.Context(), New(Config{}), at, func() error { tries++; return broken })
+		if tries != tt.tries || !errors.Is(err, broken) {
+			t.Errorf("%s: %d tries, %v; want %d", tt.name, tries, err, tt.tries)
+		}
+	}
+}

@@ -16,12 +16,18 @@ import (
 // locks it is not lost when another descriptor of the file is closed.
 const (
 	lockFile      = "mpull.lock"       // shared: adding; exclusive: deleting
+	gateFile      = "mpull-gate.lock"  // exclusive: waiting to delete; shared: on the way to lockFile
 	namesLockFile = "mpull-names.lock" // exclusive: record and name move as one step
 )
 
 // lockPoll is how often a waiting lock is tried: waiting must end when the
 // context does, which a blocking flock cannot.
 const lockPoll = 20 * time.Millisecond
+
+// While a deleter waits, new adders wait at the gate, so that it has its turn
+// beside any number of them. It keeps the gate for gateTime and then lets them
+// pass for as long: one adder that takes long must not hold up all others.
+const gateTime = 15 * time.Second
 
 // flockDir takes the exclusive lock of a directory that exists.
 func flockDir(ctx context.Context, path string) (*os.File, error) {
@@ -81,7 +87,7 @@ type Deleter struct {
 
 // Writer waits until no mpull is deleting and returns the right to add.
 func (s *Store) Writer(ctx context.Context) (*Writer, error) {
-	f, err := s.lock(ctx, unix.LOCK_SH)
+	f, err := s.shared(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +98,7 @@ func (s *Store) Writer(ctx context.Context) (*Writer, error) {
 // Deleter waits until no mpull is adding or deleting and returns the right to
 // delete. Never ask a question on a terminal while holding it.
 func (s *Store) Deleter(ctx context.Context) (*Deleter, error) {
-	f, err := s.lock(ctx, unix.LOCK_EX)
+	f, err := s.exclusive(ctx, gateTime)
 	if err != nil {
 		return nil, err
 	}
@@ -100,11 +106,53 @@ func (s *Store) Deleter(ctx context.Context) (*Deleter, error) {
 	return &Deleter{Writer{Store: s, lock: f}}, nil
 }
 
-func (s *Store) lock(ctx context.Context, how int) (*os.File, error) {
+// shared goes through the gate and takes the lock.
+func (s *Store) shared(ctx context.Context) (_ *os.File, err error) {
+	gate, err := s.lock(ctx, gateFile, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, gate.Close()) }()
+	return s.lock(ctx, lockFile, unix.LOCK_SH)
+}
+
+// exclusive takes the lock behind a gate that is closed and open by turns.
+func (s *Store) exclusive(ctx context.Context, turn time.Duration) (*os.File, error) {
+	for {
+		f, err := s.behindGate(ctx, turn)
+		if !errors.Is(err, errTurn) {
+			return f, err
+		}
+		pass, stop := context.WithTimeoutCause(ctx, turn, errTurn)
+		f, err = s.lock(pass, lockFile, unix.LOCK_EX)
+		stop()
+		if !errors.Is(err, errTurn) {
+			return f, err
+		}
+	}
+}
+
+// errTurn is the cause when a deleter's turn at the gate, or that of the
+// others, is over.
+var errTurn = errors.New("the turn is over")
+
+// behindGate takes the lock while no further adder can, for a limited time.
+func (s *Store) behindGate(ctx context.Context, turn time.Duration) (_ *os.File, err error) {
+	gate, err := s.lock(ctx, gateFile, unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, gate.Close()) }()
+	ctx, stop := context.WithTimeoutCause(ctx, turn, errTurn)
+	defer stop()
+	return s.lock(ctx, lockFile, unix.LOCK_EX)
+}
+
+func (s *Store) lock(ctx context.Context, name string, how int) (*os.File, error) {
 	if s.ReadOnly() {
 		return nil, fmt.Errorf("changing the store at %s: %w", s.Root(), ErrReadOnly)
 	}
-	return flock(ctx, filepath.Join(s.Root(), lockFile), how)
+	return flock(ctx, filepath.Join(s.Root(), name), how)
 }
 
 // Close releases the lock.

@@ -53,7 +53,7 @@ func registryFlags() []cli.Flag {
 		&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)"},
 		&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)"},
 		&cli.IntFlag{Name: "retry", Usage: "`TIMES` to try again after a failure that may pass", Value: 3},
-		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each", Value: time.Second},
+		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each, up to 16 times", Value: time.Second},
 	}
 }
 

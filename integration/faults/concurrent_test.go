@@ -47,6 +47,9 @@ func TestPullersOfOneTag(t *testing.T) {
 			if x.missing.Load() > 0 && !c.absent {
 				t.Errorf("the tag was missing in %d of %d look-ups", x.missing.Load(), x.lookups.Load())
 			}
+			if c.beside != nil && x.rounds.Load() <= int64(pulls/5) {
+				t.Errorf("only %d runs of %q: it starves", x.rounds.Load(), strings.Join(c.beside, " "))
+			}
 			b.Must("pull", "--tls-verify=false", x.name)
 			if v := sound(t, b, true); v.Names[x.name] == "" {
 				t.Error("the tag is gone")

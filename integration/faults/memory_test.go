@@ -141,7 +141,7 @@ func layers(d documents, layer http.HandlerFunc) http.HandlerFunc {
 func bounded(t *testing.T, b *testbed.Bed, name string, limit int64) {
 	t.Helper()
 	r, peak := measured(t, b, "pull", "--quiet", "--retry", "0", "--idle-timeout", "30s", "--tls-verify=false", name)
-	if r.Code != 125 || !strings.HasPrefix(r.Stderr, "Error: ") || strings.Count(r.Stderr, "\n") > 2 || strings.Contains(r.Stderr, "goroutine ") {
+	if r.Code != 125 || !strings.Contains("\n"+r.Stderr, "\nError: ") || strings.Count(r.Stderr, "\n") > 2 || strings.Contains(r.Stderr, "goroutine ") {
 		t.Errorf("%s", r)
 	}
 	if limit > 0 && peak > limit<<20 {
