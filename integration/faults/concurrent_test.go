@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/mpull/mpull/integration/testbed"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
@@ -66,6 +68,7 @@ type crowd struct {
 	b    *testbed.Bed
 	reg  *testregistry.Registry
 	name string
+	imgs [generations]v1.Image // between which the tag moves
 
 	ok, failed, lookups, missing, rounds atomic.Int64
 }
@@ -75,12 +78,21 @@ const generations = 8
 // prepare pushes the images between which the tag moves, with a shared base
 // layer, and pulls the first.
 func (x *crowd) prepare() {
+	for seed := range uint64(generations) {
+		img, err := testimage.Image(testimage.Spec{Layers: 3, Seed: seed})
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		x.imgs[seed] = img
+	}
 	x.move(0)
 	x.b.Must("pull", "--tls-verify=false", x.name)
 }
 
 func (x *crowd) move(n int) {
-	push(x.t, x.reg, "app:latest", testimage.Spec{Layers: 3, Seed: uint64(n % generations)})
+	if err := x.reg.PushImage("app:latest", x.imgs[n%generations]); err != nil {
+		x.t.Error(err)
+	}
 }
 
 func (x *crowd) run(pullers, pulls int, beside []string) {

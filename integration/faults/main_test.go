@@ -3,9 +3,12 @@ package faults
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	osuser "os/user"
 	"testing"
 
 	"go.podman.io/storage/pkg/reexec"
+	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/integration/testbed"
 	"github.com/mpull/mpull/integration/testimage"
@@ -22,7 +25,23 @@ func TestMain(m *testing.M) {
 	if reexec.Init() {
 		return
 	}
+	if os.Geteuid() != 0 && namespaces() {
+		unshare.MaybeReexecUsingUserNamespace(false) // starts this program again, in one
+	}
 	os.Exit(runTests(m))
+}
+
+// namespaces tells whether this user may have a user namespace with mounts and
+// has subordinate IDs for it.
+func namespaces() bool {
+	account, err := osuser.Current()
+	if err != nil {
+		return false
+	}
+	if _, _, err := unshare.GetSubIDMappings(account.Username, account.Username); err != nil {
+		return false
+	}
+	return exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").Run() == nil
 }
 
 func runTests(m *testing.M) int {

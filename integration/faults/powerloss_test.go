@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/integration/testbed"
@@ -24,6 +25,9 @@ import (
 // is.
 func TestPowerLoss(t *testing.T) {
 	testbed.NeedRoot(t)
+	if unshare.IsRootless() {
+		t.Skip("loop devices need root outside of a user namespace")
+	}
 	testbed.Need(t, "mkfs.ext4", "mount")
 	for _, sync := range []string{"none", "filesystem"} {
 		t.Run("sync="+sync, func(t *testing.T) {

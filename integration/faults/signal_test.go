@@ -60,6 +60,11 @@ func TestSignals(t *testing.T) {
 		if children := groupOf(t, p.Pid()); len(children) > 0 {
 			t.Fatalf("round %d, %s: processes were left: %v", n, sig, children)
 		}
+		if n%cleanEvery == 0 {
+			if err := b.PruneAll(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
 		if t.Failed() {
 			t.FailNow()
 		}
