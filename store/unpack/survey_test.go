@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -112,7 +111,7 @@ func FuzzSurvey(f *testing.F) {
 			t.Error(err)
 		}
 		if n := s.sparse.Load(); err == nil && n > s.Room {
-			t.Error(fmt.Sprintf("holes of %d bytes passed", n))
+			t.Errorf("holes of %d bytes passed", n)
 		}
 	})
 }
