@@ -74,7 +74,7 @@ cover: build ## Run the tests and print what they cover, the binary's runs inclu
 FUZZERS ?= 2
 fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 	@set -e; mkdir -p .cache/fuzz; for d in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
-		t=$(CURDIR)/.cache/fuzz/$$(echo $$d | tr / _).test; $(GO) test -c -fuzz Fuzz -o $$t $$d; \
+		t=$(CURDIR)/.cache/fuzz/$$(echo $${d#./} | tr / _).test; $(GO) test -c -fuzz Fuzz -o $$t $$d; \
 		grep -ho '^func Fuzz[A-Za-z0-9]*' $$d/*_test.go | cut -c 6- | xargs -P $(FUZZERS) -I F bash -c 'cd $$0; log=$$1.F.log; \
 			$$1 -test.run "^$$" -test.fuzz "^F$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 10x -test.parallel 1 \
 				-test.timeout 10m -test.fuzzcachedir $(CURDIR)/.cache/fuzz/corpus > $$log 2>&1; e=$$?; \

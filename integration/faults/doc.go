@@ -2,7 +2,12 @@
 // left: kills, full disks, lying registries, damaged stores, other tools beside
 // it. It has no production code; docs/reliability.md says what the figures are.
 //
-// Run as an ordinary user, the tests work in a user namespace, as mpull does.
-// A third of the figures of CI=true run without it, and a few with -short;
-// MPULL_SOAK=1 runs the long ones.
+// Run as an ordinary user with subordinate IDs, the program starts itself again
+// in a user namespace and the tests work there, mpull too, as rootless: the
+// library unpacks the layers. TestPowerLoss is left out: it needs loop devices.
+// As root, TestAsOrdinaryUser makes such a user and runs most of the tests
+// again, with small figures.
+//
+// CI=true runs the figures of docs/reliability.md, in .ci/run too. Without it a
+// third of them runs, and a few with -short; MPULL_SOAK=1 runs the long ones.
 package faults
