@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 
@@ -94,7 +95,16 @@ func (x *powerLoss) round(n, of int) (damaged, lost int) {
 	if n == of-1 {
 		p.Wait()
 	}
+	// A disk loses power at one instant: nothing may be written meanwhile.
+	_ = unix.Kill(-p.Pid(), unix.SIGSTOP) // it may have ended
 	copyFile(t, file, snapshot)
+	for tries := 0; !sameFile(t, file, snapshot); tries++ {
+		if tries == 10 {
+			t.Fatal("the disk does not come to rest")
+		}
+		copyFile(t, file, snapshot)
+	}
+	_ = unix.Kill(-p.Pid(), unix.SIGCONT)
 	if r := p.Wait(); r.Code != 0 {
 		t.Fatal(r)
 	}
@@ -147,4 +157,20 @@ func copyFile(t *testing.T, from, to string) {
 	if _, err := io.Copy(out, in); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func sameFile(t *testing.T, a, b string) bool {
+	t.Helper()
+	var sums [2]digest.Digest
+	for i, path := range []string{a, b} {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if sums[i], err = digest.Canonical.FromReader(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return sums[0] == sums[1]
 }

@@ -33,7 +33,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	cmd := exec.Command("setpriv", "--reuid", account.Uid, "--regid", account.Gid, "--clear-groups", "--",
 		filepath.Join(dir, "faults.test"), "-test.short", "-test.v", "-test.run", "^("+rootless+")$", "-test.timeout", "10m")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "HOME="+dir, "USER="+account.Username, "LOGNAME="+account.Username, "TMPDIR="+filepath.Join(dir, "tmp"),
+	cmd.Env = append(os.Environ(), "HOME="+dir, "USER="+account.Username, "LOGNAME="+account.Username, "TMPDIR="+filepath.Join(dir, "t"),
 		"XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), binaryEnv+"="+filepath.Join(dir, "mpull"))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -72,7 +72,7 @@ func addUser(t *testing.T) *osuser.User {
 // program that it tests.
 func userFolder(t *testing.T, account *osuser.User) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "mpull-rootless-")
+	dir, err := os.MkdirTemp("/var/tmp", "mr-") // podman takes a run root of 50 characters at most
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func userFolder(t *testing.T, account *osuser.User) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []string{"", "run", "tmp"} {
+	for _, d := range []string{"", "run", "t"} {
 		path := filepath.Join(dir, d)
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			t.Fatal(err)
