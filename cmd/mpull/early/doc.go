@@ -1,4 +1,4 @@
-// Package early does what cannot wait for the libraries. Linking them costs
+// Package early answers what need not wait for the libraries. Linking them costs
 // every command the same: some 280 packages compile their regular expressions
 // and fill their tables before main begins, which takes longer than most
 // commands. Go initializes packages that are ready in the order of their
@@ -7,6 +7,5 @@
 // comes before all that is slow, and TestEarly in integration holds it to that.
 //
 // It answers mpull version, and mpull --help off a terminal, whose text
-// contrib/gen writes; for any other command line it has the kernel map the
-// memory that the libraries are about to fill.
+// make generate writes. Any other command line is main's.
 package early

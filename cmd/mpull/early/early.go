@@ -25,7 +25,6 @@ var help string
 func init() { //nolint:gochecknoinits // to come before other packages' is what this one is for
 	text := answer(os.Args)
 	if text == "" {
-		populateHeap()
 		return
 	}
 	// What cannot be written is for main to report.
@@ -55,18 +54,4 @@ func terminal(fd uintptr) bool {
 	var t syscall.Termios
 	_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TCGETS, uintptr(unsafe.Pointer(&t)))
 	return errno == 0
-}
-
-// Go's heap grows by chunks of this size and alignment (runtime/mpagealloc.go).
-const heapChunk = 4 << 20
-
-// populateWrite is MADV_POPULATE_WRITE of linux/mman.h, from Linux 5.14 on.
-const populateWrite = 23
-
-// populateHeap maps the heap's first chunk at once. The libraries fill most of
-// it before main begins, and a page fault for each of its pages costs a quarter
-// of the time to start. An older kernel refuses, and nothing is lost.
-func populateHeap() {
-	chunk := uintptr(unsafe.Pointer(os.Stdout)) &^ (heapChunk - 1) // os put it on the heap
-	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, chunk, heapChunk, populateWrite)
 }
