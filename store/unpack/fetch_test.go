@@ -191,6 +191,54 @@ func TestFetchKeepsFinishedLayers(t *testing.T) {
 	assertNothingLeftToCopy(t, store, img)
 }
 
+// TestFetchTwin has a layer in the store, on top of another one: it is not
+// fetched again, unless it is damaged or was made from another blob.
+func TestFetchTwin(t *testing.T) {
+	needStore(t)
+	blobs := numbered(t, 3)
+	plain := newTar(t).file("same", "tar").bytes()
+	blobs = append(blobs, gzipped(t, plain), blob{plain, digest.FromBytes(plain), mediaTar})
+	for _, tt := range []struct {
+		name    string
+		second  []blob
+		damage  bool
+		fetched string
+	}{
+		{"whole", []blob{blobs[1], blobs[2]}, false, "[0]"},
+		{"damaged", []blob{blobs[1], blobs[2]}, true, "[0 1]"},
+		{"another blob with the same contents", []blob{blobs[1], blobs[4]}, false, "[0 1]"},
+		{"twice in one image", []blob{blobs[2], blobs[0], blobs[2]}, false, "[]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := newStore(t)
+			first := newImage(t, blobs[0], blobs[2], blobs[3])
+			if _, err := Fetch(t.Context(), store, first.layers, first.open, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if tt.damage {
+				driver, err := store.GraphDriver()
+				if err != nil {
+					t.Fatal(err)
+				}
+				metadata, err := driver.Metadata(chainIDs(first.layers)[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(metadata["UpperDir"], "d", "f2"), []byte("damage"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			second := newImage(t, tt.second...)
+			result, err := Fetch(t.Context(), store, second.layers, second.open, Options{})
+			if err != nil || fmt.Sprint(result.Fetched) != tt.fetched {
+				t.Errorf("fetched %v, want %s: %v", result.Fetched, tt.fetched, err)
+			}
+			assertNothingLeftToCopy(t, store, second)
+			assertNoStaging(t, store)
+		})
+	}
+}
+
 // TestFetchParentGone removes a layer while the next one is on its way.
 func TestFetchParentGone(t *testing.T) {
 	store := newStore(t)
