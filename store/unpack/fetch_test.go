@@ -18,6 +18,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
 )
 
 // numbered returns n small layers that differ.
@@ -201,13 +202,20 @@ func TestFetchTwin(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		second  []blob
-		damage  bool
+		damage  func(file string) error
 		fetched string
 	}{
-		{"whole", []blob{blobs[1], blobs[2]}, false, "[0]"},
-		{"damaged", []blob{blobs[1], blobs[2]}, true, "[0 1]"},
-		{"another blob with the same contents", []blob{blobs[1], blobs[4]}, false, "[0 1]"},
-		{"twice in one image", []blob{blobs[2], blobs[0], blobs[2]}, false, "[]"},
+		{"whole", []blob{blobs[1], blobs[2]}, nil, "[0]"},
+		{"a file changed", []blob{blobs[1], blobs[2]}, func(f string) error { return os.WriteFile(f, []byte("damage"), 0o644) }, "[0 1]"},
+		{"a file gone", []blob{blobs[1], blobs[2]}, os.Remove, "[0 1]"},
+		{"a FIFO in a file's place", []blob{blobs[1], blobs[2]}, func(f string) error {
+			return errors.Join(os.Remove(f), unix.Mkfifo(f, 0o644))
+		}, "[0 1]"},
+		{"a link in a file's place", []blob{blobs[1], blobs[2]}, func(f string) error {
+			return errors.Join(os.Rename(f, f+"x"), os.Symlink(f+"x", f))
+		}, "[0 1]"},
+		{"another blob with the same contents", []blob{blobs[1], blobs[4]}, nil, "[0 1]"},
+		{"twice in one image", []blob{blobs[2], blobs[0], blobs[2]}, nil, "[]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := newStore(t)
@@ -215,7 +223,7 @@ func TestFetchTwin(t *testing.T) {
 			if _, err := Fetch(t.Context(), store, first.layers, first.open, Options{}); err != nil {
 				t.Fatal(err)
 			}
-			if tt.damage {
+			if tt.damage != nil {
 				driver, err := store.GraphDriver()
 				if err != nil {
 					t.Fatal(err)
@@ -224,7 +232,7 @@ func TestFetchTwin(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := os.WriteFile(filepath.Join(metadata["UpperDir"], "d", "f2"), []byte("damage"), 0o644); err != nil {
+				if err := tt.damage(filepath.Join(metadata["UpperDir"], "d", "f2")); err != nil {
 					t.Fatal(err)
 				}
 			}
