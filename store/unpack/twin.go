@@ -35,10 +35,8 @@ func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (*graphdrive
 		return output, errors.Join(err, context.Cause(ctx))
 	case errors.As(err, &limit), errors.As(err, &unsupported):
 		return nil, err
-	case err != nil:
-		return nil, nil
 	}
-	return output, nil
+	return output, nil // nil after other errors
 }
 
 // twin returns the ID of a layer of the store that was made from the blob of l,
