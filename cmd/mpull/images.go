@@ -173,8 +173,8 @@ type templateRow struct {
 	CreatedTime  string
 }
 
-func templateRows(rows []engine.ListedImage, noTrunc bool) []any {
-	out := make([]any, len(rows))
+func templateRows(rows []engine.ListedImage, noTrunc bool) []templateRow {
+	out := make([]templateRow, len(rows))
 	for i, r := range rows {
 		out[i] = templateRow{
 			ListedImage: r, ID: imageID(r.ID, noTrunc), Size: size(r.Size), CreatedSince: since(r.Created),

@@ -157,11 +157,7 @@ func printImageData(p *program, format string, found []engine.ImageData) error {
 	if format == "" || format == "json" {
 		return printPodmanJSON(p.out, found)
 	}
-	rows := make([]any, len(found))
-	for i := range found {
-		rows[i] = found[i]
-	}
-	return printTemplate(p.out, podmanFields(format), rows)
+	return printTemplate(p.out, podmanFields(format), found)
 }
 
 // podmanFields rewrites the fields that podman has under two names.
