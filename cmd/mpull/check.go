@@ -127,8 +127,8 @@ func hostOf(c *cli.Context) (func() platform.Host, error) {
 
 func (p *program) printCheck(r *preflight.Result) {
 	fmt.Fprintf(p.out, "%s: %s\n", escape(r.Image), escape(verdictLine(r)))
-	if r.Platform.Lie() {
-		fmt.Fprintf(p.out, "  the image says it is for %s, but its program is for %s\n", escape(r.Platform.Claimed), escape(r.Platform.Actual))
+	if liar := r.Platform.Liar(); liar != "" {
+		fmt.Fprintf(p.out, "  %s, but its program is for %s\n", escape(liar), escape(r.Platform.Actual))
 	}
 	if r.Hint != "" {
 		fmt.Fprintf(p.out, "  %s\n", escape(r.Hint))

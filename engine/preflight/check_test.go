@@ -198,12 +198,12 @@ func TestResultJSON(t *testing.T) {
 	if !r.Platform.Lie() {
 		t.Error("the lie is not seen")
 	}
-	for _, p := range []Platforms{{"linux/amd64", "linux/amd64"}, {"linux/arm/v7", "linux/arm/v6"}, {"linux/arm/v7", "linux/arm"}, {"", "linux/arm"}, {"linux/arm64/v8", "linux/arm64"}, {"linux/amd64/v3", "linux/amd64"}} {
+	for _, p := range []Platforms{{"linux/amd64", "", "linux/amd64"}, {"linux/arm/v7", "", "linux/arm/v6"}, {"linux/arm/v7", "", "linux/arm"}, {"", "", "linux/arm"}, {"linux/arm64/v8", "", "linux/arm64"}, {"linux/amd64/v3", "", "linux/amd64"}, {"linux/arm64", "linux/arm64", ""}} {
 		if p.Lie() {
 			t.Errorf("%v is called a lie", p)
 		}
 	}
-	for _, p := range []Platforms{{"linux/amd64", "linux/arm64"}, {"linux/arm/v6", "linux/arm/v7"}, {"linux/arm", "linux/arm64"}} {
+	for _, p := range []Platforms{{"linux/amd64", "", "linux/arm64"}, {"linux/arm/v6", "", "linux/arm/v7"}, {"linux/arm", "", "linux/arm64"}, {"linux/amd64", "linux/arm64", "linux/amd64"}} {
 		if !p.Lie() {
 			t.Errorf("%v is not called a lie", p)
 		}

@@ -20,8 +20,9 @@ type Command struct {
 	User       string   // user[:group], names or numbers; "" is root
 	// Args replaces Cmd when it is not empty.
 	Args []string
-	// Claimed is the platform that config or index name; it decides nothing.
-	Claimed platform.Platform
+	// Claimed is the platform that the config names, Index the one that the
+	// index does, if any. They decide nothing.
+	Claimed, Index platform.Platform
 }
 
 // Argv returns the arguments of execve: Entrypoint, then Args or Cmd.
