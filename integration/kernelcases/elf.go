@@ -1,25 +1,47 @@
-package preflight
+package kernelcases
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 )
 
-// elfSpec describes a small program that exits at once. The zero value is a
+// An ELF describes a small program that exits at once. The zero value is a
 // static position-dependent program for amd64.
-type elfSpec struct {
-	arch    string // a key of arches; "" is amd64
-	typ     uint16 // e_type; 0 is ET_EXEC
-	interp  string // content of PT_INTERP without its NUL; "" for none
-	raw     []byte // content of PT_INTERP as it is
-	notes   []byte // content of PT_GNU_PROPERTY
-	bss     uint64 // bytes in memory beyond those in the file
-	noLoad  bool
-	pad     int // bytes appended to the file
-	vaddr   uint64
-	phnum   int // pad the program headers with PT_NULL up to this number
-	flags   uint32
-	headMut func(h []byte)
+type ELF struct {
+	Arch   string // one of Arches; "" is amd64
+	Type   uint16 // e_type; 0 is ET_EXEC
+	Interp string // content of PT_INTERP without its NUL; "" for none
+	Raw    []byte // content of PT_INTERP as it is
+	Notes  []byte // content of PT_GNU_PROPERTY
+	BSS    uint64 // bytes in memory beyond those in the file
+	NoLoad bool
+	Pad    int // bytes appended to the file
+	Vaddr  uint64
+	Phnum  int // pad the program headers with PT_NULL up to this number
+	Flags  uint32
+	Edit   func(h []byte) // changes the finished file
 }
+
+// Constants of the ELF format.
+const (
+	PTLoad           = 1
+	PTInterp         = 3
+	PTGNUProperty    = 0x6474e553
+	ntGNUProperty    = 5
+	propX86ISANeeded = 0xc0008002
+)
+
+// segment is one program header.
+type segment struct {
+	typ, flags                            uint32
+	offset, vaddr, filesz, memsz, aligned uint64
+}
+
+func roundUp(n, to uint64) uint64 { return (n + to - 1) &^ (to - 1) }
+
+// Arches lists the architectures that ELF knows, sorted.
+func Arches() []string { return slices.Sorted(maps.Keys(arches())) }
 
 type arch struct {
 	wide, big bool
@@ -60,9 +82,9 @@ func arches() map[string]arch {
 	}
 }
 
-// bytes builds the file.
-func (s elfSpec) bytes() []byte {
-	a := arches()[s.arch]
+// Bytes builds the file.
+func (s ELF) Bytes() []byte {
+	a := arches()[s.Arch]
 	var o binary.ByteOrder = binary.LittleEndian
 	if a.big {
 		o = binary.BigEndian
@@ -71,25 +93,25 @@ func (s elfSpec) bytes() []byte {
 	if a.wide {
 		head, ph = 64, 56
 	}
-	interp := s.raw
-	if s.interp != "" {
-		interp = append([]byte(s.interp), 0)
+	interp := s.Raw
+	if s.Interp != "" {
+		interp = append([]byte(s.Interp), 0)
 	}
 	var segs []segment
 	if interp != nil {
-		segs = append(segs, segment{typ: ptInterp, flags: 4})
+		segs = append(segs, segment{typ: PTInterp, flags: 4})
 	}
-	if !s.noLoad {
-		segs = append(segs, segment{typ: ptLoad, flags: 7, aligned: 4096})
+	if !s.NoLoad {
+		segs = append(segs, segment{typ: PTLoad, flags: 7, aligned: 4096})
 	}
-	if s.notes != nil {
-		segs = append(segs, segment{typ: ptGNUProperty, flags: 4, aligned: 8})
+	if s.Notes != nil {
+		segs = append(segs, segment{typ: PTGNUProperty, flags: 4, aligned: 8})
 	}
-	for len(segs) < s.phnum {
+	for len(segs) < s.Phnum {
 		segs = append(segs, segment{})
 	}
-	base := s.vaddr
-	typ := s.typ
+	base := s.Vaddr
+	typ := s.Type
 	if typ == 0 {
 		typ = 2
 	}
@@ -100,7 +122,7 @@ func (s elfSpec) bytes() []byte {
 	code = roundUp(code, 8)
 	interpAt := roundUp(code+uint64(len(a.code)), 8)
 	notesAt := roundUp(interpAt+uint64(len(interp)), 8)
-	size := notesAt + uint64(len(s.notes)) + uint64(s.pad)
+	size := notesAt + uint64(len(s.Notes)) + uint64(s.Pad)
 	b := make([]byte, size)
 	copy(b, []byte{0x7f, 'E', 'L', 'F', 1, 1, 1})
 	if a.wide {
@@ -110,8 +132,8 @@ func (s elfSpec) bytes() []byte {
 		b[5] = 2
 	}
 	flags := a.flags
-	if s.flags != 0 {
-		flags = s.flags
+	if s.Flags != 0 {
+		flags = s.Flags
 	}
 	o.PutUint16(b[16:], typ)
 	o.PutUint16(b[18:], a.machine)
@@ -133,26 +155,26 @@ func (s elfSpec) bytes() []byte {
 	}
 	for i, g := range segs {
 		switch g.typ {
-		case ptInterp:
+		case PTInterp:
 			g.offset, g.filesz = interpAt, uint64(len(interp))
-		case ptGNUProperty:
-			g.offset, g.filesz = notesAt, uint64(len(s.notes))
-		case ptLoad:
+		case PTGNUProperty:
+			g.offset, g.filesz = notesAt, uint64(len(s.Notes))
+		case PTLoad:
 			g.filesz = size
 		}
 		if g.typ != 0 {
 			g.vaddr, g.memsz = base+g.offset, g.filesz
 		}
-		if g.typ == ptLoad {
-			g.memsz += s.bss
+		if g.typ == PTLoad {
+			g.memsz += s.BSS
 		}
 		putSegment(b[head+i*ph:], o, a.wide, g)
 	}
 	copy(b[code:], a.code)
 	copy(b[interpAt:], interp)
-	copy(b[notesAt:], s.notes)
-	if s.headMut != nil {
-		s.headMut(b)
+	copy(b[notesAt:], s.Notes)
+	if s.Edit != nil {
+		s.Edit(b)
 	}
 	return b
 }
@@ -171,8 +193,8 @@ func putSegment(b []byte, o binary.ByteOrder, wide bool, g segment) {
 	}
 }
 
-// isaNote is a note with GNU_PROPERTY_X86_ISA_1_NEEDED.
-func isaNote(bits uint32) []byte {
+// ISANote is a note with GNU_PROPERTY_X86_ISA_1_NEEDED.
+func ISANote(bits uint32) []byte {
 	o := binary.LittleEndian
 	b := make([]byte, 32)
 	o.PutUint32(b, 4)
@@ -182,30 +204,5 @@ func isaNote(bits uint32) []byte {
 	o.PutUint32(b[16:], propX86ISANeeded)
 	o.PutUint32(b[20:], 4)
 	o.PutUint32(b[24:], bits)
-	return b
-}
-
-// armFile is an arm program with a section of attributes that names the value
-// of Tag_CPU_arch.
-func armFile(cpuArch byte) []byte {
-	b := elfSpec{arch: "arm"}.bytes()
-	o := binary.LittleEndian
-	tags := []byte{tagCPUName, '7', '-', 'A', 0, tagCPUArch, cpuArch, 7, 'A', 8, 1}
-	sub := append([]byte{tagFile, byte(5 + len(tags)), 0, 0, 0}, tags...)
-	body := append([]byte("aeabi\x00"), sub...)
-	attr := append([]byte{'A', byte(4 + len(body)), 0, 0, 0}, body...)
-	at := len(b)
-	b = append(b, attr...)
-	for len(b)%4 != 0 {
-		b = append(b, 0)
-	}
-	table := len(b)
-	b = append(b, make([]byte, 80)...)
-	o.PutUint32(b[table+40+4:], shtARMAttributes)
-	o.PutUint32(b[table+40+16:], uint32(at))
-	o.PutUint32(b[table+40+20:], uint32(len(attr)))
-	o.PutUint32(b[32:], uint32(table))
-	o.PutUint16(b[46:], 40)
-	o.PutUint16(b[48:], 2)
 	return b
 }
