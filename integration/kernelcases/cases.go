@@ -119,7 +119,7 @@ func prog(name string, data []byte) Case {
 // All are the cases for every host state.
 func All() []Case {
 	var all []Case
-	for _, f := range []func() []Case{formatCases, loaderCases, scriptCases, pathCases, userCases, linkCases, handlerCases} {
+	for _, f := range []func() []Case{formatCases, loaderCases, scriptCases, pathCases, userCases, linkCases, handlerCases, Layouts} {
 		all = append(all, f()...)
 	}
 	return all

@@ -95,6 +95,9 @@ func lookPath(name, list string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
+	if name == "" || name == "." || name == ".." {
+		return "", syscall.ENOENT
+	}
 	for _, dir := range filepath.SplitList(list) {
 		if dir == "" {
 			dir = "."
