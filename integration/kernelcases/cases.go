@@ -34,6 +34,10 @@ func magics() map[string]string {
 	}
 }
 
+// Magic is the magic and the mask of programs of an architecture, as Register
+// takes them.
+func Magic(arch string) string { return magics()[arch] }
+
 // States are the host states, beginning with the one without handlers.
 func States() []State {
 	return []State{
@@ -58,7 +62,7 @@ func States() []State {
 				Register(misc, ":qemu-"+a+":M::"+m+":/usr/bin/qemu-"+a+"-static:")
 			}
 			oddHandlers(misc, emu)
-			must(os.WriteFile(filepath.Join(misc, "status"), []byte("0"), 0))
+			Switch(misc, false)
 		}},
 	}
 }

@@ -41,6 +41,15 @@ func ClearHandlers(misc string) {
 	must(os.WriteFile(filepath.Join(misc, "status"), []byte("-1"), 0))
 }
 
+// Switch switches all handlers on or off.
+func Switch(misc string, on bool) {
+	state := "0"
+	if on {
+		state = "1"
+	}
+	must(os.WriteFile(filepath.Join(misc, "status"), []byte(state), 0))
+}
+
 // Register registers a handler: :name:type:offset:magic:mask:interpreter:flags.
 func Register(misc, line string) {
 	if err := os.WriteFile(filepath.Join(misc, "register"), []byte(line), 0); err != nil {

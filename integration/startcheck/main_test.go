@@ -29,7 +29,7 @@ const (
 
 // works are what workers do, and what they return for their test, as JSON.
 func works() map[string]func(*worker) any {
-	return map[string]func(*worker) any{"matrix": matrix, "run": runs}
+	return map[string]func(*worker) any{"matrix": matrix, "emulate": emulate}
 }
 
 func TestMain(m *testing.M) {
