@@ -135,7 +135,7 @@ func (m *machine) left() []string {
 // TestRunPassesSignalsOn sends signals to mpull that the program gets.
 func TestRunPassesSignalsOn(t *testing.T) {
 	onDrivers(t, func(t *testing.T, m *machine) {
-		for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		for _, sig := range []syscall.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM} {
 			r := m.startWaiting()
 			if err := r.Process.Signal(sig); err != nil {
 				t.Fatal(err)

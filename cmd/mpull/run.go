@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -72,7 +71,11 @@ func (p *program) run(c *cli.Context) error {
 	if outside() {
 		// From here on this process only waits and passes signals on.
 		p.release()
+		if err := handSignalsIn(); err != nil {
+			return err
+		}
 	}
+	handed := handedSignals()
 	p.stopDeadRuns(c.Context)
 	e := p.engine(p.tellNotes)
 	if unshare.IsRootless() && !o.Foreground {
@@ -92,7 +95,7 @@ func (p *program) run(c *cli.Context) error {
 	if len(wanted) == 1 {
 		o.Platform = &wanted[0][0]
 	}
-	o.Signals = func() <-chan os.Signal { return p.takeSignals(o.Foreground && !o.TTY) }
+	o.Signals = func() <-chan os.Signal { return p.takeSignals(handed, o.Foreground && !o.TTY) }
 	code, err := e.Run(c.Context, c.Args().First(), o)
 	if err == nil && code != 0 {
 		return &codeError{code}
@@ -138,25 +141,6 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 	o.Foreground = o.TTY || o.Stdin != nil && p.inTerminal
 	return o, nil
 }
-
-// takeSignals makes signals the program's: those that came before have ended
-// the context. With typed, what is typed on the terminal reaches the program
-// without mpull, which then only must not die of it.
-func (p *program) takeSignals(typed bool) <-chan os.Signal {
-	passed, dropped := make(chan os.Signal, 64), make(chan os.Signal, 1)
-	signal.Notify(passed, unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
-	keyboard := passed
-	if typed {
-		keyboard = dropped
-	}
-	signal.Notify(keyboard, unix.SIGINT, unix.SIGQUIT)
-	p.release()
-	return passed
-}
-
-// outside tells whether this process is an ordinary user's, which will start
-// itself again in a user namespace.
-func outside() bool { return unshare.IsRootless() && os.Geteuid() != 0 }
 
 // stopDeadRuns ends what killed runs left running, as far as that must be done
 // from outside a user namespace. What fails here is tried, and told, by the
