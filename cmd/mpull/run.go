@@ -21,8 +21,9 @@ func (p *program) runCommand() *cli.Command {
 		Description: `Predicts as mpull check does. What would not start is refused with the reason and
 a way out; --force starts it all the same. Otherwise a container is made in the
 store, where other tools see that the image is in use, an OCI runtime (runc, else
-crun) starts it, and the container is removed when its program ends, or by the
-next mpull run, rmi or prune when mpull itself was killed.
+crun) starts it, and the container is removed when its program ends. When mpull
+itself is killed its program dies too, and the next mpull run, rmi or prune
+removes the container.
 
 The program has processes, mounts, IPC, host name and, without --network host, a
 network of its own (loopback only); podman's default capabilities when it is root,
