@@ -92,6 +92,31 @@ func TestOtherHosts(t *testing.T) {
 	}
 }
 
+// TestUnsaidLevel checks the hint about a program that does not say which
+// level it needs, in an image that claims more than the CPU has.
+func TestUnsaidLevel(t *testing.T) {
+	for _, tt := range []struct {
+		claimed, host platform.Platform
+		file          []byte
+		hint          bool
+	}{
+		{lin("arm", "v7"), lin("arm", "v6"), elfSpec{Arch: "arm"}.Bytes(), true},
+		{lin("arm", "v6"), lin("arm", "v6"), elfSpec{Arch: "arm"}.Bytes(), false},
+		{lin("arm", "v7"), lin("arm", "v6"), armFile(6), false},
+		{lin("arm", "v7"), lin("arm", ""), elfSpec{Arch: "arm"}.Bytes(), false},
+		{lin("amd64", "v3"), lin("amd64", "v2"), elfSpec{}.Bytes(), true},
+		{lin("amd64", "v3"), lin("amd64", "v2"), elfSpec{Notes: kernelcases.ISANote(1)}.Bytes(), false},
+		{lin("amd64", "v3"), lin("amd64", "v4"), elfSpec{}.Bytes(), false},
+	} {
+		cmd := run("/p")
+		cmd.Claimed = tt.claimed
+		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, cmd, platform.Host{Platform: tt.host})
+		if r.Verdict != Native || (r.Hint != "") != tt.hint {
+			t.Errorf("%s on %s: %s, hint %q", tt.claimed, tt.host, r.Verdict, r.Hint)
+		}
+	}
+}
+
 // TestLoaderRefuses checks that glibc's own comparison of levels is foreseen.
 func TestLoaderRefuses(t *testing.T) {
 	host := platform.Host{Platform: lin("amd64", "v2")}
