@@ -47,14 +47,15 @@ type arch struct {
 	wide, big bool
 	machine   uint16
 	flags     uint32
-	code      []byte
+	code      string
 }
 
-var (
-	exitAMD64 = []byte{0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05}
-	exit386   = []byte{0x31, 0xdb, 0xb8, 1, 0, 0, 0, 0xcd, 0x80}
-	// exitARM64 is mov x0, #0; mov x8, #93; svc #0.
-	exitARM64 = []byte{0, 0, 0x80, 0xd2, 0xa8, 0x0b, 0x80, 0xd2, 1, 0, 0, 0xd4}
+// Programs that exit at once: on arm64 mov x0, #0; mov x8, #93; svc #0.
+const (
+	exitAMD64 = "\x31\xff\xb8\x3c\x00\x00\x00\x0f\x05"
+	exit386   = "\x31\xdb\xb8\x01\x00\x00\x00\xcd\x80"
+	exitARM64 = "\x00\x00\x80\xd2\xa8\x0b\x80\xd2\x01\x00\x00\xd4"
+	noProgram = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 )
 
 func arches() map[string]arch {
@@ -65,32 +66,32 @@ func arches() map[string]arch {
 		"x32":      {false, false, 62, 0, exitAMD64},
 		"arm64":    {true, false, 183, 0, exitARM64},
 		"arm64be":  {true, true, 183, 0, exitARM64},
-		"arm":      {false, false, 40, 0x05000200, make([]byte, 16)},
-		"armbe":    {false, true, 40, 0x05800200, make([]byte, 16)},
-		"armoabi":  {false, false, 40, 0, make([]byte, 16)},
-		"riscv64":  {true, false, 243, 5, make([]byte, 16)},
-		"s390x":    {true, true, 22, 0, make([]byte, 16)},
-		"ppc64le":  {true, false, 21, 2, make([]byte, 16)},
-		"ppc64":    {true, true, 21, 1, make([]byte, 16)},
-		"mips":     {false, true, 8, 0x70001005, make([]byte, 16)},
-		"mipsle":   {false, false, 8, 0x70001005, make([]byte, 16)},
-		"mips64":   {true, true, 8, 0x80000007, make([]byte, 16)},
-		"loong64":  {true, false, 258, 0x43, make([]byte, 16)},
-		"mips64le": {true, false, 8, 0x80000007, make([]byte, 16)},
-		"mipsn32":  {false, true, 8, 0x80000027, make([]byte, 16)},
-		"riscv32":  {false, false, 243, 5, make([]byte, 16)},
-		"loong32":  {false, false, 258, 0x43, make([]byte, 16)},
-		"s390":     {false, true, 22, 0, make([]byte, 16)},
-		"ppc":      {false, true, 20, 0, make([]byte, 16)},
-		"sparc64":  {true, true, 43, 0, make([]byte, 16)},
-		"alpha":    {true, false, 0x9026, 0, make([]byte, 16)},
-		"m68k":     {false, true, 4, 0, make([]byte, 16)},
-		"sh4":      {false, false, 42, 9, make([]byte, 16)},
+		"arm":      {false, false, 40, 0x05000200, noProgram},
+		"armbe":    {false, true, 40, 0x05800200, noProgram},
+		"armoabi":  {false, false, 40, 0, noProgram},
+		"riscv64":  {true, false, 243, 5, noProgram},
+		"s390x":    {true, true, 22, 0, noProgram},
+		"ppc64le":  {true, false, 21, 2, noProgram},
+		"ppc64":    {true, true, 21, 1, noProgram},
+		"mips":     {false, true, 8, 0x70001005, noProgram},
+		"mipsle":   {false, false, 8, 0x70001005, noProgram},
+		"mips64":   {true, true, 8, 0x80000007, noProgram},
+		"loong64":  {true, false, 258, 0x43, noProgram},
+		"mips64le": {true, false, 8, 0x80000007, noProgram},
+		"mipsn32":  {false, true, 8, 0x80000027, noProgram},
+		"riscv32":  {false, false, 243, 5, noProgram},
+		"loong32":  {false, false, 258, 0x43, noProgram},
+		"s390":     {false, true, 22, 0, noProgram},
+		"ppc":      {false, true, 20, 0, noProgram},
+		"sparc64":  {true, true, 43, 0, noProgram},
+		"alpha":    {true, false, 0x9026, 0, noProgram},
+		"m68k":     {false, true, 4, 0, noProgram},
+		"sh4":      {false, false, 42, 9, noProgram},
 		"486":      {false, false, 6, 0, exit386},
-		"armwide":  {true, false, 40, 0x05000400, make([]byte, 16)},
+		"armwide":  {true, false, 40, 0x05000400, noProgram},
 		"ilp32":    {false, false, 183, 0, exitARM64},
-		"ia64":     {true, false, 50, 0, make([]byte, 16)},
-		"none":     {true, false, 0, 0, make([]byte, 16)},
+		"ia64":     {true, false, 50, 0, noProgram},
+		"none":     {true, false, 0, 0, noProgram},
 		"wide386":  {true, false, 3, 0, exit386},
 	}
 }

@@ -53,8 +53,8 @@ func (c Case) Deep() bool {
 	return false
 }
 
+// Passwd and Group are the accounts of every root.
 const (
-	// Passwd and Group are the accounts of every root.
 	Passwd = "root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:/bin/sh\nother:x:1001:1001::/:/bin/sh\n"
 	Group  = "root:x:0:\napp:x:1000:\nother:x:1001:\ntools:x:2000:app\n"
 )

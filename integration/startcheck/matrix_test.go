@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/integration/kernelcases"
 )
@@ -24,6 +26,9 @@ type answer struct {
 	ExitCode    int // in the document
 	Ended       int // how mpull ended
 	Reason      string
+
+	image string
+	args  []string
 }
 
 // TestCheckEqualsExecve compares mpull check, through the built binary and
@@ -59,6 +64,7 @@ func matrix(w *worker) any {
 	for _, st := range kernelcases.States()[:3] {
 		kernelcases.ClearHandlers(w.misc)
 		st.Register(w.misc, filepath.Join(w.dir, "emulators"))
+		var asked []answer
 		for i, c := range cases {
 			if names[i] == "" {
 				continue
@@ -69,11 +75,17 @@ func matrix(w *worker) any {
 			if st.Name == "none" {
 				plain[names[i]] = kernel.Exe
 			}
-			a := answer{State: st.Name, Name: c.Name, Kernel: kernel}
+			a := answer{State: st.Name, Name: c.Name, Kernel: kernel, image: names[i], args: c.Args}
 			a.Want, a.WantCode = kernel.Want(kernel.Exe != plain[names[i]], c.Deep())
-			a.ask(w, names[i], c.Args)
-			answers = append(answers, a)
+			asked = append(asked, a)
 		}
+		var all errgroup.Group
+		all.SetLimit(runtime.NumCPU())
+		for i := range asked {
+			all.Go(func() error { asked[i].ask(w); return nil })
+		}
+		must(all.Wait())
+		answers = append(answers, asked...)
 	}
 	return answers
 }
@@ -90,8 +102,9 @@ func chosen() []kernelcases.Layered {
 	return cases
 }
 
-func (a *answer) ask(w *worker, name string, args []string) {
-	code, stdout, stderr := w.mpull(append([]string{"check", "--format", "json", name}, args...)...)
+// ask asks mpull.
+func (a *answer) ask(w *worker) {
+	code, stdout, stderr := w.mpull(append([]string{"check", "--format", "json", a.image}, a.args...)...)
 	var r struct {
 		Verdict  string `json:"verdict"`
 		ExitCode int    `json:"exitCode"`
