@@ -18,7 +18,7 @@ import (
 // config says.
 type CheckOptions struct {
 	Args       []string // replaces the config's Cmd
-	Entrypoint []string // replaces the config's Entrypoint, and drops its Cmd
+	Entrypoint []string // replaces the config's Entrypoint, and drops its Cmd; empty but not nil keeps the Cmd
 	User       string   // replaces the config's User
 	WorkingDir string   // replaces the config's WorkingDir
 	Env        []string // added to the config's Env
@@ -44,9 +44,11 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 	if err != nil {
 		return preflight.Result{ID: img.ID}, err
 	}
-	dirs, err := s.LayerDirs(img)
-	if err != nil {
-		return preflight.Result{ID: img.ID}, err
+	var dirs []string
+	if img.TopLayer != "" { // else an image of a config alone, with an empty root
+		if dirs, err = s.LayerDirs(img); err != nil {
+			return preflight.Result{ID: img.ID}, err
+		}
 	}
 	root, err := preflight.OpenLayers(dirs, preflight.IDMaps{})
 	if err != nil {
@@ -73,7 +75,10 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 		Claimed: platformOf(img), Index: indexPlatform(s, img),
 	}
 	if o.Entrypoint != nil {
-		c.Entrypoint, c.Cmd = o.Entrypoint, nil
+		c.Entrypoint = o.Entrypoint
+	}
+	if len(o.Entrypoint) > 0 {
+		c.Cmd = nil
 	}
 	if o.User != "" {
 		c.User = o.User

@@ -20,6 +20,7 @@ import (
 //	team/lie:arm   claims linux/arm64, has an amd64 program
 //	team/lie:amd   claims linux/amd64, has an arm64 program
 //	team/lie:index listed as linux/arm64, says linux/amd64, has an amd64 program
+//	team/empty:1   no layer
 //	team/device:1  /bin/dev is a device
 //	team/both:1    an index with an amd64 and an s390x image
 func stockTry(r *testregistry.Registry) error {
@@ -44,6 +45,9 @@ func stockTry(r *testregistry.Registry) error {
 			return err
 		}
 	}
+	if err := pushEmpty(r); err != nil {
+		return err
+	}
 	both, err := testimage.Index([]string{"linux/amd64", "linux/s390x"}, testimage.Spec{Seed: 55})
 	if err != nil {
 		return err
@@ -57,6 +61,17 @@ func stockTry(r *testregistry.Registry) error {
 	}
 	return r.PushIndex("team/lie:index", mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.DockerManifestList),
 		mutate.IndexAddendum{Add: honest, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}}))
+}
+
+func pushEmpty(r *testregistry.Registry) error {
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.DockerManifestSchema2), types.DockerConfigJSON)
+	img, err := mutate.ConfigFile(img, &v1.ConfigFile{
+		OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}, Config: v1.Config{Cmd: []string{"/bin/sh"}},
+	})
+	if err != nil {
+		return err
+	}
+	return r.PushImage("team/empty:1", img)
 }
 
 func program(name string, data []byte) testimage.File {

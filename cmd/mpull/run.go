@@ -48,7 +48,7 @@ start, as predicted, ends with the predicted code.`,
 			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the program a terminal; what is typed on a terminal goes to it"},
 			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "give the program the standard input"},
 			&cli.BoolFlag{Name: "rm", Usage: "for podman's sake: the container is always removed"},
-			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint"},
+			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint, or a JSON array of strings; empty for none"},
 			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "`NAME=VALUE`, or NAME with the value it has here; may be repeated"},
 			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
@@ -112,7 +112,7 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 		Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if c.IsSet("entrypoint") {
-		o.Entrypoint = []string{c.String("entrypoint")}
+		o.Entrypoint = entrypointOf(c.String("entrypoint"))
 	}
 	switch n := c.String("network"); n {
 	case "host":
