@@ -207,7 +207,7 @@ func (p *program) engineFor(host func() platform.Host, events func(engine.Event)
 	if unshare.IsRootless() {
 		unshare.MaybeReexecUsingUserNamespace(false)
 	}
-	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events})
+	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, RunInit: true})
 }
 
 // line prints one line for people.

@@ -5,11 +5,14 @@ import (
 	"os"
 
 	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/mpull/mpull/engine"
 )
 
 func main() {
 	// The store unpacks layers in a child of this program: such a child must
 	// do that and nothing else.
+	reexec.Register(engine.RunInitName, engine.RunInit)
 	if reexec.Init() {
 		return
 	}
