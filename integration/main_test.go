@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	}
 	unix.Umask(0o022)
 	for _, name := range []string{"STORAGE_DRIVER", "STORAGE_OPTS"} { // stronger than storage.conf, even when empty
-		os.Unsetenv(name)
+		_ = os.Unsetenv(name)
 	}
 	os.Exit(withBinary(m))
 }
