@@ -10,7 +10,8 @@ GOFLAGS += -buildvcs=false
 
 VERSION ?= 0.1.0-dev
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+EARLY := github.com/mpull/mpull/cmd/mpull/early
+LDFLAGS := -s -w -X $(EARLY).Version=$(VERSION) -X $(EARLY).Commit=$(COMMIT)
 PREFIX ?= /usr/local
 MANDIR ?= $(PREFIX)/share/man
 CONFDIR ?= /etc/containers
@@ -81,8 +82,11 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 			echo "$$0 F: $$(grep -o "execs: [0-9]*" $$log | tail -1)"; [ $$e = 0 ] || { cat $$log; exit 255; }' $$d $$t; \
 		done
 
-generate: build ## Write man pages and completions anew, from what mpull says about itself
+generate: build ## Write man pages, completions and the text of --help anew, from what mpull says about itself
 	$(GO) run ./contrib/gen bin/mpull contrib
+	@mkdir -p .cache
+	bin/mpull --log-level warn --help > .cache/help.txt # with a flag, the commands answer
+	mv .cache/help.txt cmd/mpull/early/help.txt
 
 install: build ## Install program, man pages, completions under DESTDIR and PREFIX (/usr/local); configuration where none is
 	install -D -m 0755 bin/mpull $(DESTDIR)$(PREFIX)/bin/mpull

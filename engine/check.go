@@ -18,7 +18,7 @@ import (
 // config says.
 type CheckOptions struct {
 	Args       []string // replaces the config's Cmd
-	Entrypoint []string // replaces the config's Entrypoint, and drops its Cmd
+	Entrypoint []string // replaces the config's Entrypoint, and drops its Cmd; empty but not nil keeps the Cmd
 	User       string   // replaces the config's User
 	WorkingDir string   // replaces the config's WorkingDir
 	Env        []string // added to the config's Env
@@ -44,9 +44,11 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 	if err != nil {
 		return preflight.Result{ID: img.ID}, err
 	}
-	dirs, err := s.LayerDirs(img)
-	if err != nil {
-		return preflight.Result{ID: img.ID}, err
+	var dirs []string
+	if img.TopLayer != "" { // else an image of a config alone, with an empty root
+		if dirs, err = s.LayerDirs(img); err != nil {
+			return preflight.Result{ID: img.ID}, err
+		}
 	}
 	root, err := preflight.OpenLayers(dirs, preflight.IDMaps{})
 	if err != nil {
@@ -70,10 +72,13 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 	c := preflight.Command{
 		Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Args: o.Args,
 		Env: append(config.Config.Env, o.Env...), WorkingDir: config.Config.WorkingDir, User: config.Config.User,
-		Claimed: platformOf(img),
+		Claimed: platformOf(img), Index: indexPlatform(s, img),
 	}
 	if o.Entrypoint != nil {
-		c.Entrypoint, c.Cmd = o.Entrypoint, nil
+		c.Entrypoint = o.Entrypoint
+	}
+	if len(o.Entrypoint) > 0 {
+		c.Cmd = nil
 	}
 	if o.User != "" {
 		c.User = o.User
@@ -132,11 +137,27 @@ func (e *Engine) remotePlatform(ctx context.Context, source registry.Source, req
 	return c.detail.Platform(), nil
 }
 
-// ActualPlatform compares the platform that a local image claims with that of
-// the program it starts. Actual is "" where no program is found.
-func (e *Engine) ActualPlatform(ctx context.Context, s *store.Store, img *store.Image) (preflight.Platforms, error) {
+// A PlatformCheck compares the platform that an image claims with that of the
+// program it starts. JSON names are stable. The zero value means that it is not
+// known: the image names no command, has no program, or its files cannot be
+// read without a mount.
+type PlatformCheck struct {
+	preflight.Platforms
+	Differs bool `json:"differs"` // the program is for another platform than claimed
+}
+
+// actualPlatform finds the program that a local image starts, in the files of
+// its layers, and reads the head of it. Nothing is mounted.
+func (e *Engine) actualPlatform(ctx context.Context, s *store.Store, img *store.Image) PlatformCheck {
 	r, err := e.checkImage(ctx, s, img, CheckOptions{})
-	return r.Platform, err
+	if err != nil {
+		e.debug(fmt.Sprintf("cannot compare the platform of %s with its files: %v", shortID(img.ID), err))
+		return PlatformCheck{}
+	}
+	if r.Platform.Actual == "" {
+		return PlatformCheck{}
+	}
+	return PlatformCheck{Platforms: r.Platform, Differs: r.Platform.Lie()}
 }
 
 // predict tells, after a pull, what keeps the image from starting here, and
@@ -152,8 +173,8 @@ func (e *Engine) predict(ctx context.Context, s *store.Store, id string) {
 		e.debug(fmt.Sprintf("cannot predict whether %s starts: %v", shortID(id), err))
 		return
 	}
-	if r.Platform.Lie() {
-		e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the image says it is for %s, but its program is for %s", r.Platform.Claimed, r.Platform.Actual)}})
+	if liar := r.Platform.Liar(); liar != "" {
+		e.note("warning: %s, but its program is for %s", liar, r.Platform.Actual)
 	}
 	if r.Verdict != preflight.Native {
 		e.emit(Event{Check: &r})

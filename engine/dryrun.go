@@ -133,19 +133,22 @@ func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *
 		ID: imageID(d), Digest: d.Digest, Bytes: d.Size(), DiskFree: p.free,
 		Present: complete(p.snap, d, img.Digest) != nil,
 	}
-	missing := p.layers(plan, d)
-	plan.DiskNeeded = max(plan.Download, 0) * (1 + unpackFactor)
+	missing, reread := p.layers(plan, d)
+	plan.DiskNeeded = max(plan.Download, 0)*(1+unpackFactor) + reread*unpackFactor
 	if img.Ref.Transport() == docker.Transport && !plan.Present {
 		plan.Requests = copyRequests(img, missing)
 	}
 	return plan
 }
 
-// layers counts the layers, those that are here, and the bytes to fetch, and
-// returns how many blobs that are. As in Pull, what is here counts from the
-// bottom: a layer is known by those under it.
-func (p *planner) layers(plan *PullPlan, d *registry.Detail) (missing int) {
-	here := p.layersHere(d.Config.RootFS.DiffIDs)
+// layers counts the layers, those that are here, and the bytes to fetch. It
+// returns how many blobs that are, and the compressed bytes that are unpacked a
+// second time out of the store. As in Pull, a layer is here when those below it
+// are; on top of others it still spares the fetching of its blob.
+func (p *planner) layers(plan *PullPlan, d *registry.Detail) (missing int, reread int64) {
+	diffIDs := d.Config.RootFS.DiffIDs
+	here := p.layersHere(diffIDs)
+	blobs := p.blobsHere()
 	fetched := make(map[digest.Digest]bool)
 	for _, l := range d.Layers {
 		if l.EmptyLayer {
@@ -154,6 +157,11 @@ func (p *planner) layers(plan *PullPlan, d *registry.Detail) (missing int) {
 		plan.Layers++
 		if plan.Present || plan.Layers <= here {
 			plan.LayersHere++
+			continue
+		}
+		if plan.Layers <= len(diffIDs) && blobs[madeFrom{l.Digest, diffIDs[plan.Layers-1]}] {
+			plan.LayersHere++
+			reread += max(l.Size, 0)
 			continue
 		}
 		if fetched[l.Digest] {
@@ -167,7 +175,21 @@ func (p *planner) layers(plan *PullPlan, d *registry.Detail) (missing int) {
 			plan.Download += l.Size
 		}
 	}
-	return missing
+	return missing, reread
+}
+
+// madeFrom is a blob and what it is when it is unpacked.
+type madeFrom struct{ blob, diffID digest.Digest }
+
+// blobsHere returns the blobs that layers of the store were made from.
+func (p *planner) blobsHere() map[madeFrom]bool {
+	have := make(map[madeFrom]bool, len(p.snap.Layers))
+	for _, l := range p.snap.Layers {
+		if !l.Incomplete && l.CompressedDigest != "" {
+			have[madeFrom{l.CompressedDigest, l.UncompressedDigest}] = true
+		}
+	}
+	return have
 }
 
 // layersHere returns how many layers, from the bottom, the store has.

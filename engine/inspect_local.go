@@ -20,35 +20,38 @@ import (
 )
 
 // ImageData is what podman inspect prints about a local image, under the same
-// names, in the same order and with the same values, and three fields more:
-// Variant, Platform and Displaced. JSON names are stable.
+// names, in the same order and with the same values, and four fields more:
+// Variant, Platform, PlatformCheck and Displaced. JSON names are stable.
 type ImageData struct {
-	ID           string                        `json:"Id"`
-	Digest       digest.Digest                 `json:"Digest"`
-	RepoTags     []string                      `json:"RepoTags"`
-	RepoDigests  []string                      `json:"RepoDigests"`
-	Parent       string                        `json:"Parent"`
-	Comment      string                        `json:"Comment"`
-	Created      *time.Time                    `json:"Created"`
-	Config       *imgspecv1.ImageConfig        `json:"Config"`
-	Version      string                        `json:"Version"`
-	Author       string                        `json:"Author"`
-	Architecture string                        `json:"Architecture"`
-	Variant      string                        `json:"Variant"` // the index's, where the config names none
-	Os           string                        `json:"Os"`
-	Platform     string                        `json:"Platform"` // os/arch[/variant]
-	Size         int64                         `json:"Size"`     // bytes, unpacked
-	VirtualSize  int64                         `json:"VirtualSize"`
-	GraphDriver  *DriverData                   `json:"GraphDriver"`
-	RootFS       *RootFS                       `json:"RootFS"`
-	Labels       map[string]string             `json:"Labels"`
-	Annotations  map[string]string             `json:"Annotations"`
-	ManifestType string                        `json:"ManifestType"`
-	User         string                        `json:"User"`
-	History      []imgspecv1.History           `json:"History"`
-	NamesHistory []string                      `json:"NamesHistory"`
-	HealthCheck  *manifest.Schema2HealthConfig `json:"Healthcheck,omitempty"`
-	Displaced    []store.Displacement          `json:"Displaced"` // names it lost, oldest first
+	ID           string                 `json:"Id"`
+	Digest       digest.Digest          `json:"Digest"`
+	RepoTags     []string               `json:"RepoTags"`
+	RepoDigests  []string               `json:"RepoDigests"`
+	Parent       string                 `json:"Parent"`
+	Comment      string                 `json:"Comment"`
+	Created      *time.Time             `json:"Created"`
+	Config       *imgspecv1.ImageConfig `json:"Config"`
+	Version      string                 `json:"Version"`
+	Author       string                 `json:"Author"`
+	Architecture string                 `json:"Architecture"`
+	Variant      string                 `json:"Variant"` // the index's, where the config names none
+	Os           string                 `json:"Os"`
+	Platform     string                 `json:"Platform"` // os/arch[/variant]
+	// PlatformCheck compares Platform with the program that the image starts;
+	// it is left out when that is not known.
+	PlatformCheck PlatformCheck                 `json:"PlatformCheck,omitzero"`
+	Size          int64                         `json:"Size"` // bytes, unpacked
+	VirtualSize   int64                         `json:"VirtualSize"`
+	GraphDriver   *DriverData                   `json:"GraphDriver"`
+	RootFS        *RootFS                       `json:"RootFS"`
+	Labels        map[string]string             `json:"Labels"`
+	Annotations   map[string]string             `json:"Annotations"`
+	ManifestType  string                        `json:"ManifestType"`
+	User          string                        `json:"User"`
+	History       []imgspecv1.History           `json:"History"`
+	NamesHistory  []string                      `json:"NamesHistory"`
+	HealthCheck   *manifest.Schema2HealthConfig `json:"Healthcheck,omitempty"`
+	Displaced     []store.Displacement          `json:"Displaced"` // names it lost, oldest first
 }
 
 // DriverData is what the storage driver says about an image's top layer.
@@ -121,8 +124,11 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 		if err != nil {
 			return err
 		}
-		data, err = i.describe(img, detail)
-		return err
+		if data, err = i.describe(img, detail); err != nil {
+			return err
+		}
+		data.PlatformCheck = i.actualPlatform(ctx, i.store, img)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("inspecting %s: %w", input, err)

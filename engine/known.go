@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/manifest"
 
+	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
 )
 
@@ -42,10 +44,36 @@ func (e *Engine) Known(ctx context.Context) ([]KnownImage, error) {
 // be read offers nothing.
 func offers(s *store.Store, img *store.Image) []string {
 	var all []string
-	for _, d := range img.Digests {
-		if d == img.Digest {
-			continue
+	eachOffer(s, img, func(_ digest.Digest, p platform.Platform) {
+		if p.OS != "unknown" {
+			all = append(all, p.OS+"/"+p.Architecture+variantSuffix(p))
 		}
+	})
+	return all
+}
+
+func variantSuffix(p platform.Platform) string {
+	if p.Variant == "" {
+		return ""
+	}
+	return "/" + p.Variant
+}
+
+// indexPlatform is the platform under which the index that lies with an image
+// lists it; zero when there is none, or it says nothing.
+func indexPlatform(s *store.Store, img *store.Image) (said platform.Platform) {
+	eachOffer(s, img, func(d digest.Digest, p platform.Platform) {
+		if slices.Contains(img.Digests, d) && said == (platform.Platform{}) {
+			said = p
+		}
+	})
+	return said
+}
+
+// eachOffer calls f for the entries of the indexes that lie with an image, if
+// they name a platform.
+func eachOffer(s *store.Store, img *store.Image, f func(digest.Digest, platform.Platform)) {
+	for _, d := range img.Digests {
 		blob, err := s.Manifest(img, d)
 		if err != nil || !manifest.MIMETypeIsMultiImage(manifest.GuessMIMEType(blob)) {
 			continue
@@ -56,16 +84,11 @@ func offers(s *store.Store, img *store.Image) []string {
 		}
 		for _, instance := range list.Instances() {
 			one, err := list.Instance(instance)
-			if err != nil || one.ReadOnly.Platform == nil || one.ReadOnly.Platform.OS == "unknown" {
+			if err != nil || one.ReadOnly.Platform == nil {
 				continue
 			}
 			p := one.ReadOnly.Platform
-			name := p.OS + "/" + p.Architecture
-			if p.Variant != "" {
-				name += "/" + p.Variant
-			}
-			all = append(all, name)
+			f(instance, platform.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
 		}
 	}
-	return all
 }

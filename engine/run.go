@@ -50,7 +50,8 @@ func (e *RefusedError) Error() string {
 // or, of a program that did not start as predicted and was forced, the
 // predicted code. The error, a *RefusedError among others, is about what kept
 // the program from being started. The container is gone afterwards; when this
-// process is killed, the next call removes it.
+// process is killed, what runs in it is killed too (with Config.RunInit), and
+// the next call removes it.
 //
 // When ctx ends, what runs in the container is killed.
 func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int, err error) {
@@ -77,7 +78,7 @@ func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int,
 		return 0, err
 	}
 	spec.Process.SelinuxLabel, spec.Linux.MountLabel = p.run.ProcessLabel, p.run.MountLabel
-	code, err = (&bundle{dir: p.run.Dir, id: p.run.ID, options: &o}).start(ctx, spec, runtimes)
+	code, err = (&bundle{dir: p.run.Dir, id: p.run.ID, options: &o, confined: e.config.RunInit}).start(ctx, spec, runtimes)
 	return p.settle(code, err)
 }
 

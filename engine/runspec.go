@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -51,7 +50,7 @@ func newSpec(command preflight.Command, root string, id string, o *RunOptions) (
 		Hostname: hostname,
 		Root:     &specs.Root{Path: root, Readonly: o.ReadOnly},
 		Process: &specs.Process{
-			Terminal: o.TTY, Args: command.Argv(), Cwd: path.Join("/", command.WorkingDir), User: who,
+			Terminal: o.TTY, Args: command.Argv(), Cwd: command.Dir(), User: who,
 			Env: runEnv(command.Env, hostname, o.TTY), Capabilities: caps, NoNewPrivileges: true,
 		},
 		Mounts: runMounts(o),

@@ -67,6 +67,8 @@ type bundle struct {
 	dir, id string
 	options *RunOptions
 	signals <-chan os.Signal
+	// confined says that all processes of the container die with this one.
+	confined bool
 }
 
 // start runs the container with the first runtime that can make it, and
@@ -120,6 +122,9 @@ func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err
 	// In a process group of its own the runtime does not get what is typed to
 	// interrupt: it reaches mpull alone, which passes it on once.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: !b.options.Foreground}
+	if b.confined {
+		b.namespaced(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		return 0, false, fmt.Errorf("starting the runtime %s: %w", path, err)
 	}
@@ -152,6 +157,9 @@ func (b *bundle) steer(ctx context.Context, p *os.Process, path string, stop <-c
 		case s := <-b.signals:
 			_ = p.Signal(s) // it may have ended meanwhile
 		case <-ctx.Done():
+			if b.confined {
+				_ = p.Kill() // and all of its namespace
+			}
 			_ = deleteContainer(context.WithoutCancel(ctx), path, b.dir, b.id)
 			_ = p.Kill()
 			return
@@ -177,14 +185,17 @@ func runtimeFlags(path, dir string) []string {
 	return flags
 }
 
+// logEntry is a line of a runtime's log.
+type logEntry struct {
+	Msg string `json:"msg"`
+}
+
 // lastWords is the last thing that a runtime wrote to its log.
 func (b *bundle) lastWords(code int) string {
 	data, err := os.ReadFile(filepath.Join(b.dir, runtimeLog))
 	if err == nil {
 		lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
-		var entry struct {
-			Msg string `json:"msg"`
-		}
+		var entry logEntry
 		if json.Unmarshal(lines[len(lines)-1], &entry) == nil && entry.Msg != "" {
 			return entry.Msg
 		}

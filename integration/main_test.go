@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 		return // a child that unpacks a layer for a store opened by a test
 	}
 	unix.Umask(0o022)
+	for _, name := range []string{"STORAGE_DRIVER", "STORAGE_OPTS"} { // stronger than storage.conf, even when empty
+		_ = os.Unsetenv(name)
+	}
 	os.Exit(withBinary(m))
 }
 

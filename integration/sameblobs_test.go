@@ -3,6 +3,7 @@ package integration
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,62 @@ func TestPodmanGivesTheSame(t *testing.T) {
 		}
 	}
 	m.libraryFindsNoDamage()
+}
+
+// TestBlobOnOtherLayers pulls an image whose upper layer is here already, on top
+// of other layers: its blob is not fetched again, and a dry run says so.
+func TestBlobOnOtherLayers(t *testing.T) {
+	for _, driver := range []string{"overlay", "vfs"} {
+		t.Run(driver, func(t *testing.T) {
+			if driver == "overlay" && os.Geteuid() != 0 {
+				missing(t, "overlay in the test's own store needs root")
+			}
+			blobOnOtherLayers(t, driver)
+		})
+	}
+}
+
+func blobOnOtherLayers(t *testing.T, driver string) {
+	registry := testregistry.New()
+	defer registry.Close()
+	m := machineFor(t, t.TempDir(), driver, registry.Host)
+	refs := map[string]string{}
+	var upper, lower v1.Descriptor // the second image's layers
+	for seed, name := range []string{"first", "second"} {
+		img, err := testimage.Image(testimage.Spec{Seed: uint64(60 + seed), Platform: "linux/" + runtime.GOARCH})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img = onTop(t, img,
+			tar.Header{Name: "app/", Typeflag: tar.TypeDir, Mode: 0o755},
+			tar.Header{Name: "app/link", Typeflag: tar.TypeSymlink, Linkname: "../bin/sh", Mode: 0o777})
+		if err := registry.PushImage("team/"+name+":1", img); err != nil {
+			t.Fatal(err)
+		}
+		refs[name] = registry.Host + "/team/" + name + ":1"
+		manifest, err := img.Manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lower, upper = manifest.Layers[0], manifest.Layers[1]
+	}
+	m.run("mine", "mpull", "pull", "-q", refs["first"])
+	var plans []struct{ Layers, LayersHere, Download, Bytes int64 }
+	if err := json.Unmarshal([]byte(m.run("mine", "mpull", "pull", "--dry-run", "--format", "json", refs["second"])), &plans); err != nil || len(plans) != 1 {
+		t.Fatalf("%v: %v", plans, err)
+	}
+	if p := plans[0]; p.Layers != 2 || p.LayersHere != 1 || p.Download != lower.Size || p.Bytes != lower.Size+upper.Size {
+		t.Errorf("the dry run says %+v; the layers have %d and %d bytes", p, lower.Size, upper.Size)
+	}
+	registry.Requests()
+	m.run("mine", "mpull", "pull", "-q", refs["second"])
+	asked := strings.Join(registry.Requests(), "\n")
+	if strings.Contains(asked, upper.Digest.Hex) || !strings.Contains(asked, lower.Digest.Hex) {
+		t.Errorf("with %s here and %s not:\n%s", upper.Digest, lower.Digest, asked)
+	}
+	out := filepath.Join(m.dir, "second.tar")
+	m.run("mine", "mpull", "save", "-o", out, refs["second"]) // put together again, by digest
+	m.run("mine", "mpull", "doctor")
 }
 
 // unpacked pulls with mpull, and fails when mpull left the layers to the library.

@@ -110,7 +110,7 @@ func writeConfiguration(dir, driver, host string) (map[string]string, error) {
 		"HOME": filepath.Join(dir, "home"), "XDG_RUNTIME_DIR": filepath.Join(dir, "run"), "TMPDIR": filepath.Join(dir, "tmp"),
 		"XDG_CONFIG_HOME": filepath.Join(dir, "home/.config"), "XDG_DATA_HOME": filepath.Join(dir, "store"),
 		"CONTAINERS_REGISTRIES_CONF": filepath.Join(dir, "registries.conf"), "CONTAINERS_STORAGE_CONF": filepath.Join(dir, "storage.conf"),
-		"REGISTRY": host, "DRIVER": driver, "STORAGE_DRIVER": "", "STORAGE_OPTS": "",
+		"REGISTRY": host, "DRIVER": driver,
 		"PATH":       filepath.Dir(os.Getenv(binaryVar)) + ":" + os.Getenv("PATH"),
 		"GOCOVERDIR": os.Getenv("GOCOVERDIR"),
 		"LC_ALL":     "C.UTF-8", "TERM": "xterm", "TZ": "UTC",

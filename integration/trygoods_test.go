@@ -4,6 +4,9 @@ import (
 	"archive/tar"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
@@ -16,6 +19,8 @@ import (
 //	team/nocmd:1   no command
 //	team/lie:arm   claims linux/arm64, has an amd64 program
 //	team/lie:amd   claims linux/amd64, has an arm64 program
+//	team/lie:index listed as linux/arm64, says linux/amd64, has an amd64 program
+//	team/empty:1   no layer
 //	team/device:1  /bin/dev is a device
 //	team/both:1    an index with an amd64 and an s390x image
 func stockTry(r *testregistry.Registry) error {
@@ -40,11 +45,33 @@ func stockTry(r *testregistry.Registry) error {
 			return err
 		}
 	}
-	index, err := testimage.Index([]string{"linux/amd64", "linux/s390x"}, testimage.Spec{Seed: 55})
+	if err := pushEmpty(r); err != nil {
+		return err
+	}
+	both, err := testimage.Index([]string{"linux/amd64", "linux/s390x"}, testimage.Spec{Seed: 55})
 	if err != nil {
 		return err
 	}
-	return r.PushIndex("team/both:1", index)
+	if err := r.PushIndex("team/both:1", both); err != nil {
+		return err
+	}
+	honest, err := testimage.Image(testimage.Spec{Seed: 56})
+	if err != nil {
+		return err
+	}
+	return r.PushIndex("team/lie:index", mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.DockerManifestList),
+		mutate.IndexAddendum{Add: honest, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}}))
+}
+
+func pushEmpty(r *testregistry.Registry) error {
+	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.DockerManifestSchema2), types.DockerConfigJSON)
+	img, err := mutate.ConfigFile(img, &v1.ConfigFile{
+		OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{}}, Config: v1.Config{Cmd: []string{"/bin/sh"}},
+	})
+	if err != nil {
+		return err
+	}
+	return r.PushImage("team/empty:1", img)
 }
 
 func program(name string, data []byte) testimage.File {

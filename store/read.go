@@ -207,8 +207,7 @@ func (s *Store) configBlob(img *Image) ([]byte, error) {
 // kept with the image when it was pulled through one.
 func (s *Store) variantFromIndex(img *Image) string {
 	for key := range img.BigData {
-		d, ok := strings.CutPrefix(key, storage.ImageDigestManifestBigDataNamePrefix+"-")
-		if !ok || d == img.Digest.String() {
+		if !strings.HasPrefix(key, storage.ImageDigestManifestBigDataNamePrefix+"-") {
 			continue
 		}
 		blob, err := s.bigData(img, key)
@@ -219,7 +218,9 @@ func (s *Store) variantFromIndex(img *Image) string {
 		if json.Unmarshal(blob, &index) != nil {
 			continue
 		}
-		at := slices.IndexFunc(index.Manifests, func(d imgspecv1.Descriptor) bool { return d.Digest == img.Digest && d.Platform != nil })
+		at := slices.IndexFunc(index.Manifests, func(d imgspecv1.Descriptor) bool {
+			return d.Platform != nil && slices.Contains(img.Digests, d.Digest)
+		})
 		if at >= 0 && index.Manifests[at].Platform.Variant != "" {
 			return index.Manifests[at].Platform.Variant
 		}

@@ -31,6 +31,9 @@ func (s *Store) LayerDirs(img *Image) ([]string, error) {
 		if lower := meta["LowerDir"]; lower != "" {
 			dirs = append(dirs, strings.Split(lower, ":")...)
 		}
+		if slices.ContainsFunc(dirs, func(dir string) bool { return exists(filepath.Join(filepath.Dir(dir), "composefs-data")) }) {
+			return nil, fmt.Errorf("the files of image %s are in composefs form and cannot be read without a mount", img.ID)
+		}
 		slices.Reverse(dirs)
 		return dirs, nil
 	case "vfs":

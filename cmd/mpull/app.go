@@ -15,6 +15,7 @@ import (
 	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/cmd/mpull/early"
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
@@ -86,7 +87,7 @@ func newApp(s *streams) *cli.App {
 		Name:      "mpull",
 		Usage:     "pull images of a chosen platform, and keep track of the ones that lose their name to them",
 		UsageText: "mpull [global flags] [pull] IMAGE...\nmpull [global flags] COMMAND [flags] [arguments]",
-		Version:   version,
+		Version:   early.Version,
 		Flags:     p.globalFlags(),
 		Before:    p.before,
 		Commands:  p.commands(),
@@ -157,7 +158,7 @@ func (p *program) before(c *cli.Context) error {
 	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
 	p.store.DriverOptions = c.StringSlice("storage-opt")
-	p.registry.UserAgent = "mpull/" + version
+	p.registry.UserAgent = "mpull/" + early.Version
 	return nil
 }
 
@@ -206,7 +207,7 @@ func (p *program) engineFor(host func() platform.Host, events func(engine.Event)
 	if unshare.IsRootless() {
 		unshare.MaybeReexecUsingUserNamespace(false)
 	}
-	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events})
+	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, RunInit: true})
 }
 
 // line prints one line for people.

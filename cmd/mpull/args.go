@@ -87,7 +87,24 @@ func (l *line) enter(arg string) bool {
 			return true
 		}
 	}
+	if len(l.path) == 1 && l.path[0] == "image" {
+		if name := withoutImage(arg); name != "" {
+			l.command, l.path = nil, nil
+			return l.enter(name)
+		}
+	}
 	return false
+}
+
+// withoutImage is the command that podman has under image too, "" for none.
+func withoutImage(word string) string {
+	switch word {
+	case "rm":
+		return "rmi"
+	case "load", "prune", "pull", "save", "tag", "untag":
+		return word
+	}
+	return ""
 }
 
 // name takes arg as a name; without a command before it, the command is pull,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -39,7 +40,7 @@ permission denied; 127 not found; 132 illegal instruction; 1 no such image.`,
 			&cli.BoolFlag{Name: "explain", Usage: "also print what was looked at, step by step"},
 			&cli.BoolFlag{Name: "remote", Usage: "guess for an image that is not here, from its index and config alone"},
 			&cli.StringFlag{Name: "host", Usage: "answer for the machine that `FILE` describes, made there by mpull info --host"},
-			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint"},
+			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint, or a JSON array of strings; empty for none"},
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
 			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
 			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"},
@@ -102,9 +103,22 @@ func (p *program) checkResult(c *cli.Context, e *engine.Engine) (preflight.Resul
 	}
 	o := engine.CheckOptions{Args: c.Args().Tail(), User: c.String("user"), WorkingDir: c.String("workdir")}
 	if c.IsSet("entrypoint") {
-		o.Entrypoint = []string{c.String("entrypoint")}
+		o.Entrypoint = entrypointOf(c.String("entrypoint"))
 	}
 	return e.Check(c.Context, input, o)
+}
+
+// entrypointOf reads --entrypoint as podman does: a JSON array of strings, or
+// one command; an empty one is no entrypoint, and leaves the image's Cmd.
+func entrypointOf(value string) []string {
+	var list []string
+	switch {
+	case value == "":
+		return []string{}
+	case json.Unmarshal([]byte(value), &list) == nil && list != nil:
+		return list
+	}
+	return []string{value}
 }
 
 // hostOf reads the machine to answer for; nil means this one.
@@ -127,8 +141,8 @@ func hostOf(c *cli.Context) (func() platform.Host, error) {
 
 func (p *program) printCheck(r *preflight.Result) {
 	fmt.Fprintf(p.out, "%s: %s\n", escape(r.Image), escape(verdictLine(r)))
-	if r.Platform.Lie() {
-		fmt.Fprintf(p.out, "  the image says it is for %s, but its program is for %s\n", escape(r.Platform.Claimed), escape(r.Platform.Actual))
+	if liar := r.Platform.Liar(); liar != "" {
+		fmt.Fprintf(p.out, "  %s, but its program is for %s\n", escape(liar), escape(r.Platform.Actual))
 	}
 	if r.Hint != "" {
 		fmt.Fprintf(p.out, "  %s\n", escape(r.Hint))

@@ -31,11 +31,7 @@ func (p *program) dryRunPull(c *cli.Context) error {
 	case isJSON(format):
 		return printJSON(p.out, all)
 	case format != "":
-		rows := make([]any, len(all))
-		for i := range all {
-			rows[i] = all[i]
-		}
-		return printTemplate(p.out, format, rows)
+		return printTemplate(p.out, format, all)
 	}
 	for i := range all {
 		if err := printPlan(p.out, &all[i]); err != nil {

@@ -78,7 +78,7 @@ func isJSON(format string) bool {
 
 // printTemplate prints each row by a Go template that the user wrote; a
 // leading "table" is podman's word for columns and is taken off.
-func printTemplate(w io.Writer, format string, rows []any) error {
+func printTemplate[T any](w io.Writer, format string, rows []T) error {
 	format = strings.TrimPrefix(format, "table ")
 	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
 	t, err := template.New("format").Funcs(templateFuncs()).Parse(format)

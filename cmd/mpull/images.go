@@ -59,9 +59,13 @@ func (p *program) imageCommand() *cli.Command {
 	list := p.imagesCommand()
 	list.Name, list.Aliases, list.UsageText = "ls", []string{"list"}, "image ls [flags] [NAME...]"
 	return &cli.Command{Name: "image", Usage: "the image commands under the names that podman has for them", UsageText: "image COMMAND",
-		Description: `Examples:
+		Description: `image load, prune, pull, rm, save, tag and untag are the commands without
+image; rm is rmi.
+
+Examples:
   mpull image ls --filter dangling=true
   mpull image inspect alpine:3.15
+  mpull image rm alpine:3.15
 
 Exit codes: those of the command.`,
 		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand()}}
@@ -173,8 +177,8 @@ type templateRow struct {
 	CreatedTime  string
 }
 
-func templateRows(rows []engine.ListedImage, noTrunc bool) []any {
-	out := make([]any, len(rows))
+func templateRows(rows []engine.ListedImage, noTrunc bool) []templateRow {
+	out := make([]templateRow, len(rows))
 	for i, r := range rows {
 		out[i] = templateRow{
 			ListedImage: r, ID: imageID(r.ID, noTrunc), Size: size(r.Size), CreatedSince: since(r.Created),

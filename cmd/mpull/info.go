@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/mpull/mpull/cmd/mpull/early"
 	"github.com/mpull/mpull/engine"
 )
 
@@ -63,7 +64,7 @@ func (p *program) printInfo(info *engine.Info) error {
 	if info.Rootless {
 		user = "an ordinary user (rootless)"
 	}
-	t.add("mpull", version+" (commit "+commit+"), run by "+user)
+	t.add("mpull", early.Version+" (commit "+early.Commit+"), run by "+user)
 	t.add("host", info.Host.Platform+", kernel "+info.Host.Kernel)
 	t.add("native", strings.Join(info.Host.Native, " "))
 	t.add("emulated", emulatedText(info.Host.Emulated))

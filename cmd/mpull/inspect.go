@@ -12,9 +12,11 @@ import (
 )
 
 const inspectHelp = `A bare name, an ID or the beginning of one means images of local storage: prints
-podman's array, with Variant, Platform and Displaced (who took which name, when,
-by which command) beside podman's fields. --platform picks the image of that
-platform which holds or held the name.
+podman's array, with Variant, Platform, PlatformCheck and Displaced (who took which
+name, when, by which command) beside podman's fields. PlatformCheck has the platform
+that the image claims and the actual one of the program it starts; it is left out
+when that is not known. Where they differ a line on stderr says so. --platform picks
+the image of that platform which holds or held the name.
 
 TRANSPORT:NAME is looked at where it lies, without pulling it: prints skopeo's
 document, with Variant and InstanceDigest beside skopeo's fields. Transports:
@@ -27,6 +29,7 @@ Needs no policy.json, creates no store, changes nothing.
 Examples:
   mpull inspect alpine:3.15
   mpull inspect --format '{{.Id}} {{.Platform}}' alpine:3.15
+  mpull inspect --format '{{.PlatformCheck.Claimed}} {{.PlatformCheck.Actual}}' alpine:3.15
   mpull inspect docker://docker.io/library/alpine:3.15
   mpull inspect --config --override-arch arm --override-variant v7 docker://alpine:3.15
   mpull inspect --raw docker://docker.io/library/alpine:3.15 | jq -rc .manifests[].platform
@@ -150,6 +153,11 @@ func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
 	if err := printImageData(p, c.String("format"), found); err != nil {
 		return err
 	}
+	for _, data := range found {
+		if liar := data.PlatformCheck.Liar(); liar != "" {
+			p.line("Warning: %.12s: %s, but its program is for %s", data.ID, escape(liar), data.PlatformCheck.Actual)
+		}
+	}
 	return failed
 }
 
@@ -157,11 +165,7 @@ func printImageData(p *program, format string, found []engine.ImageData) error {
 	if format == "" || format == "json" {
 		return printPodmanJSON(p.out, found)
 	}
-	rows := make([]any, len(found))
-	for i := range found {
-		rows[i] = found[i]
-	}
-	return printTemplate(p.out, podmanFields(format), rows)
+	return printTemplate(p.out, podmanFields(format), found)
 }
 
 // podmanFields rewrites the fields that podman has under two names.

@@ -64,6 +64,7 @@ func (p *program) load(c *cli.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, remove()) }()
 	}
+	collectSooner()
 	results, err := e.Load(c.Context, path, engine.LoadOptions{})
 	view.close()
 	for _, r := range results {

@@ -130,6 +130,7 @@ func (p *program) pullLocked(c *cli.Context) error {
 		return err
 	}
 	options.Command += " --locked"
+	collectSooner()
 	results, err := e.PullLocked(c.Context, lock, c.Args().Slice(), options)
 	view.close()
 	for _, r := range results {

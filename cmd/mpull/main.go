@@ -5,17 +5,14 @@ import (
 	"os"
 
 	"go.podman.io/storage/pkg/reexec"
-)
 
-// Set by the linker; see the Makefile.
-var (
-	version = "0.1.0-dev"
-	commit  = "unknown"
+	"github.com/mpull/mpull/engine"
 )
 
 func main() {
 	// The store unpacks layers in a child of this program: such a child must
 	// do that and nothing else.
+	reexec.Register(engine.RunInitName, engine.RunInit)
 	if reexec.Init() {
 		return
 	}

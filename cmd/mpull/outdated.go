@@ -101,11 +101,7 @@ func (p *program) printOutdated(c *cli.Context, rows []engine.TagStatus) error {
 	case isJSON(format):
 		return printJSON(p.out, rows)
 	case format != "":
-		all := make([]any, len(rows))
-		for i := range rows {
-			all[i] = rows[i]
-		}
-		return printTemplate(p.out, format, all)
+		return printTemplate(p.out, format, rows)
 	}
 	t := &table{}
 	if !c.Bool("noheading") {

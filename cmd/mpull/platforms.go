@@ -93,11 +93,7 @@ func (p *program) printPlatforms(rows []engine.OfferedPlatform, format string, n
 	case isJSON(format):
 		return printJSON(p.out, rows)
 	case format != "":
-		all := make([]any, len(rows))
-		for i := range rows {
-			all[i] = rows[i]
-		}
-		return printTemplate(p.out, format, all)
+		return printTemplate(p.out, format, rows)
 	}
 	t := &table{}
 	if !noHeading {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -60,6 +62,15 @@ the platform asked for or the registry is not there, or the store failed.`,
 	}
 }
 
+// collectSooner halves the garbage that may lie about. What a pull needs of the
+// heap is the same for each layer, and soon garbage: collected at the usual
+// pace, it doubles the peak of memory and saves little time. GOGC has its way.
+func collectSooner() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}
+
 func (p *program) pull(c *cli.Context) error {
 	least := 1
 	if c.String("locked") != "" {
@@ -98,6 +109,7 @@ func (p *program) pull(c *cli.Context) error {
 	if options.As != "" && c.Args().Len() > 1 {
 		return usagef("--as names one image; %d were given", c.Args().Len())
 	}
+	collectSooner()
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)
 	view.close()
 	for _, r := range results {

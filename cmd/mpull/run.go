@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -22,8 +21,9 @@ func (p *program) runCommand() *cli.Command {
 		Description: `Predicts as mpull check does. What would not start is refused with the reason and
 a way out; --force starts it all the same. Otherwise a container is made in the
 store, where other tools see that the image is in use, an OCI runtime (runc, else
-crun) starts it, and the container is removed when its program ends, or by the
-next mpull run, rmi or prune when mpull itself was killed.
+crun) starts it, and the container is removed when its program ends. When mpull
+itself is killed its program dies too, and the next mpull run, rmi or prune
+removes the container.
 
 The program has processes, mounts, IPC, host name and, without --network host, a
 network of its own (loopback only); podman's default capabilities when it is root,
@@ -48,7 +48,7 @@ start, as predicted, ends with the predicted code.`,
 			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the program a terminal; what is typed on a terminal goes to it"},
 			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "give the program the standard input"},
 			&cli.BoolFlag{Name: "rm", Usage: "for podman's sake: the container is always removed"},
-			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint"},
+			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint, or a JSON array of strings; empty for none"},
 			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "`NAME=VALUE`, or NAME with the value it has here; may be repeated"},
 			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
@@ -72,7 +72,11 @@ func (p *program) run(c *cli.Context) error {
 	if outside() {
 		// From here on this process only waits and passes signals on.
 		p.release()
+		if err := handSignalsIn(); err != nil {
+			return err
+		}
 	}
+	handed := handedSignals()
 	p.stopDeadRuns(c.Context)
 	e := p.engine(p.tellNotes)
 	if unshare.IsRootless() && !o.Foreground {
@@ -92,7 +96,7 @@ func (p *program) run(c *cli.Context) error {
 	if len(wanted) == 1 {
 		o.Platform = &wanted[0][0]
 	}
-	o.Signals = func() <-chan os.Signal { return p.takeSignals(o.Foreground && !o.TTY) }
+	o.Signals = func() <-chan os.Signal { return p.takeSignals(handed, o.Foreground && !o.TTY) }
 	code, err := e.Run(c.Context, c.Args().First(), o)
 	if err == nil && code != 0 {
 		return &codeError{code}
@@ -108,7 +112,7 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 		Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if c.IsSet("entrypoint") {
-		o.Entrypoint = []string{c.String("entrypoint")}
+		o.Entrypoint = entrypointOf(c.String("entrypoint"))
 	}
 	switch n := c.String("network"); n {
 	case "host":
@@ -138,25 +142,6 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 	o.Foreground = o.TTY || o.Stdin != nil && p.inTerminal
 	return o, nil
 }
-
-// takeSignals makes signals the program's: those that came before have ended
-// the context. With typed, what is typed on the terminal reaches the program
-// without mpull, which then only must not die of it.
-func (p *program) takeSignals(typed bool) <-chan os.Signal {
-	passed, dropped := make(chan os.Signal, 64), make(chan os.Signal, 1)
-	signal.Notify(passed, unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)
-	keyboard := passed
-	if typed {
-		keyboard = dropped
-	}
-	signal.Notify(keyboard, unix.SIGINT, unix.SIGQUIT)
-	p.release()
-	return passed
-}
-
-// outside tells whether this process is an ordinary user's, which will start
-// itself again in a user namespace.
-func outside() bool { return unshare.IsRootless() && os.Geteuid() != 0 }
 
 // stopDeadRuns ends what killed runs left running, as far as that must be done
 // from outside a user namespace. What fails here is tried, and told, by the

@@ -1,12 +1,14 @@
 package main
 
 import (
-	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/mpull/mpull/cmd/mpull/early"
 )
 
 // versionInfo is what version --format shows. Field names are stable.
@@ -29,7 +31,7 @@ func reportedLibraries() []string {
 
 func readVersion() versionInfo {
 	v := versionInfo{
-		Version: version, Commit: commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH,
+		Version: early.Version, Commit: early.Commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH,
 		Tags: []string{}, Libraries: map[string]string{},
 	}
 	info, ok := debug.ReadBuildInfo()
@@ -80,7 +82,7 @@ Exit codes: 0 always, but 125 for bad usage.`,
 			}
 			switch format := c.String("format"); format {
 			case "":
-				_, err := fmt.Fprintf(p.out, "mpull %s (commit %s)\n", version, commit)
+				_, err := io.WriteString(p.out, early.VersionLine())
 				return err
 			case "json":
 				return printJSON(p.out, readVersion())

@@ -3,8 +3,13 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,9 +45,29 @@ func serve(o options) (*testregistry.Registry, error) {
 	return r, nil
 }
 
-// fill makes a store of n images on a shared base layer, each with a layer of
-// its own; every second one has no name, as after as many displacements.
+// fillBatch is how many images are made in one store. The library writes the
+// lists of all images and layers at each change, so that a large store costs
+// much more than several small ones that are put together.
+const fillBatch = 250
+
+// fill makes a store of n images, each with a layer of its own on a base layer
+// that a batch shares; every second one has no name, as after as many
+// displacements.
 func fill(root, runRoot string, n int) error {
+	for first := 0; first < n; first += fillBatch {
+		part := root + "-part"
+		if err := fillStore(part, runRoot+"-part", first, min(first+fillBatch, n)); err != nil {
+			return err
+		}
+		if err := merge(root, part); err != nil {
+			return fmt.Errorf("putting stores together: %w", err)
+		}
+	}
+	return nil
+}
+
+// fillStore makes a store of the images from first to before end.
+func fillStore(root, runRoot string, first, end int) error {
 	store, err := storage.GetStore(storage.StoreOptions{GraphRoot: root, RunRoot: runRoot, GraphDriverName: "overlay"})
 	if err != nil {
 		return err
@@ -51,8 +76,8 @@ func fill(root, runRoot string, n int) error {
 	if err != nil {
 		return err
 	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for i := range n {
+	random := rand.New(rand.NewPCG(1, uint64(first)))
+	for i := first; i < end; i++ {
 		if err := addImage(store, base.ID, i, random.Uint64()); err != nil {
 			return fmt.Errorf("image %d: %w", i, err)
 		}
@@ -60,6 +85,53 @@ func fill(root, runRoot string, n int) error {
 	_, err = store.Shutdown(false)
 	store.Free()
 	return err
+}
+
+// merge moves the layers and images of one store into another, and removes it.
+func merge(root, part string) error {
+	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+		return os.Rename(part, root)
+	}
+	for _, dir := range []string{"overlay/l", "overlay", "overlay-layers", "overlay-images"} {
+		entries, err := os.ReadDir(filepath.Join(part, dir))
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			from, to := filepath.Join(part, dir, e.Name()), filepath.Join(root, dir, e.Name())
+			move := os.Rename
+			if filepath.Ext(to) == ".json" {
+				move = appendList
+			} else if _, err := os.Lstat(to); err == nil {
+				continue // locks, and the folders named here
+			}
+			if err := move(from, to); err != nil {
+				return err
+			}
+		}
+	}
+	return os.RemoveAll(part)
+}
+
+// appendList appends one JSON list to another.
+func appendList(from, to string) error {
+	var all []json.RawMessage
+	for _, path := range []string{to, from} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var list []json.RawMessage
+		if err := json.Unmarshal(data, &list); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		all = append(all, list...)
+	}
+	data, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o600)
 }
 
 func addImage(store storage.Store, base string, i int, seed uint64) error {

@@ -20,22 +20,16 @@ func main() {
 	if reexec.Init() {
 		return
 	}
-	if len(os.Args) > 1 && os.Args[1] == plainWord {
-		if err := plainCopy(os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, "bench: plain copy:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if len(os.Args) > 1 && os.Args[1] == measureWord {
-		os.Exit(measureChild(os.Args[2:]))
+	if len(os.Args) > 1 {
+		child(os.Args[1], os.Args[2:])
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var o options
 	flag.StringVar(&o.mpull, "mpull", "bin/mpull", "the binary to measure")
 	flag.IntVar(&o.rounds, "rounds", 5, "alternating rounds of each row")
-	flag.StringVar(&o.only, "only", "", "comma-separated rows to run: mid, many, again, use, images, prune, start; empty means all")
+	flag.StringVar(&o.only, "only", "", "comma-separated rows to run: mid, many, again, use, check, images, prune, start; empty means all")
+	flag.BoolVar(&o.peers, "peers", true, "measure podman and skopeo too")
 	flag.IntVar(&o.megabytes, "megabytes", 215, "compressed size of the mid image")
 	flag.IntVar(&o.images, "images", 1000, "images in the big store")
 	flag.Parse()
@@ -45,7 +39,29 @@ func main() {
 	}
 }
 
+// child does what this program was started for by itself, and ends; other
+// words are for main.
+func child(word string, args []string) {
+	var err error
+	switch word {
+	case plainWord:
+		err = plainCopy(args)
+	case floorWord:
+		err = floor(args)
+	case measureWord:
+		os.Exit(measureChild(args))
+	default:
+		return
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %s: %v\n", word, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
 type options struct {
+	peers     bool
 	mpull     string
 	rounds    int
 	only      string

@@ -53,7 +53,7 @@ func bench(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	r := &run{options: o, tools: tools(mpull, self, policy), host: registry.Host, dir: dir}
+	r := &run{options: o, tools: tools(mpull, self, policy, o.peers), host: registry.Host, dir: dir}
 	fmt.Printf("medians of %d alternating rounds, stores on %s\n", o.rounds, where)
 	fmt.Printf("%-34s %-7s %9s %9s %8s  %s\n", "WORK", "TOOL", "WALL", "CPU", "MAX RSS", "MPULL / THIS")
 	return r.rows(ctx)
@@ -68,7 +68,7 @@ func (r *run) rows(ctx context.Context) error {
 			return r.cold(ctx, "cold pull, 4 layers, 43,000 files", "/bench/mid:1")
 		}},
 		{"many", func(ctx context.Context) error { return r.cold(ctx, "cold pull, 60 small layers", "/bench/many:1") }},
-		{"again", r.again}, {"use", r.use}, {"images", r.list}, {"prune", r.prune}, {"start", r.start},
+		{"again", r.again}, {"use", r.use}, {"check", r.check}, {"images", r.list}, {"prune", r.prune}, {"start", r.start},
 	} {
 		if r.only != "" && !slices.Contains(strings.Split(r.only, ","), row.name) {
 			continue
@@ -111,7 +111,10 @@ func (r *run) alternate(ctx context.Context, title string, able func(tool) bool,
 }
 
 func (r *run) cold(ctx context.Context, title, repo string) error {
-	return r.alternate(ctx, title, func(t tool) bool { return t.pull != nil }, func(t tool, s place) ([]string, error) {
+	return r.alternate(ctx, title, func(t tool) bool { return t.pull != nil || t.cold != nil }, func(t tool, s place) ([]string, error) {
+		if t.cold != nil {
+			return t.cold(s, r.host+repo), nil
+		}
 		return t.pull(s, r.host+repo), nil
 	})
 }
@@ -133,6 +136,14 @@ func (r *run) use(ctx context.Context) error {
 			}
 		}
 		return t.use(s, ref), nil
+	})
+}
+
+func (r *run) check(ctx context.Context) error {
+	return r.alternate(ctx, "will it start?", func(t tool) bool { return t.look != nil }, func(t tool, s place) ([]string, error) {
+		ref := r.host + "/bench/many:1"
+		_, err := measure(ctx, t.pull(s, ref), t.env)
+		return t.look(s, ref), err
 	})
 }
 

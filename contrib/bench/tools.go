@@ -19,6 +19,8 @@ type tool struct {
 	list func(s place) []string // nil where the tool cannot
 	gc   func(s place) []string
 	use  func(s place, ref string) []string
+	look func(s place, ref string) []string // will it start?
+	cold func(s place, ref string) []string // in place of pull, for what fills no store
 	env  []string
 }
 
@@ -27,9 +29,9 @@ type place struct{ root, run, dir string }
 
 func (s place) flags() []string { return []string{"--root", s.root, "--runroot", s.run} }
 
-// tools returns mpull, the plain library path, and the peers that are
-// installed; those that are not are named.
-func tools(mpull, self, policy string) []tool {
+// tools returns mpull, the plain library path, the floor, and the peers that
+// are installed; those that are not are named.
+func tools(mpull, self, policy string, peers bool) []tool {
 	all := []tool{{
 		name: "mpull",
 		pull: func(s place, ref string) []string {
@@ -44,10 +46,19 @@ func tools(mpull, self, policy string) []tool {
 		use: func(s place, ref string) []string {
 			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "use", "--platform", "linux/amd64", ref)
 		},
+		look: func(s place, ref string) []string {
+			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "check", ref)
+		},
 	}, {
 		name: "plain",
 		pull: func(s place, ref string) []string { return []string{self, plainWord, s.root, s.run, ref} },
+	}, {
+		name: "floor",
+		cold: func(s place, ref string) []string { return []string{self, floorWord, s.root, ref} },
 	}}
+	if !peers {
+		return all
+	}
 	if path := peer("podman"); path != "" {
 		all = append(all, tool{
 			name: "podman",

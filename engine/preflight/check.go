@@ -50,14 +50,24 @@ type Result struct {
 
 // Platforms compares what an image says of itself with its files.
 type Platforms struct {
-	Claimed string `json:"claimed"` // from config or index; empty when it says nothing
-	Actual  string `json:"actual"`  // from the header of the program; empty when it has none
+	Claimed string `json:"claimed"`         // by the config, with the index's variant where it has none; empty when it says nothing
+	Index   string `json:"index,omitempty"` // by the index, when that differs from the config
+	Actual  string `json:"actual"`          // from the header of the program; empty when it has none
 }
 
-// Lie reports whether the files are for another architecture than claimed, or
-// need a higher arm level than claimed.
-func (p Platforms) Lie() bool {
-	return p.Claimed != "" && p.Actual != "" && !sameMachine(p.Claimed, p.Actual)
+// Lie reports whether the files are for another architecture than config or
+// index claim, or need a higher arm level than claimed.
+func (p Platforms) Lie() bool { return p.Liar() != "" }
+
+// Liar returns what of the image claims another platform than that of its
+// files, and which, as the beginning of a sentence; "" when nothing does.
+func (p Platforms) Liar() string {
+	for _, c := range []struct{ who, claimed string }{{"the image", p.Claimed}, {"the index", p.Index}} {
+		if c.claimed != "" && p.Actual != "" && !sameMachine(c.claimed, p.Actual) {
+			return c.who + " says it is for " + c.claimed
+		}
+	}
+	return ""
 }
 
 // Check predicts what happens when cmd is started on host in a container with
@@ -67,7 +77,7 @@ func Check(ctx context.Context, root RootFS, cmd Command, host platform.Host) Re
 	k := &check{ctx: ctx, host: host, cmd: cmd, binfmt: host.Binfmt}
 	k.res = Result{
 		Host:     host.Platform.String(),
-		Platform: Platforms{Claimed: claim(cmd.Claimed)},
+		Platform: Platforms{Claimed: claim(cmd.Claimed), Index: otherClaim(cmd.Claimed, cmd.Index)},
 		Command:  cmd.Argv(),
 	}
 	k.runtime = &walker{root: root, cred: rootCred(), protectedSymlink: host.ProtectedSymlinks, cache: map[string]cached{}}
@@ -80,6 +90,15 @@ func claim(p platform.Platform) string {
 		return ""
 	}
 	return p.String()
+}
+
+// otherClaim is what the index claims, when the config claims something else.
+func otherClaim(config, index platform.Platform) string {
+	levels := config.Variant == index.Variant || config.Variant == "" || index.Variant == ""
+	if config.OS == index.OS && config.Architecture == index.Architecture && levels {
+		return ""
+	}
+	return claim(index)
 }
 
 // check is one prediction in progress.
@@ -178,6 +197,10 @@ func (k *check) native(l loaded) {
 	}
 	k.res.Verdict = Native
 	k.res.Reason = "the kernel runs " + quote(l.program.path) + " itself"
+	if c := k.cmd.Claimed; !l.levelled && c.Architecture == k.host.Platform.Architecture && level(c.Variant) > level(k.host.Platform.Variant) && level(k.host.Platform.Variant) > 0 {
+		k.res.Hint = "the image says it is for " + c.String() + ", more than the CPU's " + k.host.Platform.Variant +
+			"; its program does not say what it needs, and may meet an illegal instruction"
+	}
 }
 
 // refuse ends with Unknown: nothing would be executed, or it cannot be known.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/integration/kernelcases"
 )
 
 func lin(arch, variant string) platform.Platform {
@@ -17,9 +18,9 @@ func lin(arch, variant string) platform.Platform {
 // checkIn builds a root in a temporary directory and checks cmd there.
 func checkIn(t *testing.T, build func(tree), cmd Command, host platform.Host) Result {
 	t.Helper()
-	tr := tree{t.TempDir()}
+	tr := tree{Root: t.TempDir()}
 	build(tr)
-	root, err := OpenDir(tr.root, IDMaps{})
+	root, err := OpenDir(tr.Root, IDMaps{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,8 +33,8 @@ func TestOtherHosts(t *testing.T) {
 	v := func(arch, variant string, c ...platform.Compat) platform.Host {
 		return platform.Host{Platform: lin(arch, variant), Compat: c, Binfmt: platform.Binfmt{Enabled: true}}
 	}
-	elf := func(a string) []byte { return elfSpec{arch: a}.bytes() }
-	isa := func(bits uint32) []byte { return elfSpec{notes: isaNote(bits)}.bytes() }
+	elf := func(a string) []byte { return elfSpec{Arch: a}.Bytes() }
+	isa := func(bits uint32) []byte { return elfSpec{Notes: kernelcases.ISANote(bits)}.Bytes() }
 	tests := []struct {
 		name    string
 		host    platform.Host
@@ -84,9 +85,34 @@ func TestOtherHosts(t *testing.T) {
 		{"text everywhere", v("s390x", ""), []byte("text"), ExecFormatError, 126, ""},
 	}
 	for _, tt := range tests {
-		r := checkIn(t, func(tr tree) { tr.file("p", tt.file, 0o755) }, run("/p"), tt.host)
+		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, run("/p"), tt.host)
 		if r.Verdict != tt.want || r.ExitCode != tt.code || r.Platform.Actual != tt.variant {
 			t.Errorf("%s: %s %d %q (%s), want %s %d %q", tt.name, r.Verdict, r.ExitCode, r.Platform.Actual, r.Reason, tt.want, tt.code, tt.variant)
+		}
+	}
+}
+
+// TestUnsaidLevel checks the hint about a program that does not say which
+// level it needs, in an image that claims more than the CPU has.
+func TestUnsaidLevel(t *testing.T) {
+	for _, tt := range []struct {
+		claimed, host platform.Platform
+		file          []byte
+		hint          bool
+	}{
+		{lin("arm", "v7"), lin("arm", "v6"), elfSpec{Arch: "arm"}.Bytes(), true},
+		{lin("arm", "v6"), lin("arm", "v6"), elfSpec{Arch: "arm"}.Bytes(), false},
+		{lin("arm", "v7"), lin("arm", "v6"), armFile(6), false},
+		{lin("arm", "v7"), lin("arm", ""), elfSpec{Arch: "arm"}.Bytes(), false},
+		{lin("amd64", "v3"), lin("amd64", "v2"), elfSpec{}.Bytes(), true},
+		{lin("amd64", "v3"), lin("amd64", "v2"), elfSpec{Notes: kernelcases.ISANote(1)}.Bytes(), false},
+		{lin("amd64", "v3"), lin("amd64", "v4"), elfSpec{}.Bytes(), false},
+	} {
+		cmd := run("/p")
+		cmd.Claimed = tt.claimed
+		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, cmd, platform.Host{Platform: tt.host})
+		if r.Verdict != Native || (r.Hint != "") != tt.hint {
+			t.Errorf("%s on %s: %s, hint %q", tt.claimed, tt.host, r.Verdict, r.Hint)
 		}
 	}
 }
@@ -101,14 +127,14 @@ func TestLoaderRefuses(t *testing.T) {
 		ld   []byte
 		code int
 	}{
-		{"glibc", loaderRefusal, isaNote(4), nil, 127},
-		{"musl", "", isaNote(4), nil, 132},
-		{"loader itself", "", nil, isaNote(4), 132},
-		{"glibc itself", loaderRefusal, isaNote(1), isaNote(4), 127},
+		{"glibc", loaderRefusal, kernelcases.ISANote(4), nil, 127},
+		{"musl", "", kernelcases.ISANote(4), nil, 132},
+		{"loader itself", "", nil, kernelcases.ISANote(4), 132},
+		{"glibc itself", loaderRefusal, kernelcases.ISANote(1), kernelcases.ISANote(4), 127},
 	} {
 		r := checkIn(t, func(tr tree) {
-			tr.elf("p", elfSpec{interp: "/ld", notes: tt.main})
-			tr.file("ld", append(elfSpec{typ: 3, notes: tt.ld}.bytes(), tt.pad...), 0o755)
+			tr.ELF("p", elfSpec{Interp: "/ld", Notes: tt.main})
+			tr.File("ld", append(elfSpec{Type: 3, Notes: tt.ld}.Bytes(), tt.pad...), 0o755)
 		}, run("/p"), host)
 		if r.Verdict != IllegalInstruction || r.ExitCode != tt.code {
 			t.Errorf("%s: %s %d %s", tt.name, r.Verdict, r.ExitCode, r.Reason)
@@ -120,10 +146,10 @@ func TestLoaderRefuses(t *testing.T) {
 func TestBeforeExec(t *testing.T) {
 	host := platform.Host{Platform: lin("amd64", "v1")}
 	base := func(tr tree) {
-		tr.elf("p", elfSpec{})
-		tr.elf("bin/prog", elfSpec{})
-		tr.file("etc/passwd", []byte(passwdText+"\nbroken\nhuge:x:99999999999:1::/:\nlone:x:77:88::/:\n"), 0o644)
-		tr.file("etc/group", []byte(groupText), 0o644)
+		tr.ELF("p", elfSpec{})
+		tr.ELF("bin/prog", elfSpec{})
+		tr.File("etc/passwd", []byte(kernelcases.Passwd+"\nbroken\nhuge:x:99999999999:1::/:\nlone:x:77:88::/:\n"), 0o644)
+		tr.File("etc/group", []byte(kernelcases.Group), 0o644)
 	}
 	tests := []struct {
 		name string
@@ -165,12 +191,12 @@ func TestWithoutAccounts(t *testing.T) {
 	host := platform.Host{Platform: lin("amd64", "v1")}
 	for _, build := range []func(tree){
 		func(tree) {},
-		func(tr tree) { tr.dir("etc/passwd", 0o755) },
-		func(tr tree) { tr.dir("etc", 0o755); tr.fifo("etc/passwd"); tr.link("etc/group", "group") },
-		func(tr tree) { tr.text("etc/passwd", strings.Repeat("x:y\n", 10000)+"\x00\xff:::::::\n") },
+		func(tr tree) { tr.Dir("etc/passwd", 0o755) },
+		func(tr tree) { tr.Dir("etc", 0o755); tr.Fifo("etc/passwd"); tr.Link("etc/group", "group") },
+		func(tr tree) { tr.Text("etc/passwd", strings.Repeat("x:y\n", 10000)+"\x00\xff:::::::\n") },
 	} {
 		for user, want := range map[string]Verdict{"": Native, "0": Native, "7:8": Native, "app": Unknown, "root": Unknown} {
-			r := checkIn(t, func(tr tree) { build(tr); tr.elf("p", elfSpec{}) }, Command{Entrypoint: []string{"/p"}, User: user}, host)
+			r := checkIn(t, func(tr tree) { build(tr); tr.ELF("p", elfSpec{}) }, Command{Entrypoint: []string{"/p"}, User: user}, host)
 			if r.Verdict != want {
 				t.Errorf("user %q: %s %s", user, r.Verdict, r.Reason)
 			}
@@ -181,7 +207,7 @@ func TestWithoutAccounts(t *testing.T) {
 func TestResultJSON(t *testing.T) {
 	cmd := run("/p", "x")
 	cmd.Claimed = lin("arm", "v7")
-	r := checkIn(t, func(tr tree) { tr.elf("p", elfSpec{arch: "arm64"}) }, cmd, platform.Host{Platform: lin("amd64", "v3")})
+	r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: "arm64"}) }, cmd, platform.Host{Platform: lin("amd64", "v3")})
 	r.Image, r.ID = "docker.io/library/alpine:3.15", "abc"
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -198,12 +224,12 @@ func TestResultJSON(t *testing.T) {
 	if !r.Platform.Lie() {
 		t.Error("the lie is not seen")
 	}
-	for _, p := range []Platforms{{"linux/amd64", "linux/amd64"}, {"linux/arm/v7", "linux/arm/v6"}, {"linux/arm/v7", "linux/arm"}, {"", "linux/arm"}, {"linux/arm64/v8", "linux/arm64"}, {"linux/amd64/v3", "linux/amd64"}} {
+	for _, p := range []Platforms{{"linux/amd64", "", "linux/amd64"}, {"linux/arm/v7", "", "linux/arm/v6"}, {"linux/arm/v7", "", "linux/arm"}, {"", "", "linux/arm"}, {"linux/arm64/v8", "", "linux/arm64"}, {"linux/amd64/v3", "", "linux/amd64"}, {"linux/arm64", "linux/arm64", ""}} {
 		if p.Lie() {
 			t.Errorf("%v is called a lie", p)
 		}
 	}
-	for _, p := range []Platforms{{"linux/amd64", "linux/arm64"}, {"linux/arm/v6", "linux/arm/v7"}, {"linux/arm", "linux/arm64"}} {
+	for _, p := range []Platforms{{"linux/amd64", "", "linux/arm64"}, {"linux/arm/v6", "", "linux/arm/v7"}, {"linux/arm", "", "linux/arm64"}, {"linux/amd64", "linux/arm64", "linux/amd64"}} {
 		if !p.Lie() {
 			t.Errorf("%v is not called a lie", p)
 		}
@@ -211,7 +237,7 @@ func TestResultJSON(t *testing.T) {
 }
 
 func TestRemoteGuess(t *testing.T) {
-	arm := platform.Handler{Name: "a", Enabled: true, Interpreter: "/q", Flags: "F", Magic: elfSpec{arch: "arm"}.bytes()[:20]}
+	arm := platform.Handler{Name: "a", Enabled: true, Interpreter: "/q", Flags: "F", Magic: elfSpec{Arch: "arm"}.Bytes()[:20]}
 	arm.Mask = platform.HexBytes(strings.Repeat("\xff", 20))
 	arm.Mask[16] = 0xfe
 	bare := arm
@@ -248,7 +274,7 @@ func TestRemoteGuess(t *testing.T) {
 func TestUnreadHandlers(t *testing.T) {
 	host := platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Unread: "permission denied"}}
 	for file, want := range map[string]Verdict{"amd64": Native, "arm64": Unknown} {
-		r := checkIn(t, func(tr tree) { tr.elf("p", elfSpec{arch: file}) }, run("/p"), host)
+		r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: file}) }, run("/p"), host)
 		if r.Verdict != want {
 			t.Errorf("%s: %s %s", file, r.Verdict, r.Reason)
 		}
@@ -257,21 +283,21 @@ func TestUnreadHandlers(t *testing.T) {
 
 // TestEmulated checks the emulator named, and the hint about what it lacks.
 func TestEmulated(t *testing.T) {
-	q := platform.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{arch: "arm64"}.bytes()[:16]}
+	q := platform.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:16]}
 	host := platform.Host{Platform: lin("riscv64", ""), Binfmt: platform.Binfmt{Enabled: true, Handlers: []platform.Handler{q}}}
 	for _, tt := range []struct {
 		spec elfSpec
 		with bool
 		hint string
 	}{
-		{elfSpec{arch: "arm64"}, false, ""},
-		{elfSpec{arch: "arm64", interp: "/lib/ld.so"}, true, ""},
-		{elfSpec{arch: "arm64", interp: "/lib/ld.so"}, false, "/lib/ld.so"},
+		{elfSpec{Arch: "arm64"}, false, ""},
+		{elfSpec{Arch: "arm64", Interp: "/lib/ld.so"}, true, ""},
+		{elfSpec{Arch: "arm64", Interp: "/lib/ld.so"}, false, "/lib/ld.so"},
 	} {
 		r := checkIn(t, func(tr tree) {
-			tr.elf("p", tt.spec)
+			tr.ELF("p", tt.spec)
 			if tt.with {
-				tr.elf("lib/ld.so", elfSpec{arch: "arm64"})
+				tr.ELF("lib/ld.so", elfSpec{Arch: "arm64"})
 			}
 		}, run("/p"), host)
 		if r.Verdict != Emulated || r.ExitCode != 0 || r.Emulator != "/usr/bin/qemu" || r.Platform.Actual != "linux/arm64" || !strings.Contains(r.Reason, "assumed") {
@@ -285,9 +311,9 @@ func TestEmulated(t *testing.T) {
 
 // TestCancelled checks that an ended context gives no prediction.
 func TestCancelled(t *testing.T) {
-	tr := tree{t.TempDir()}
-	tr.elf("p", elfSpec{})
-	root, err := OpenDir(tr.root, IDMaps{})
+	tr := tree{Root: t.TempDir()}
+	tr.ELF("p", elfSpec{})
+	root, err := OpenDir(tr.Root, IDMaps{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,16 +328,16 @@ func TestCancelled(t *testing.T) {
 // TestIDMaps checks that a store's subordinate IDs are seen as the container
 // sees them.
 func TestIDMaps(t *testing.T) {
-	tr := tree{t.TempDir()}
-	tr.file("p", elfSpec{}.bytes(), 0o700)
-	if err := os.Chmod(tr.root, 0o755); err != nil {
+	tr := tree{Root: t.TempDir()}
+	tr.File("p", elfSpec{}.Bytes(), 0o700)
+	if err := os.Chmod(tr.Root, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	own := func(container uint32) []IDRange {
 		return []IDRange{{container + 5, uint32(os.Geteuid()) + 5, 10}, {container, uint32(os.Geteuid()), 1}}
 	}
 	gids := []IDRange{{1000, uint32(os.Getegid()), 1}}
-	root, err := OpenDir(tr.root, IDMaps{UIDs: own(1000), GIDs: gids})
+	root, err := OpenDir(tr.Root, IDMaps{UIDs: own(1000), GIDs: gids})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,8 +369,8 @@ func FuzzScript(f *testing.F) {
 
 // FuzzELF feeds programs to the whole check, on hosts of several kinds.
 func FuzzELF(f *testing.F) {
-	for a := range arches() {
-		f.Add(elfSpec{arch: a, interp: "/p", notes: isaNote(3)}.bytes())
+	for _, a := range kernelcases.Arches() {
+		f.Add(elfSpec{Arch: a, Interp: "/p", Notes: kernelcases.ISANote(3)}.Bytes())
 	}
 	f.Add(armFile(10))
 	f.Fuzz(func(t *testing.T, data []byte) {

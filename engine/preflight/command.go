@@ -20,8 +20,9 @@ type Command struct {
 	User       string   // user[:group], names or numbers; "" is root
 	// Args replaces Cmd when it is not empty.
 	Args []string
-	// Claimed is the platform that config or index name; it decides nothing.
-	Claimed platform.Platform
+	// Claimed is the platform that the config names, Index the one that the
+	// index does, if any. They decide nothing.
+	Claimed, Index platform.Platform
 }
 
 // Argv returns the arguments of execve: Entrypoint, then Args or Cmd.
@@ -32,6 +33,15 @@ func (c Command) Argv() []string {
 	}
 	argv := make([]string, 0, len(c.Entrypoint)+len(rest))
 	return append(append(argv, c.Entrypoint...), rest...)
+}
+
+// Dir is the absolute working directory. It is not cleaned: where a part of it
+// is a link, dots behind it lead elsewhere.
+func (c Command) Dir() string {
+	if strings.HasPrefix(c.WorkingDir, "/") {
+		return c.WorkingDir
+	}
+	return "/" + c.WorkingDir
 }
 
 // defaultPath is the PATH that container engines set when the image has none.
@@ -78,11 +88,11 @@ func badStrings(argv, env []string) string {
 // enters it before it gives up its privileges.
 func (k *check) chdir() *fault {
 	k.cwd = "/"
-	dir := path.Join("/", k.cmd.WorkingDir)
+	dir := k.cmd.Dir()
 	n, f := k.runtime.walk("/", dir)
 	switch {
 	case f != nil && f.errno == unix.ENOENT:
-		k.cwd = dir
+		k.cwd = path.Clean(dir)
 		k.step("working directory %q is made by the runtime", dir)
 		return nil
 	case f != nil:
@@ -99,14 +109,19 @@ func (k *check) chdir() *fault {
 // a directory or not executable for this user; what kind of file is found does
 // not matter. So do runtimes built with Go 1.20 or later; crun and older runc
 // stop at an entry that others may execute, and runc before 1.2 refuses
-// entries found through a relative element of PATH.
+// entries found through a relative element of PATH. Runtimes built with Go
+// before 1.24.6 take a program that is itself an element of PATH for the name
+// "" (CVE-2025-47906).
 func (k *check) search(name string) (string, *fault) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
 	list, passed := k.cmd.path(), ""
-	if list == "" {
+	switch {
+	case list == "":
 		return "", &fault{unix.ENOENT, name, "PATH is empty"}
+	case name == "" || name == "." || name == "..":
+		return "", &fault{unix.ENOENT, quote(name), "is no name to look for in PATH"}
 	}
 	for dir := range strings.SplitSeq(list, ":") {
 		candidate := joinPath(dir, name)

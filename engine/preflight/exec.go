@@ -36,6 +36,7 @@ type loaded struct {
 	actual   string   // platform of the last file before a handler
 	foreign  string   // loader that a file taken by a handler asks for
 	level    *levelFault
+	levelled bool // the program or its loader says which CPU level it needs
 	steps    []string
 }
 

@@ -1,12 +1,11 @@
 package preflight
 
 import (
-	"os"
 	"strings"
 	"testing"
-)
 
-func lchown(name string, id int) error { return os.Lchown(name, id, id) }
+	"github.com/mpull/mpull/integration/kernelcases"
+)
 
 // TestKernel compares every prediction with what execve did.
 func TestKernel(t *testing.T) {
@@ -17,10 +16,10 @@ func TestKernel(t *testing.T) {
 	if w.Overlay != "" {
 		t.Errorf("layers differ from the mounted overlay:\n%s", w.Overlay)
 	}
-	for _, st := range states() {
+	for _, st := range kernelcases.States() {
 		right, chance := 0, 0
-		for _, a := range w.States[st.name] {
-			if a.Got.Verdict == a.Want && a.Got.ExitCode == a.WantCode {
+		for _, a := range w.States[st.Name] {
+			if string(a.Got.Verdict) == a.Want && a.Got.ExitCode == a.WantCode {
 				right++
 				continue
 			}
@@ -29,11 +28,11 @@ func TestKernel(t *testing.T) {
 				continue
 			}
 			t.Errorf("%s: %s: kernel %+v means %s %d, predicted %s %d: %s",
-				st.name, a.Name, a.Kernel, a.Want, a.WantCode, a.Got.Verdict, a.Got.ExitCode, a.Got.Reason)
+				st.Name, a.Name, a.Kernel, a.Want, a.WantCode, a.Got.Verdict, a.Got.ExitCode, a.Got.Reason)
 		}
-		t.Logf("handlers %s: %d cases right / %d, %d left to chance", st.name, right, len(w.States[st.name]), chance)
-		if n := len(w.States[st.name]); n < 800 || chance > n/200 {
-			t.Errorf("%s: %d cases, %d left to chance: the matrix does not test what it should", st.name, n, chance)
+		t.Logf("handlers %s: %d cases right / %d, %d left to chance", st.Name, right, len(w.States[st.Name]), chance)
+		if n := len(w.States[st.Name]); n < 800 || chance > n/200 {
+			t.Errorf("%s: %d cases, %d left to chance: the matrix does not test what it should", st.Name, n, chance)
 		}
 	}
 }

@@ -19,10 +19,10 @@ import (
 func stack(base string, builds ...func(tree)) []string {
 	var dirs []string
 	for i, b := range builds {
-		t := tree{filepath.Join(base, fmt.Sprint("layer", i))}
-		must(os.MkdirAll(t.root, 0o755))
+		t := tree{Root: filepath.Join(base, fmt.Sprint("layer", i))}
+		must(os.MkdirAll(t.Root, 0o755))
 		b(t)
-		dirs = append(dirs, t.root)
+		dirs = append(dirs, t.Root)
 	}
 	return dirs
 }
@@ -32,22 +32,22 @@ func stack(base string, builds ...func(tree)) []string {
 func TestLayersArchiveMarks(t *testing.T) {
 	dirs := stack(t.TempDir(),
 		func(l tree) {
-			l.elf("bin/gone", elfSpec{})
-			l.elf("bin/kept", elfSpec{})
-			l.elf("bin/changed", elfSpec{})
-			l.elf("opaque/old", elfSpec{})
-			l.elf("removed/x", elfSpec{})
-			l.elf("filethendir", elfSpec{})
+			l.ELF("bin/gone", elfSpec{})
+			l.ELF("bin/kept", elfSpec{})
+			l.ELF("bin/changed", elfSpec{})
+			l.ELF("opaque/old", elfSpec{})
+			l.ELF("removed/x", elfSpec{})
+			l.ELF("filethendir", elfSpec{})
 		},
 		func(l tree) {
-			l.file("bin/.wh.gone", nil, 0o644)
-			l.elf("bin/changed", elfSpec{arch: "arm64"})
-			l.file("opaque/.wh..wh..opq", nil, 0o644)
-			l.elf("opaque/new", elfSpec{})
-			l.file(".wh.removed", nil, 0o644)
-			l.elf("filethendir/x", elfSpec{})
+			l.File("bin/.wh.gone", nil, 0o644)
+			l.ELF("bin/changed", elfSpec{Arch: "arm64"})
+			l.File("opaque/.wh..wh..opq", nil, 0o644)
+			l.ELF("opaque/new", elfSpec{})
+			l.File(".wh.removed", nil, 0o644)
+			l.ELF("filethendir/x", elfSpec{})
 		},
-		func(l tree) { l.elf("removed/y", elfSpec{}); l.elf("bin/again/gone", elfSpec{}) })
+		func(l tree) { l.ELF("removed/y", elfSpec{}); l.ELF("bin/again/gone", elfSpec{}) })
 	root, err := OpenLayers(dirs, IDMaps{})
 	if err != nil {
 		t.Fatal(err)
@@ -79,11 +79,11 @@ func TestLayersArchiveMarks(t *testing.T) {
 func TestSwappedLink(t *testing.T) {
 	outside := t.TempDir()
 	must(os.WriteFile(filepath.Join(outside, "secret"), []byte("x"), 0o644))
-	tr := tree{t.TempDir()}
-	tr.link("dir", outside)
-	tr.link("file", filepath.Join(outside, "secret"))
-	tr.fifo("fifo")
-	root, err := OpenDir(tr.root, IDMaps{})
+	tr := tree{Root: t.TempDir()}
+	tr.Link("dir", outside)
+	tr.Link("file", filepath.Join(outside, "secret"))
+	tr.Fifo("fifo")
+	root, err := OpenDir(tr.Root, IDMaps{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,40 +107,40 @@ func TestSwappedLink(t *testing.T) {
 func overlayFacts(base string) string {
 	must(os.MkdirAll(filepath.Join(base, "m"), 0o755))
 	white := func(l tree, name string) {
-		must(os.MkdirAll(filepath.Dir(l.at(name)), 0o755))
-		must(unix.Mknod(l.at(name), unix.S_IFCHR, 0))
+		must(os.MkdirAll(filepath.Dir(l.At(name)), 0o755))
+		must(unix.Mknod(l.At(name), unix.S_IFCHR, 0))
 	}
 	opaque := func(l tree, name string) {
-		must(os.MkdirAll(l.at(name), 0o755))
-		must(unix.Setxattr(l.at(name), "user.overlay.opaque", []byte("y"), 0))
+		must(os.MkdirAll(l.At(name), 0o755))
+		must(unix.Setxattr(l.At(name), "user.overlay.opaque", []byte("y"), 0))
 	}
 	dirs := stack(base,
 		func(l tree) {
 			for _, n := range []string{"a/1", "a/2", "b/1", "b/2", "c/d/e/1", "f/1", "g/1", "k", "m/1"} {
-				l.elf(n, elfSpec{})
+				l.ELF(n, elfSpec{})
 			}
-			l.link("h", "a")
-			l.link("i/1", "/a/1")
+			l.Link("h", "a")
+			l.Link("i/1", "/a/1")
 		},
 		func(l tree) {
 			white(l, "a/1")
 			opaque(l, "b")
-			l.elf("b/3", elfSpec{arch: "arm64"})
+			l.ELF("b/3", elfSpec{Arch: "arm64"})
 			white(l, "c/d")
-			l.file("f/1", []byte("new"), 0o711)
-			l.elf("h/1", elfSpec{})
+			l.File("f/1", []byte("new"), 0o711)
+			l.ELF("h/1", elfSpec{})
 			white(l, "k")
-			l.link("m", "a")
+			l.Link("m", "a")
 		},
 		func(l tree) {
-			l.elf("a/1/x", elfSpec{})
-			l.elf("c/d/n", elfSpec{})
-			l.elf("b/2/y", elfSpec{})
-			l.dir("f", 0o700)
-			l.elf("k/1", elfSpec{})
+			l.ELF("a/1/x", elfSpec{})
+			l.ELF("c/d/n", elfSpec{})
+			l.ELF("b/2/y", elfSpec{})
+			l.Dir("f", 0o700)
+			l.ELF("k/1", elfSpec{})
 			white(l, "g")
-			l.elf("m/2", elfSpec{})
-			must(os.Link(l.at("m/2"), l.at("m/3")))
+			l.ELF("m/2", elfSpec{})
+			must(os.Link(l.At("m/2"), l.At("m/3")))
 		})
 	mnt := filepath.Join(base, "m")
 	opts := "userxattr,lowerdir=" + dirs[2] + ":" + dirs[1] + ":" + dirs[0]

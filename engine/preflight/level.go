@@ -25,6 +25,7 @@ func (l *loading) cpuLevel(p, ld *program) *levelFault {
 	if need == 0 {
 		return nil
 	}
+	l.out.levelled = true
 	have := l.hostLevel(p)
 	asked := fmt.Sprintf("%s asks for CPU level v%d", of, need)
 	l.note("%s, the host has v%d", asked, have)
@@ -42,14 +43,18 @@ func (l *loading) cpuLevel(p, ld *program) *levelFault {
 // hostLevel is the host's level for programs of p's architecture, 0 when it is
 // not known. A CPU that runs arm programs on arm64 is an ARMv8.
 func (l *loading) hostLevel(p *program) int {
-	v := l.host.Platform.Variant
 	if l.host.Platform.Architecture == "arm64" && !p.loader.Class64 {
 		return 8
 	}
-	if len(v) != 2 || v[0] != 'v' || v[1] < '0' || v[1] > '9' {
+	return level(l.host.Platform.Variant)
+}
+
+// level is the number of a variant such as v7; 0 when it is none.
+func level(variant string) int {
+	if len(variant) != 2 || variant[0] != 'v' || variant[1] < '0' || variant[1] > '9' {
 		return 0
 	}
-	return int(v[1] - '0')
+	return int(variant[1] - '0')
 }
 
 // loaderRefusal is what glibc's loader prints before it exits with 127.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/integration/kernelcases"
 )
 
 // peer finds a program that the test runs beside ours; it is required in CI.
@@ -43,37 +44,37 @@ func TestRunc(t *testing.T) {
 		cmd   Command
 		text  string // in runc's error
 	}{
-		{"native", func(r tree) { r.elf("bin/prog", elfSpec{}) }, run("prog"), ""},
-		{"foreign", func(r tree) { r.elf("bin/prog", elfSpec{arch: "ppc64"}) }, run("prog"), "exec format error"},
-		{"text", func(r tree) { r.text("bin/prog", "text") }, run("prog"), "exec format error"},
-		{"empty", func(r tree) { r.text("bin/prog", "") }, run("/bin/prog"), "exec format error"},
-		{"script", func(r tree) { r.elf("bin/prog", elfSpec{}); r.text("run", "#!/bin/prog\n") }, run("/run"), ""},
-		{"script CRLF", func(r tree) { r.elf("bin/prog", elfSpec{}); r.text("run", "#!/bin/prog\r\n") }, run("/run"), "no such file"},
-		{"loader missing", func(r tree) { r.elf("bin/prog", elfSpec{interp: "/lib/ld.so"}) }, run("/bin/prog"), "no such file"},
+		{"native", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, run("prog"), ""},
+		{"foreign", func(r tree) { r.ELF("bin/prog", elfSpec{Arch: "ppc64"}) }, run("prog"), "exec format error"},
+		{"text", func(r tree) { r.Text("bin/prog", "text") }, run("prog"), "exec format error"},
+		{"empty", func(r tree) { r.Text("bin/prog", "") }, run("/bin/prog"), "exec format error"},
+		{"script", func(r tree) { r.ELF("bin/prog", elfSpec{}); r.Text("run", "#!/bin/prog\n") }, run("/run"), ""},
+		{"script CRLF", func(r tree) { r.ELF("bin/prog", elfSpec{}); r.Text("run", "#!/bin/prog\r\n") }, run("/run"), "no such file"},
+		{"loader missing", func(r tree) { r.ELF("bin/prog", elfSpec{Interp: "/lib/ld.so"}) }, run("/bin/prog"), "no such file"},
 		{"loader foreign", func(r tree) {
-			r.elf("bin/prog", elfSpec{interp: "/lib/ld.so"})
-			r.elf("lib/ld.so", elfSpec{arch: "arm64", typ: 3})
+			r.ELF("bin/prog", elfSpec{Interp: "/lib/ld.so"})
+			r.ELF("lib/ld.so", elfSpec{Arch: "arm64", Type: 3})
 		}, run("/bin/prog"), "shared library"},
-		{"not there", func(r tree) { r.dir("bin", 0o755) }, run("prog"), "not found in $path"},
-		{"not executable", func(r tree) { r.file("bin/prog", elfSpec{}.bytes(), 0o644) }, run("/bin/prog"), "permission denied"},
-		{"next in PATH", func(r tree) { r.file("usr/bin/prog", elfSpec{}.bytes(), 0o644); r.elf("bin/prog", elfSpec{}) }, run("prog"), ""},
-		{"other user", func(r tree) { r.file("bin/prog", elfSpec{}.bytes(), 0o744) }, Command{Entrypoint: []string{"/bin/prog"}, User: "1000"}, "permission denied"},
-		{"closed directory", func(r tree) { r.elf("d/prog", elfSpec{}); r.dir("d", 0o700) }, Command{Entrypoint: []string{"/d/prog"}, User: "1000"}, "permission denied"},
-		{"link escapes", func(r tree) { r.elf("bin/real", elfSpec{}); r.link("bin/prog", "../../../../bin/real") }, run("prog"), ""},
-		{"loop", func(r tree) { r.link("bin/prog", "prog") }, run("/bin/prog"), "too many levels"},
-		{"workdir is made", func(r tree) { r.elf("bin/prog", elfSpec{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/new/dir"}, ""},
-		{"workdir file", func(r tree) { r.elf("bin/prog", elfSpec{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/bin/prog"}, "not a directory"},
-		{"closed workdir", func(r tree) { r.elf("bin/prog", elfSpec{}); r.dir("w", 0o700) }, Command{Entrypoint: []string{"/bin/prog"}, WorkingDir: "/w", User: "1000"}, ""},
+		{"not there", func(r tree) { r.Dir("bin", 0o755) }, run("prog"), "not found in $path"},
+		{"not executable", func(r tree) { r.File("bin/prog", elfSpec{}.Bytes(), 0o644) }, run("/bin/prog"), "permission denied"},
+		{"next in PATH", func(r tree) { r.File("usr/bin/prog", elfSpec{}.Bytes(), 0o644); r.ELF("bin/prog", elfSpec{}) }, run("prog"), ""},
+		{"other user", func(r tree) { r.File("bin/prog", elfSpec{}.Bytes(), 0o744) }, Command{Entrypoint: []string{"/bin/prog"}, User: "1000"}, "permission denied"},
+		{"closed directory", func(r tree) { r.ELF("d/prog", elfSpec{}); r.Dir("d", 0o700) }, Command{Entrypoint: []string{"/d/prog"}, User: "1000"}, "permission denied"},
+		{"link escapes", func(r tree) { r.ELF("bin/real", elfSpec{}); r.Link("bin/prog", "../../../../bin/real") }, run("prog"), ""},
+		{"loop", func(r tree) { r.Link("bin/prog", "prog") }, run("/bin/prog"), "too many levels"},
+		{"workdir is made", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/new/dir"}, ""},
+		{"workdir file", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/bin/prog"}, "not a directory"},
+		{"closed workdir", func(r tree) { r.ELF("bin/prog", elfSpec{}); r.Dir("w", 0o700) }, Command{Entrypoint: []string{"/bin/prog"}, WorkingDir: "/w", User: "1000"}, ""},
 	}
 	right := 0
 	for _, tt := range tests {
 		dir := t.TempDir()
-		tr := tree{filepath.Join(dir, "rootfs")}
+		tr := tree{Root: filepath.Join(dir, "rootfs")}
 		for _, d := range []string{"proc", "dev", "sys"} {
-			tr.dir(d, 0o755)
+			tr.Dir(d, 0o755)
 		}
 		tt.build(tr)
-		root, err := OpenDir(tr.root, IDMaps{})
+		root, err := OpenDir(tr.Root, IDMaps{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,9 +172,9 @@ func TestRealPrograms(t *testing.T) {
 	for _, tt := range tests {
 		program := build(tt.flags...)
 		r := checkIn(t, func(tr tree) {
-			tr.file("p", program, 0o755)
+			tr.File("p", program, 0o755)
 			if tt.loader {
-				tr.file(loader, ld, 0o755)
+				tr.File(loader, ld, 0o755)
 			}
 		}, run("/p"), tt.host)
 		if r.Verdict != tt.want || r.ExitCode != tt.code {
@@ -185,21 +186,21 @@ func TestRealPrograms(t *testing.T) {
 // BenchmarkCheck checks a shell script of a small distribution: links, a
 // script, a program with a loader, 30 handlers.
 func BenchmarkCheck(b *testing.B) {
-	tr := tree{b.TempDir()}
-	tr.file("etc/passwd", []byte(passwdText), 0o644)
-	tr.file("etc/group", []byte(groupText), 0o644)
-	tr.elf("bin/busybox", elfSpec{interp: "/lib/ld.so", typ: 3, pad: 1 << 20})
-	tr.elf("lib/ld.so", elfSpec{typ: 3, pad: 1 << 19})
-	tr.link("bin/sh", "/bin/busybox")
-	tr.text("usr/local/bin/start", "#!/bin/sh\n")
+	tr := tree{Root: b.TempDir()}
+	tr.File("etc/passwd", []byte(kernelcases.Passwd), 0o644)
+	tr.File("etc/group", []byte(kernelcases.Group), 0o644)
+	tr.ELF("bin/busybox", elfSpec{Interp: "/lib/ld.so", Type: 3, Pad: 1 << 20})
+	tr.ELF("lib/ld.so", elfSpec{Type: 3, Pad: 1 << 19})
+	tr.Link("bin/sh", "/bin/busybox")
+	tr.Text("usr/local/bin/start", "#!/bin/sh\n")
 	host := platform.Host{Platform: lin("amd64", "v3"), Binfmt: platform.Binfmt{Enabled: true}}
 	for range 30 {
-		host.Binfmt.Handlers = append(host.Binfmt.Handlers, platform.Handler{Name: "h", Enabled: true, Interpreter: "/q", Magic: elfSpec{arch: "arm64"}.bytes()[:20]})
+		host.Binfmt.Handlers = append(host.Binfmt.Handlers, platform.Handler{Name: "h", Enabled: true, Interpreter: "/q", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20]})
 	}
 	for name, open := range map[string]func() (RootFS, func() error, error){
-		"dir": func() (RootFS, func() error, error) { d, err := OpenDir(tr.root, IDMaps{}); return d, d.Close, err },
+		"dir": func() (RootFS, func() error, error) { d, err := OpenDir(tr.Root, IDMaps{}); return d, d.Close, err },
 		"layers": func() (RootFS, func() error, error) {
-			l, err := OpenLayers([]string{tr.root, b.TempDir(), b.TempDir(), b.TempDir()}, IDMaps{})
+			l, err := OpenLayers([]string{tr.Root, b.TempDir(), b.TempDir(), b.TempDir()}, IDMaps{})
 			return l, l.Close, err
 		},
 	} {

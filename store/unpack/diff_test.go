@@ -1,7 +1,9 @@
 package unpack
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,7 +43,10 @@ func canaryDir(t testing.TB) string {
 func TestSameAsLibrary(t *testing.T) {
 	needStore(t)
 	for _, k := range kinds() {
-		t.Run(k.name, func(t *testing.T) { sameAsLibrary(t, k) })
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			sameAsLibrary(t, k)
+		})
 	}
 }
 
@@ -71,6 +76,39 @@ func sameAsLibrary(t *testing.T, k kind) {
 	compare(t, describe(t, ours, since), describe(t, library, since))
 	assertNothingLeftToCopy(t, ours, img)
 	compare(t, problems(t, ours), problems(t, library))
+	sameOnOtherBase(t, ours, img.layers[1], k.blob(t, canary), since)
+}
+
+// sameOnOtherBase unpacks a layer that the store has a second time, on top of
+// another one: the result is again what the library fetches, and where the
+// layer can be put together again, its blob is not asked for.
+func sameOnOtherBase(t *testing.T, ours storage.Store, twin Layer, again blob, since time.Time) {
+	base := newTar(t)
+	base.dir("./").dir("base").file("base/gone", "1").file("base/full", "2").file("dir/f", "3").file("other", "4")
+	img := newImage(t, gzipped(t, base.bytes()), again)
+	if img.layers[1].Digest != twin.Digest {
+		return // such a blob is another one each time
+	}
+	asked := 0
+	_, err := Fetch(t.Context(), ours, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+		if l.Digest == twin.Digest {
+			asked++
+		}
+		return img.open(ctx, l)
+	}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	assertNoStaging(t, ours)
+	library := newStore(t)
+	if err := img.copyInto(t, library); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, describe(t, ours, since, chainIDs(img.layers)...), describe(t, library, since))
+	whole := !slices.ContainsFunc(problems(t, ours), func(p string) bool { return strings.HasPrefix(p, "layer ") })
+	if whole && asked != 0 || asked > 1 {
+		t.Errorf("the blob was asked for %d times", asked)
+	}
 }
 
 // assertNothingLeftToCopy lets the library copy the image without its blobs.

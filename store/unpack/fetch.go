@@ -31,13 +31,15 @@ type Options struct {
 type Result struct {
 	// IDs are the chain IDs of all layers, in their order. All are in the store.
 	IDs []string
-	// Fetched are the indexes of those that were not there before.
+	// Fetched are the indexes of those whose blobs were read from where the
+	// opener reads, not found in the store.
 	Fetched []int
 }
 
 // Fetch makes all layers of an image present in the store.
 //
-// Layers that the store has are not fetched. The others are staged in parallel,
+// Layers that the store has are not fetched, nor blobs that it has on top of
+// other layers. The others are staged in parallel,
 // largest first, and applied in order, each as soon as those below are in. On
 // an error or when ctx is cancelled, everything that was staged is removed,
 // while layers that were applied stay and are found by the next Fetch. The
@@ -96,7 +98,7 @@ type fetcher struct {
 	claims map[string]*claim
 	// staged has a channel for each layer that this call stages; it gives one
 	// value, none after an error.
-	staged []chan *graphdriver.DriverWithDifferOutput
+	staged []chan staged
 	tasks  sync.WaitGroup
 }
 
@@ -127,12 +129,12 @@ func (f *fetcher) checkBase(first int) error {
 
 // start stages, largest first, all layers that this call has claimed.
 func (f *fetcher) start(ctx context.Context, first int) {
-	f.staged = make([]chan *graphdriver.DriverWithDifferOutput, len(f.layers))
+	f.staged = make([]chan staged, len(f.layers))
 	var mine []int
 	for i := first; i < len(f.layers); i++ {
 		if f.claims[f.ids[i]].mine {
 			mine = append(mine, i)
-			f.staged[i] = make(chan *graphdriver.DriverWithDifferOutput, 1)
+			f.staged[i] = make(chan staged, 1)
 		}
 	}
 	slices.SortStableFunc(mine, func(a, b int) int { return int(min(1, max(-1, f.layers[b].Size-f.layers[a].Size))) })
@@ -161,7 +163,7 @@ func (f *fetcher) stageOne(ctx context.Context, i int) {
 	f.staged[i] <- output
 }
 
-// finish gets layer i into the store, and reports whether this call did it.
+// finish gets layer i into the store, and reports whether this call fetched it.
 func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 	c := f.claims[f.ids[i]]
 	for !c.mine {
@@ -182,7 +184,7 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 			if err != nil {
 				return false, context.Cause(ctx)
 			}
-			f.staged[i] = make(chan *graphdriver.DriverWithDifferOutput, 1)
+			f.staged[i] = make(chan staged, 1)
 			f.stageOne(ctx, i)
 			release()
 		}
@@ -191,9 +193,9 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 	if !ok {
 		return false, context.Cause(ctx)
 	}
-	applied, err := f.apply(ctx, i, output)
+	applied, err := f.apply(ctx, i, output.DriverWithDifferOutput)
 	f.opts.Group.release(c)
-	return applied, err
+	return applied && output.fetched, err
 }
 
 // wait cleans up what was staged and not applied.
@@ -205,7 +207,7 @@ func (f *fetcher) wait() {
 		}
 		if output, ok := <-staged; ok {
 			// What cannot be removed now is removed when the store shuts down.
-			_ = f.store.CleanupStagedLayer(output)
+			_ = f.store.CleanupStagedLayer(output.DriverWithDifferOutput)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
 )
 
 // numbered returns n small layers that differ.
@@ -189,6 +190,61 @@ func TestFetchKeepsFinishedLayers(t *testing.T) {
 		t.Errorf("fetched %v, opened %d blobs", result.Fetched, opened.Load())
 	}
 	assertNothingLeftToCopy(t, store, img)
+}
+
+// TestFetchTwin has a layer in the store, on top of another one: it is not
+// fetched again, unless it is damaged or was made from another blob.
+func TestFetchTwin(t *testing.T) {
+	needStore(t)
+	blobs := numbered(t, 3)
+	plain := newTar(t).file("same", "tar").bytes()
+	blobs = append(blobs, gzipped(t, plain), blob{plain, digest.FromBytes(plain), mediaTar})
+	for _, tt := range []struct {
+		name    string
+		second  []blob
+		damage  func(file string) error
+		fetched string
+	}{
+		{"whole", []blob{blobs[1], blobs[2]}, nil, "[0]"},
+		{"a file changed", []blob{blobs[1], blobs[2]}, func(f string) error { return os.WriteFile(f, []byte("damage"), 0o644) }, "[0 1]"},
+		{"a file gone", []blob{blobs[1], blobs[2]}, os.Remove, "[0 1]"},
+		{"a FIFO in a file's place", []blob{blobs[1], blobs[2]}, func(f string) error {
+			return errors.Join(os.Remove(f), unix.Mkfifo(f, 0o644))
+		}, "[0 1]"},
+		{"a link in a file's place", []blob{blobs[1], blobs[2]}, func(f string) error {
+			return errors.Join(os.Rename(f, f+"x"), os.Symlink(f+"x", f))
+		}, "[0 1]"},
+		{"another blob with the same contents", []blob{blobs[1], blobs[4]}, nil, "[0 1]"},
+		{"twice in one image", []blob{blobs[2], blobs[0], blobs[2]}, nil, "[]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := newStore(t)
+			first := newImage(t, blobs[0], blobs[2], blobs[3])
+			if _, err := Fetch(t.Context(), store, first.layers, first.open, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if tt.damage != nil {
+				driver, err := store.GraphDriver()
+				if err != nil {
+					t.Fatal(err)
+				}
+				metadata, err := driver.Metadata(chainIDs(first.layers)[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := tt.damage(filepath.Join(metadata["UpperDir"], "d", "f2")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			second := newImage(t, tt.second...)
+			result, err := Fetch(t.Context(), store, second.layers, second.open, Options{})
+			if err != nil || fmt.Sprint(result.Fetched) != tt.fetched {
+				t.Errorf("fetched %v, want %s: %v", result.Fetched, tt.fetched, err)
+			}
+			assertNothingLeftToCopy(t, store, second)
+			assertNoStaging(t, store)
+		})
+	}
 }
 
 // TestFetchParentGone removes a layer while the next one is on its way.

@@ -40,15 +40,32 @@ func (d differ) ApplyDiff(dest string, options *archive.TarOptions, differ *grap
 // Close implements graphdriver.Differ.
 func (d differ) Close() error { return nil }
 
-// stage fetches, verifies and unpacks one layer. No store lock is held
-// meanwhile. What it returns must be applied or given to CleanupStagedLayer.
-func (s *stager) stage(ctx context.Context, index int, l Layer) (*graphdriver.DriverWithDifferOutput, error) {
+// staged is a layer that waits to be applied or given to CleanupStagedLayer.
+type staged struct {
+	*graphdriver.DriverWithDifferOutput
+	fetched bool // from where the opener reads, not from the store
+}
+
+// stage unpacks one layer: out of the store where that has the blob already,
+// on top of other layers, else by fetching it. No store lock is held meanwhile.
+func (s *stager) stage(ctx context.Context, index int, l Layer) (staged, error) {
+	if output, err := s.stageTwin(ctx, index, l); output != nil || err != nil {
+		return staged{output, false}, err
+	}
+	output, err := s.fill(index, l, func(dest, scratch string) (graphdriver.DriverWithDifferOutput, error) {
+		return s.unpack(ctx, l, dest, scratch, s.fetch(index, l))
+	})
+	return staged{output, true}, err
+}
+
+// fill has the driver make a staging directory, and fills that.
+func (s *stager) fill(index int, l Layer, unpack func(dest, scratch string) (graphdriver.DriverWithDifferOutput, error)) (*graphdriver.DriverWithDifferOutput, error) {
 	output, err := s.store.PrepareStagedLayer(nil, differ(
 		func(dest string, options *archive.TarOptions, differ *graphdriver.DifferOptions) (graphdriver.DriverWithDifferOutput, error) {
 			if err := checkOptions(options, differ); err != nil {
 				return graphdriver.DriverWithDifferOutput{}, err
 			}
-			return s.unpack(ctx, index, l, dest, differ.StagingDirectory)
+			return unpack(dest, differ.StagingDirectory)
 		}))
 	if err == nil {
 		return output, nil
@@ -75,9 +92,13 @@ func checkOptions(options *archive.TarOptions, differ *graphdriver.DifferOptions
 	return nil
 }
 
-// unpack runs the pipeline of one layer: read and hash the blob, decompress,
-// hash the tar, and unpack it, each in its own goroutine.
-func (s *stager) unpack(ctx context.Context, index int, l Layer, dest, scratch string) (out graphdriver.DriverWithDifferOutput, err error) {
+// feed starts what writes a layer's tar into a stream. It returns what ends
+// that early, and what is to be verified when all of it was written.
+type feed func(ctx context.Context, group *errgroup.Group, layer *stream) (stop func() error, verify func() error, err error)
+
+// unpack runs the pipeline of one layer: write its tar, hash it, and unpack it,
+// each in its own goroutine.
+func (s *stager) unpack(ctx context.Context, l Layer, dest, scratch string, feed feed) (out graphdriver.DriverWithDifferOutput, err error) {
 	record, err := scratchFile(scratch)
 	if err != nil {
 		return out, err
@@ -87,42 +108,59 @@ func (s *stager) unpack(ctx context.Context, index int, l Layer, dest, scratch s
 			err = errors.Join(err, record.Close())
 		}
 	}()
-	body, err := s.open(ctx, l)
+	group, ctx := errgroup.WithContext(ctx)
+	layer := newStream(ctx, s.chunks, 2)
+	stop, verify, err := feed(ctx, group, layer)
 	if err != nil {
 		return out, err
 	}
-	closeBody := sync.OnceValue(body.Close)
-	defer func() { err = errors.Join(err, closeBody()) }()
-
-	group, ctx := errgroup.WithContext(ctx)
+	stop = sync.OnceValue(stop)
+	defer func() { err = errors.Join(err, stop()) }()
 	// Closing is what ends a Read in progress.
-	defer context.AfterFunc(ctx, func() { _ = closeBody() })()
+	defer context.AfterFunc(ctx, func() { _ = stop() })()
 
-	blob, layer := newStream(ctx, s.chunks, 1), newStream(ctx, s.chunks, 2)
-	blobHash, layerHash := sha256.New(), sha256.New()
-	var blobSize, layerSize int64
+	hash := sha256.New()
 	group.Go(func() (err error) {
-		blobSize, err = s.readBlob(index, l, body, blob, blobHash)
+		out.Size, err = layer.readers[0].WriteTo(hash)
 		return err
 	})
-	group.Go(func() (err error) {
-		layerSize, err = s.decompress(blob.readers[0], layer)
-		return err
-	})
+	var contents graphdriver.DriverWithDifferOutput
 	group.Go(func() error {
-		_, err := layer.readers[0].WriteTo(layerHash)
-		return err
-	})
-	group.Go(func() error {
-		return s.untar(layer.readers[1], dest, record, &out)
+		return s.untar(layer.readers[1], dest, record, &contents)
 	})
 	if err := group.Wait(); err != nil {
 		return out, err
 	}
-	out.Size = layerSize
+	out.UIDs, out.GIDs, out.RootDirMode = contents.UIDs, contents.GIDs, contents.RootDirMode
 	out.CompressedDigest, out.UncompressedDigest = l.Digest, l.DiffID
 	out.TarSplit = record
-	return out, verify(l, blobHash, blobSize, layerHash)
+	if err := verify(); err != nil {
+		return out, err
+	}
+	return out, same("DiffID", l.DiffID, hash)
+}
+
+// fetch feeds what the opener reads: it hashes the blob and decompresses it.
+func (s *stager) fetch(index int, l Layer) feed {
+	return func(ctx context.Context, group *errgroup.Group, layer *stream) (stop, verify func() error, err error) {
+		body, err := s.open(ctx, l)
+		if err != nil {
+			return nil, nil, err
+		}
+		blob, hash := newStream(ctx, s.chunks, 1), sha256.New()
+		var size int64
+		group.Go(func() (err error) {
+			size, err = s.readBlob(index, l, body, blob, hash)
+			return err
+		})
+		group.Go(func() error { return s.decompress(blob.readers[0], layer) })
+		return body.Close, func() error {
+			if l.Size >= 0 && size != l.Size {
+				return &MismatchError{"blob size", fmt.Sprint(l.Size), fmt.Sprint(size)}
+			}
+			return same("blob digest", l.Digest, hash)
+		}, nil
+	}
 }
 
 // scratchFile returns a file without a name. It holds tar-split's record until
@@ -154,26 +192,26 @@ func (s *stager) readBlob(index int, l Layer, body io.Reader, to *stream, h hash
 	return size, err
 }
 
-func (s *stager) decompress(blob *chunkReader, to *stream) (size int64, err error) {
+func (s *stager) decompress(blob *chunkReader, to *stream) error {
 	plain, err := decompress(blob)
 	if err != nil {
-		return 0, refuse("decompressing", err)
+		return refuse("decompressing", err)
 	}
 	defer plain.Close()
-	err = to.fill(plain, func(p []byte) error {
-		size += int64(len(p))
-		if n := s.bytes.Add(int64(len(p))); s.opts.MaxBytes > 0 && n > s.opts.MaxBytes {
-			return &LimitError{"unpacked bytes", s.opts.MaxBytes}
-		}
-		return nil
-	})
-	if err != nil {
-		return size, refuse("decompressing", err)
+	if err := to.fill(plain, s.countBytes); err != nil {
+		return refuse("decompressing", err)
 	}
 	// A decoder may be content before its input ends; the blob's digest
 	// covers all of it.
 	_, err = io.Copy(io.Discard, blob)
-	return size, err
+	return err
+}
+
+func (s *stager) countBytes(p []byte) error {
+	if n := s.bytes.Add(int64(len(p))); s.opts.MaxBytes > 0 && n > s.opts.MaxBytes {
+		return &LimitError{"unpacked bytes", s.opts.MaxBytes}
+	}
+	return nil
 }
 
 func (s *stager) untar(tar io.Reader, dest string, record *os.File, out *graphdriver.DriverWithDifferOutput) error {
@@ -199,15 +237,9 @@ func (s *stager) countEntry() error {
 	return nil
 }
 
-func verify(l Layer, blob hash.Hash, size int64, layer hash.Hash) error {
-	if l.Size >= 0 && size != l.Size {
-		return &MismatchError{"blob size", fmt.Sprint(l.Size), fmt.Sprint(size)}
-	}
-	if got := digest.NewDigest(digest.SHA256, blob); got != l.Digest {
-		return &MismatchError{"blob digest", l.Digest.String(), got.String()}
-	}
-	if got := digest.NewDigest(digest.SHA256, layer); got != l.DiffID {
-		return &MismatchError{"DiffID", l.DiffID.String(), got.String()}
+func same(what string, want digest.Digest, h hash.Hash) error {
+	if got := digest.NewDigest(digest.SHA256, h); got != want {
+		return &MismatchError{what, want.String(), got.String()}
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package preflight
+package kernelcases
 
 import (
 	"encoding/json"
@@ -12,30 +12,24 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// The test binary plays three parts: the test, a worker in namespaces of its
-// own that builds root filesystems and asks the kernel, and a child that
-// calls execve. This variable of the environment says which.
-const roleVar = "PREFLIGHT_ORACLE"
+// childVar of the environment makes this program a child that calls execve.
+const childVar = "MPULL_KERNEL_CHILD"
 
-func TestMain(m *testing.M) {
-	switch os.Getenv(roleVar) {
-	case "child":
+// Main must be the first call of a TestMain: Ask starts the test program again
+// as the child that calls execve, which Main then is.
+func Main() {
+	if os.Getenv(childVar) != "" {
 		runtime.LockOSThread()
 		childMain()
-	case "worker":
-		workerMain()
-	default:
-		os.Exit(m.Run())
 	}
 }
 
-// attempt is what a child is told to do.
-type attempt struct {
+// An Attempt is what a child is told to do: what a runtime does, from chroot to execve.
+type Attempt struct {
 	Root   string
 	Dir    string
 	UID    int
@@ -55,7 +49,7 @@ type told struct {
 
 // childMain does what a runtime does, then executes. It never returns.
 func childMain() {
-	var a attempt
+	var a Attempt
 	report := func(step string, err error) {
 		var errno syscall.Errno
 		errors.As(err, &errno)
@@ -101,6 +95,9 @@ func lookPath(name, list string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
+	if name == "" || name == "." || name == ".." {
+		return "", syscall.ENOENT
+	}
 	for _, dir := range filepath.SplitList(list) {
 		if dir == "" {
 			dir = "."
@@ -117,18 +114,18 @@ func lookPath(name, list string) (string, error) {
 	return "", syscall.ENOENT
 }
 
-// seen is what the kernel did.
-type seen struct {
+// Seen is what the kernel did.
+type Seen struct {
 	Step  string `json:",omitempty"` // that failed
 	Errno int    `json:",omitempty"`
 	Exe   string `json:",omitempty"` // program that the kernel loaded, for a success
 	Sig   int    `json:",omitempty"` // signal that ended the child before it executed
 }
 
-// ask runs one child under ptrace. The exec event shows the program loaded,
+// Ask runs one child under ptrace. The exec event shows the program loaded,
 // before its first instruction; it is killed there. The caller's goroutine
 // must be locked to its thread.
-func ask(a attempt) (seen, error) {
+func Ask(a Attempt) (Seen, error) {
 	if a.Dir == "/" && strings.Contains(a.Argv[0], "/") {
 		return askDirect(a)
 	}
@@ -138,12 +135,12 @@ func ask(a attempt) (seen, error) {
 			return s, err
 		}
 	}
-	return seen{}, errors.New("the child never ran on its main thread")
+	return Seen{}, errors.New("the child never ran on its main thread")
 }
 
 // askDirect leaves the steps to the syscall package, which takes them in the
 // same order except for chdir, and starts no second copy of this program.
-func askDirect(a attempt) (seen, error) {
+func askDirect(a Attempt) (Seen, error) {
 	c := syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID)}
 	for _, g := range a.Groups {
 		c.Groups = append(c.Groups, uint32(g))
@@ -155,50 +152,50 @@ func askDirect(a attempt) (seen, error) {
 	if err != nil {
 		var errno syscall.Errno
 		errors.As(err, &errno)
-		return seen{Step: "execve", Errno: int(errno)}, nil
+		return Seen{Step: "execve", Errno: int(errno)}, nil
 	}
 	var ws syscall.WaitStatus
 	if _, err := wait(pid, &ws); err != nil {
-		return seen{}, err
+		return Seen{}, err
 	}
 	if ws.Stopped() && ws.StopSignal() == syscall.SIGTRAP {
 		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 		_, _ = wait(pid, &ws)
-		return seen{Exe: exe}, err
+		return Seen{Exe: exe}, err
 	}
 	for ws.Stopped() {
 		if err := syscall.PtraceCont(pid, int(ws.StopSignal())); err != nil {
-			return seen{}, err
+			return Seen{}, err
 		}
 		if _, err := wait(pid, &ws); err != nil {
-			return seen{}, err
+			return Seen{}, err
 		}
 	}
-	return seen{Sig: int(ws.Signal())}, nil
+	return Seen{Sig: int(ws.Signal())}, nil
 }
 
-func askOnce(a attempt) (seen, error) {
+func askOnce(a Attempt) (Seen, error) {
 	spec, err := json.Marshal(a)
 	if err != nil {
-		return seen{}, err
+		return Seen{}, err
 	}
 	in, err := memfd(spec)
 	if err != nil {
-		return seen{}, err
+		return Seen{}, err
 	}
 	defer in.Close()
 	r, w, err := os.Pipe()
 	if err != nil {
-		return seen{}, err
+		return Seen{}, err
 	}
 	defer r.Close()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{roleVar + "=child", "GOMAXPROCS=1", "GOGC=off"}
+	cmd.Env = []string{childVar + "=1", "GOMAXPROCS=1", "GOGC=off"}
 	cmd.Stdin, cmd.ExtraFiles = in, []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return seen{}, errors.Join(err, w.Close())
+		return Seen{}, errors.Join(err, w.Close())
 	}
 	_ = w.Close()
 	s, err := trace(cmd.Process.Pid)
@@ -211,7 +208,7 @@ func askOnce(a attempt) (seen, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &t)
 	}
-	return seen{Step: t.Step, Errno: t.Errno}, err
+	return Seen{Step: t.Step, Errno: t.Errno}, err
 }
 
 func memfd(data []byte) (*os.File, error) {
@@ -229,32 +226,32 @@ func memfd(data []byte) (*os.File, error) {
 
 // trace follows a child from its own start to the end, or to the program it
 // executes.
-func trace(pid int) (seen, error) {
+func trace(pid int) (Seen, error) {
 	var ws syscall.WaitStatus
 	if _, err := wait(pid, &ws); err != nil {
-		return seen{}, err
+		return Seen{}, err
 	}
 	if err := syscall.PtraceSetOptions(pid, unix.PTRACE_O_TRACEEXEC|unix.PTRACE_O_EXITKILL); err != nil {
-		return seen{}, fmt.Errorf("ptrace options: %w", err)
+		return Seen{}, fmt.Errorf("ptrace options: %w", err)
 	}
 	sig := 0
 	for {
 		if err := syscall.PtraceCont(pid, sig); err != nil {
-			return seen{}, fmt.Errorf("ptrace continue: %w", err)
+			return Seen{}, fmt.Errorf("ptrace continue: %w", err)
 		}
 		if _, err := wait(pid, &ws); err != nil {
-			return seen{}, err
+			return Seen{}, err
 		}
 		switch {
 		case ws.Exited():
-			return seen{}, nil
+			return Seen{}, nil
 		case ws.Signaled():
-			return seen{Sig: int(ws.Signal())}, nil
+			return Seen{Sig: int(ws.Signal())}, nil
 		case ws.StopSignal() == syscall.SIGTRAP && ws.TrapCause() == unix.PTRACE_EVENT_EXEC:
 			exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 			_, _ = wait(pid, &ws)
-			return seen{Exe: exe}, err
+			return Seen{Exe: exe}, err
 		}
 		sig = int(ws.StopSignal())
 	}
