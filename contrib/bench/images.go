@@ -149,15 +149,36 @@ func addImage(store storage.Store, base string, i int, seed uint64) error {
 		return err
 	}
 	name := fmt.Sprintf("localhost/bench:%d", i)
-	_, err = store.CreateImage(configDigest.Encoded(), []string{name}, layer.ID, "{}", &storage.ImageOptions{BigData: []storage.ImageBigDataOption{
+	_, err = store.CreateImage(configDigest.Encoded(), nil, layer.ID, "{}", &storage.ImageOptions{BigData: []storage.ImageBigDataOption{
 		{Key: configDigest.String(), Data: []byte(config), Digest: configDigest},
 		{Key: storage.ImageDigestBigDataKey + "-" + manifestDigest.String(), Data: []byte(m), Digest: manifestDigest},
 		{Key: storage.ImageDigestBigDataKey, Data: []byte(m), Digest: manifestDigest},
 	}})
-	if err == nil && i%2 == 1 {
-		err = store.RemoveNames(configDigest.Encoded(), []string{name})
+	if err != nil {
+		return err
 	}
-	return err
+	// Naming and unnaming, as pulls do, leaves the name in the image's history.
+	if err := store.AddNames(configDigest.Encoded(), []string{name}); err != nil || i%2 == 0 {
+		return err
+	}
+	return store.RemoveNames(configDigest.Encoded(), []string{name})
+}
+
+// countImages tells when a store has not as many images as it is to have.
+func countImages(s place, want int) error {
+	path := filepath.Join(s.root, "overlay-images", "images.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var images []json.RawMessage
+	if err := json.Unmarshal(data, &images); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if len(images) != want {
+		return fmt.Errorf("%d images are left, not %d", len(images), want)
+	}
+	return nil
 }
 
 // layerOf is the archive of a layer with one small file.

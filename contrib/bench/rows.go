@@ -82,8 +82,8 @@ func (r *run) rows(ctx context.Context) error {
 
 // alternate measures each tool once a round. prepare makes what one
 // measurement needs, unmeasured, and returns the command; the place is removed
-// afterwards.
-func (r *run) alternate(ctx context.Context, title string, able func(tool) bool, prepare func(tool, place) ([]string, error)) error {
+// afterwards, when verify, if there is one, is content with what it holds.
+func (r *run) alternate(ctx context.Context, title string, able func(tool) bool, prepare func(tool, place) ([]string, error), verify func(place) error) error {
 	results := map[string][]measurement{}
 	for range r.rounds {
 		for _, t := range r.tools {
@@ -101,6 +101,9 @@ func (r *run) alternate(ctx context.Context, title string, able func(tool) bool,
 					results[t.name] = append(results[t.name], m)
 				}
 			}
+			if err == nil && verify != nil {
+				err = verify(s)
+			}
 			if err := errors.Join(err, s.remove()); err != nil {
 				return err
 			}
@@ -116,7 +119,7 @@ func (r *run) cold(ctx context.Context, title, repo string) error {
 			return t.cold(s, r.host+repo), nil
 		}
 		return t.pull(s, r.host+repo), nil
-	})
+	}, nil)
 }
 
 func (r *run) again(ctx context.Context) error {
@@ -124,7 +127,7 @@ func (r *run) again(ctx context.Context) error {
 		argv := t.pull(s, r.host+"/bench/many:1")
 		_, err := measure(ctx, argv, t.env)
 		return argv, err
-	})
+	}, nil)
 }
 
 func (r *run) use(ctx context.Context) error {
@@ -136,7 +139,7 @@ func (r *run) use(ctx context.Context) error {
 			}
 		}
 		return t.use(s, ref), nil
-	})
+	}, nil)
 }
 
 func (r *run) check(ctx context.Context) error {
@@ -144,19 +147,20 @@ func (r *run) check(ctx context.Context) error {
 		ref := r.host + "/bench/many:1"
 		_, err := measure(ctx, t.pull(s, ref), t.env)
 		return t.look(s, ref), err
-	})
+	}, nil)
 }
 
 func (r *run) list(ctx context.Context) error {
-	return r.withFilled(ctx, fmt.Sprintf("images -a, %d images", r.images), func(t tool) func(place) []string { return t.list })
+	return r.withFilled(ctx, fmt.Sprintf("images -a, %d images", r.images), func(t tool) func(place) []string { return t.list }, r.images)
 }
 
 func (r *run) prune(ctx context.Context) error {
-	return r.withFilled(ctx, fmt.Sprintf("prune %d of %d images", r.images/2, r.images), func(t tool) func(place) []string { return t.gc })
+	return r.withFilled(ctx, fmt.Sprintf("prune %d of %d images", r.images/2, r.images), func(t tool) func(place) []string { return t.gc }, r.images-r.images/2)
 }
 
-// withFilled measures on copies of one store of many images.
-func (r *run) withFilled(ctx context.Context, title string, command func(tool) func(place) []string) error {
+// withFilled measures on copies of one store of many images, of which so many
+// are to be left.
+func (r *run) withFilled(ctx context.Context, title string, command func(tool) func(place) []string, left int) error {
 	master, err := newPlace(r.dir)
 	if err != nil {
 		return err
@@ -169,7 +173,7 @@ func (r *run) withFilled(ctx context.Context, title string, command func(tool) f
 			return nil, fmt.Errorf("copying the store: %w: %s", err, out)
 		}
 		return command(t)(s), nil
-	})
+	}, func(s place) error { return countImages(s, left) })
 	return errors.Join(err, master.remove())
 }
 
