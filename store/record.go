@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (w *Writer) appendRecord(id string, d Displacement) error {
 	if err != nil {
 		return err
 	}
-	err = w.lib.SetImageBigData(id, RecordKey, data, nil)
+	err = w.lib.SetImageBigData(id, RecordKey, padded(data), nil)
 	if errors.Is(err, storage.ErrStoreIsReadOnly) {
 		return nil // an image of a read-only store keeps its names there
 	}
@@ -81,4 +82,16 @@ func (w *Writer) appendRecord(id string, d Displacement) error {
 		return fmt.Errorf("recording that image %s loses %s: %w", id, d.Name, err)
 	}
 	return nil
+}
+
+// padded makes a record as long as a power of two, with blanks. The library
+// replaces a data item first and notes its size in images.json then; to the
+// store checks of all tools, an image that was left between the two is damaged.
+// A record that stays as long as it was has no such moment.
+func padded(record []byte) []byte {
+	size := 4 << 10
+	for size < len(record) {
+		size *= 2
+	}
+	return append(record, bytes.Repeat([]byte{' '}, size-len(record))...)
 }

@@ -61,6 +61,24 @@ func TestRecordStaysSmall(t *testing.T) {
 	}
 }
 
+// TestRecordKeepsItsSize is why a kill while a record is replaced leaves no
+// image that a store check calls damaged.
+func TestRecordKeepsItsSize(t *testing.T) {
+	s, _ := testStore(t)
+	w := testWriter(t, s)
+	id := addImage(t, s, amd64)
+	for i := range 8 {
+		name := fmt.Sprintf("registry.test/a-rather-long-name/of-an-image:%d", i)
+		if err := w.appendRecord(id, Displacement{Name: name, At: now()}); err != nil {
+			t.Fatal(err)
+		}
+		img := find(t, s, id)
+		if img.BigData[RecordKey] != 4<<10 || len(img.Displaced) != i+1 {
+			t.Errorf("the record of %d entries has %d bytes", len(img.Displaced), img.BigData[RecordKey])
+		}
+	}
+}
+
 func FuzzParseRecord(f *testing.F) {
 	f.Add([]byte(`{"version":1,"entries":[{"name":"a","at":"2026-01-02T03:04:05Z","by":{"id":"x"},"was":{},"command":"c"}]}`))
 	f.Add([]byte(`{"version":1,"entries":null}`))
