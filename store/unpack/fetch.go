@@ -39,11 +39,11 @@ type Result struct {
 // Fetch makes all layers of an image present in the store.
 //
 // Layers that the store has are not fetched, nor blobs that it has on top of
-// other layers. The others are staged in parallel,
-// largest first, and applied in order, each as soon as those below are in. On
-// an error or when ctx is cancelled, everything that was staged is removed,
-// while layers that were applied stay and are found by the next Fetch. The
-// error is the one that came first.
+// other layers. What is not there is staged in parallel, largest first, and
+// applied in order, each layer as soon as those below are in. On an error or
+// when ctx is cancelled, everything that was staged is removed, while layers
+// that were applied stay and are found by the next Fetch. The error is the one
+// that came first.
 //
 // It returns an *UnsupportedError when the library's path is to be used, a
 // *ParentGoneError when a layer was removed meanwhile, a *MismatchError when a

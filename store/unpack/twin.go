@@ -19,7 +19,8 @@ import (
 // stageTwin unpacks a layer out of one that the store made from the same blob
 // and that has other layers below it, so that the blob need not come again. It
 // returns nothing where there is none, and where that one cannot be read or is
-// damaged: then the blob is fetched after all.
+// damaged: then the blob is fetched after all, and counts against the limits
+// once more.
 func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (*graphdriver.DriverWithDifferOutput, error) {
 	twin := s.twin(l)
 	if twin == "" {
