@@ -158,7 +158,7 @@ func onlyLists(s string) string {
 // added are the fields that mpull has beside the peers', and those that only
 // newer peers have.
 func added() []string {
-	return []string{"Variant", "InstanceDigest", "LayersData", "Platform", "Displaced"}
+	return []string{"Variant", "InstanceDigest", "LayersData", "Platform", "Displaced", "PlatformCheck"}
 }
 
 // summary is a document in one form, without the added fields, and whether the
