@@ -10,8 +10,8 @@ GOFLAGS += -buildvcs=false
 
 VERSION ?= 0.1.0-dev
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-EARLY := github.com/mpull/mpull/cmd/mpull/early
-LDFLAGS := -s -w -X $(EARLY).Version=$(VERSION) -X $(EARLY).Commit=$(COMMIT)
+EARLY := cmd/mpull/early
+LDFLAGS := -s -w
 PREFIX ?= /usr/local
 MANDIR ?= $(PREFIX)/share/man
 CONFDIR ?= /etc/containers
@@ -28,6 +28,7 @@ help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/mpull
+	@printf '#define MPULL_VERSION "%s"\n#define MPULL_COMMIT "%s"\n' '$(VERSION)' '$(COMMIT)' > $(EARLY)/build.h
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mpull ./cmd/mpull
 
 demo: build ## Walk the story with the real binary, on a throw-away store and registry
@@ -86,7 +87,7 @@ generate: build ## Write man pages, completions and the text of --help anew, fro
 	$(GO) run ./contrib/gen bin/mpull contrib
 	@mkdir -p .cache
 	bin/mpull --log-level warn --help > .cache/help.txt # with a flag, the commands answer
-	mv .cache/help.txt cmd/mpull/early/help.txt
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' .cache/help.txt > $(EARLY)/help.h
 
 install: build ## Install program, man pages, completions under DESTDIR and PREFIX (/usr/local); configuration where none is
 	install -D -m 0755 bin/mpull $(DESTDIR)$(PREFIX)/bin/mpull

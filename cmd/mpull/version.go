@@ -82,7 +82,7 @@ Exit codes: 0 always, but 125 for bad usage.`,
 			}
 			switch format := c.String("format"); format {
 			case "":
-				_, err := io.WriteString(p.out, early.VersionLine())
+				_, err := io.WriteString(p.out, "mpull "+early.Version+" (commit "+early.Commit+")\n")
 				return err
 			case "json":
 				return printJSON(p.out, readVersion())

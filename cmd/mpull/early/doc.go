@@ -1,11 +1,17 @@
-// Package early answers what need not wait for the libraries. Linking them costs
+// Package early holds what comes before the libraries. Linking them costs
 // every command the same: some 280 packages compile their regular expressions
 // and fill their tables before main begins, which takes longer than most
-// commands. Go initializes packages that are ready in the order of their
-// import paths (The Go Programming Language Specification, "Program
-// initialization"); this one imports nothing but os, syscall and unsafe, so it
-// comes before all that is slow, and TestEarly in integration holds it to that.
+// commands.
 //
-// It answers mpull version, and mpull --help off a terminal, whose text
-// make generate writes. Any other command line is main's.
+// A constructor in C (answer.c) answers mpull version, and mpull --help off a
+// terminal: it runs before Go's own runtime starts, which is most of what
+// these two would cost. make generate writes the help's text, help.h; make
+// build writes what this program is, build.h. Any other command line is main's,
+// and so are these two where libc is not glibc or cgo is off.
+//
+// Then this package's init lays huge pages under the heap that those 280
+// packages are about to fill. Go initializes packages that are ready in the
+// order of their import paths (The Go Programming Language Specification,
+// "Program initialization"); this one imports nothing but syscall and unsafe,
+// so it comes before all that is slow. TestEarly in integration holds both to it.
 package early
