@@ -27,11 +27,7 @@ type CheckOptions struct {
 // Check predicts whether a local image starts on the host. Nothing is run or
 // mounted.
 func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (result preflight.Result, err error) {
-	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		img, _, err := e.lookup(snap, input)
-		if err != nil {
-			return err
-		}
+	err = e.readImage(ctx, input, func(s *store.Store, img *store.Image, _ string) error {
 		result, err = e.checkImage(ctx, s, img, o)
 		result.Image = input
 		return err

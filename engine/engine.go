@@ -67,6 +67,35 @@ func (e *Engine) read(ctx context.Context, f func(*store.Store, *store.Snapshot)
 	return f(s, snap)
 }
 
+// readImage opens the store for reading, and hands the local image that input
+// means to f, and the name by which it was found. Only that image is read
+// whole; f needs no other.
+func (e *Engine) readImage(ctx context.Context, input string, f func(s *store.Store, img *store.Image, name string) error) (err error) {
+	s, err := store.Open(e.config.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	index, err := s.Index()
+	if err != nil {
+		return err
+	}
+	img, name, err := e.lookup(index, input)
+	if err == nil {
+		s.ReadDetails(img)
+		return f(s, img, name)
+	}
+	snap, snapErr := s.Snapshot(ctx)
+	if snapErr != nil {
+		return snapErr
+	}
+	// Found or not, with the details that an error tells.
+	if img, name, err = e.lookup(snap, input); err != nil {
+		return err
+	}
+	return f(s, img, name)
+}
+
 // write opens the store for changing, takes the shared lock and one snapshot,
 // and hands both to f.
 func (e *Engine) write(ctx context.Context, f func(*store.Writer, *store.Snapshot) error) (err error) {

@@ -85,11 +85,7 @@ func (e *Engine) lookLocal(ctx context.Context, input string, f func(*registry.I
 	if strings.HasPrefix(input, localTransport+"[") {
 		return fmt.Errorf("reading %q: name the store with --root, --runroot and --storage-driver", input)
 	}
-	return e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		img, name, err := e.lookup(snap, input)
-		if err != nil {
-			return err
-		}
+	return e.readImage(ctx, input, func(s *store.Store, img *store.Image, name string) error {
 		ref, err := s.Reference(img, name)
 		if err != nil {
 			return err

@@ -200,7 +200,7 @@ func (s *Store) checkDigests(li *storage.Image) []error {
 		}
 	}
 	img := toImage(li)
-	if s.readDetails(&img); img.ConfigError != nil {
+	if s.ReadDetails(&img); img.ConfigError != nil {
 		errs = append(errs, img.ConfigError)
 	}
 	return errs

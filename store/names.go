@@ -111,7 +111,7 @@ func (s *Store) image(idOrName string) (*Image, error) {
 		return nil, err
 	}
 	img := toImage(li)
-	s.readDetails(&img)
+	s.ReadDetails(&img)
 	return &img, nil
 }
 

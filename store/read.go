@@ -48,21 +48,41 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	for _, c := range list.Containers {
 		snap.Containers = append(snap.Containers, Container{ID: c.ID, Names: c.Names, ImageID: c.ImageID, LayerID: c.LayerID, Created: c.Created})
 	}
-	seen := make(map[string]bool, len(list.Images))
-	for i := range list.Images {
-		li := &list.Images[i]
-		if seen[li.ID] {
-			continue // the record in the writable store shadows a read-only one
-		}
-		seen[li.ID] = true
-		img := toImage(li)
-		img.ReadOnly = img.ReadOnly || s.temp != ""
-		snap.Images = append(snap.Images, img)
-	}
+	snap.Images = s.toImages(list.Images)
 	if err := s.readAllDetails(ctx, snap.Images); err != nil {
 		return nil, err
 	}
 	return snap, nil
+}
+
+// Index is a snapshot of the images alone, without what ReadDetails reads of
+// each: enough to find one, in a store of thousands.
+func (s *Store) Index() (*Snapshot, error) {
+	snap := &Snapshot{TakenAt: time.Now()}
+	if s.lib == nil {
+		return snap, nil
+	}
+	list, err := s.lib.MultiList(storage.MultiListOptions{Images: true})
+	if err != nil {
+		return nil, fmt.Errorf("reading the store at %s: %w", s.Root(), err)
+	}
+	snap.Images = s.toImages(list.Images)
+	return snap, nil
+}
+
+func (s *Store) toImages(list []storage.Image) []Image {
+	images := make([]Image, 0, len(list))
+	seen := make(map[string]bool, len(list))
+	for i := range list {
+		if seen[list[i].ID] {
+			continue // the record in the writable store shadows a read-only one
+		}
+		seen[list[i].ID] = true
+		img := toImage(&list[i])
+		img.ReadOnly = img.ReadOnly || s.temp != ""
+		images = append(images, img)
+	}
+	return images
 }
 
 // readAllDetails reads the details of images on all processors: a store of a
@@ -77,7 +97,7 @@ func (s *Store) readAllDetails(ctx context.Context, images []Image) error {
 				if i >= len(images) {
 					return
 				}
-				s.readDetails(&images[i])
+				s.ReadDetails(&images[i])
 			}
 		})
 	}
@@ -111,9 +131,9 @@ func toImage(i *storage.Image) Image {
 	return img
 }
 
-// readDetails fills what lies in the image's big data: config, members,
-// displacement record.
-func (s *Store) readDetails(img *Image) {
+// ReadDetails fills what lies in the image's big data: config, members,
+// displacement record. What cannot be read is in ConfigError and RecordError.
+func (s *Store) ReadDetails(img *Image) {
 	if _, ok := img.BigData[RecordKey]; ok {
 		img.Displaced, img.RecordError = s.readRecord(img.ID, img.Names)
 	}

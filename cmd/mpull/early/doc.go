@@ -3,7 +3,7 @@
 // and fill their tables before main begins, which takes longer than most
 // commands.
 //
-// A constructor in C (answer.c) answers mpull version, and mpull --help off a
+// A constructor in C (early.c) answers mpull version, and mpull --help off a
 // terminal: it runs before Go's own runtime starts, which is most of what
 // these two would cost. make generate writes the help's text, help.h; make
 // build writes what this program is, build.h. Any other command line is main's,

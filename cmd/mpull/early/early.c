@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,14 +24,8 @@ static const char *text_for(const char *arg)
 	return NULL;
 }
 
-/* glibc hands constructors main's arguments (elf/dl-init.c, csu/libc-start.c). */
-__attribute__((constructor)) static void answer(int argc, char **argv)
+static void answer(const char *text)
 {
-	if (argc != 2)
-		return;
-	const char *text = text_for(argv[1]);
-	if (text == NULL)
-		return;
 	for (size_t left = strlen(text); left > 0;) {
 		ssize_t n = write(STDOUT_FILENO, text, left);
 		if (n < 0 && errno == EINTR)
@@ -41,6 +36,16 @@ __attribute__((constructor)) static void answer(int argc, char **argv)
 		left -= (size_t)n;
 	}
 	_exit(0);
+}
+
+/* glibc hands constructors main's arguments (elf/dl-init.c, csu/libc-start.c). */
+__attribute__((constructor)) static void early(int argc, char **argv)
+{
+	const char *text = argc == 2 ? text_for(argv[1]) : NULL;
+	if (text != NULL)
+		answer(text);
+	/* Else each thread of Go's runtime maps a heap of 128 MiB for the little that C allocates here. */
+	mallopt(M_ARENA_MAX, 1);
 }
 
 #endif
