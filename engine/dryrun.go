@@ -255,6 +255,6 @@ func (p *planner) planMove(loser *store.Image, name string) *PlannedMove {
 	}
 	return &PlannedMove{
 		Name: name, ID: loser.ID, Platform: loser.Platform(), Kept: p.o.Keep,
-		Dangling: gc.Kinship(&after)[loser.ID].Dangling, Bytes: freedBy(p.snap, loser.ID),
+		Dangling: gc.Kinship(&after)[loser.ID].Dangling, Bytes: newSizes(p.snap).freed(loser),
 	}
 }

@@ -26,7 +26,7 @@ func (e *Engine) Tag(ctx context.Context, input string, names []string, command 
 			}
 		}
 		for _, n := range full {
-			if err := e.moveName(ctx, w, nameMove{name: n, to: img.ID, command: command}); err != nil {
+			if err := e.moveName(ctx, w, nameMove{name: n, to: img.ID, command: command, snap: snap}); err != nil {
 				return err
 			}
 		}
@@ -37,9 +37,10 @@ func (e *Engine) Tag(ctx context.Context, input string, names []string, command 
 // nameMove is a name that is to pass to an image.
 type nameMove struct {
 	name    string
-	to      string // image ID
-	keep    bool   // give the image that loses the name its repo@digest name
-	command string // recorded
+	to      string          // image ID
+	keep    bool            // give the image that loses the name its repo@digest name
+	command string          // recorded
+	snap    *store.Snapshot // of all layers and images, taken before; nil: what is here has changed since
 }
 
 // moveName moves a name and emits what that displaced. An image that is to be
@@ -63,11 +64,21 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 	if err != nil || moved.Loser == nil {
 		return err
 	}
-	snap, err := w.Snapshot(ctx)
-	if err != nil {
+	snap := m.snap
+	if snap == nil {
+		if snap, err = w.Snapshot(ctx); err != nil {
+			return err
+		}
+	}
+	event := &MovedEvent{Name: m.name, To: m.to, Loser: moved.Loser, Entry: moved.Entry, Kept: kept}
+	loser, err := w.Lookup(moved.Loser.ID) // with its record, which takes space too
+	switch {
+	case err == nil:
+		event.Bytes = newSizes(snap).freed(loser)
+	case !store.IsGone(err): // else another tool has removed it meanwhile
 		return err
 	}
-	e.emit(Event{Moved: &MovedEvent{Name: m.name, To: m.to, Loser: moved.Loser, Entry: moved.Entry, Kept: kept, Bytes: freedBy(snap, moved.Loser.ID)}})
+	e.emit(Event{Moved: event})
 	return nil
 }
 
@@ -144,7 +155,7 @@ func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Re
 			return err
 		}
 		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: newNameIndex(snap).holder[name] != img}
-		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command})
+		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command, snap: snap})
 	})
 	return r, err
 }
@@ -226,7 +237,7 @@ func (e *Engine) Use(ctx context.Context, input string, request platform.Request
 			return err
 		}
 		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: newNameIndex(snap).holder[name] != img}
-		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command})
+		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command, snap: snap})
 	})
 	return r, err
 }

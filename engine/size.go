@@ -69,12 +69,3 @@ func ownData(img *store.Image) int64 {
 	}
 	return n
 }
-
-func freedBy(snap *store.Snapshot, id string) int64 {
-	for i := range snap.Images {
-		if snap.Images[i].ID == id {
-			return newSizes(snap).freed(&snap.Images[i])
-		}
-	}
-	return 0
-}
