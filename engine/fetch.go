@@ -21,12 +21,13 @@ import (
 // path: one pass over the bytes, layers in parallel. It returns false when the
 // library's path must be used, which then also gives the official result or
 // error.
-func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group, limits Limits) (bool, error) {
+func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group, o *PullOptions) (bool, error) {
 	layers, reason := fastLayers(img, d)
 	if reason != "" {
 		e.debug("layers are unpacked by the library: " + reason)
 		return false, nil
 	}
+	limits := o.Limits
 	ctx, watch := newWatchdog(ctx, limits.idle(), layerRoom)
 	defer watch.stop()
 	done := make(chan struct{})
@@ -36,9 +37,10 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	defer close(done)
 	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
 	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
-		watch.reading(l.Digest.String())
-		blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
-		return blob, err
+		return newBlobReader(ctx, l.Digest, o.Retry.start(e, 0), watch, func(ctx context.Context) (io.ReadCloser, error) {
+			blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
+			return blob, err
+		})
 	}
 	result, ok, reason, err := w.FetchLayers(ctx, layers, open, unpack.Options{Group: group, OnRead: meter.add, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries})
 	if err != nil {

@@ -41,7 +41,7 @@ func (p *pull) remote(ctx context.Context) error {
 func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
 	read := &reading{source: source}
 	defer func() { err = errors.Join(err, read.close()) }()
-	return p.o.Retry.persist(ctx, p.Engine, func() int { return p.reached(read) }, func() error {
+	return p.o.Retry.persist(ctx, p.Engine, func() int64 { return p.reached(read) }, func() error {
 		err := p.attempt(ctx, read)
 		if err != nil {
 			// What the snapshot says is there may have changed: another tool
@@ -74,8 +74,7 @@ func (r *reading) close() error {
 }
 
 // reached counts what need not be asked for again.
-func (p *pull) reached(r *reading) int {
-	n := 0
+func (p *pull) reached(r *reading) (n int64) {
 	if r.img != nil {
 		n++
 	}
@@ -203,7 +202,7 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.o.Limits.room(p.w, p.snap, j.choice.detail); err != nil {
 				return err
 			}
-			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.o.Limits)
+			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, &p.o)
 			return err
 		})
 	}

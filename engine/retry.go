@@ -18,8 +18,9 @@ import (
 	"github.com/mpull/mpull/store"
 )
 
-// Retry says how often something that failed in passing is tried again. A pull
-// counts anew whenever a try got further than those before it.
+// Retry says how often something that failed in passing is tried again: a
+// request for documents, and each blob on its own. It is counted anew whenever a
+// try got further than those before it.
 type Retry struct {
 	Times int           // tries after the first; negative means none
 	Delay time.Duration // before the first retry, doubled after each up to 16 times and a minute; 0 means one second
@@ -38,14 +39,35 @@ const (
 
 // do calls f until it succeeds, fails for good, or the tries are used up.
 func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
-	return r.persist(ctx, e, func() int { return 0 }, f)
+	return r.persist(ctx, e, func() int64 { return 0 }, f)
 }
 
 // persist is do for work of which a try that fails keeps what it reached: one
 // that reached more than any before it gives all tries, and the first delay,
 // back. What can be reached is bounded, and so are the tries.
-func (r Retry) persist(ctx context.Context, e *Engine, reached func() int, f func() error) error {
-	most := reached()
+func (r Retry) persist(ctx context.Context, e *Engine, reached func() int64, f func() error) error {
+	t := r.start(e, reached())
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		if err := t.again(ctx, err, reached); err != nil {
+			return err
+		}
+	}
+}
+
+// tries are those of one piece of work.
+type tries struct {
+	*Engine
+	retry                        Retry
+	wait                         *backoff.ExponentialBackOff
+	most                         int64
+	left, vanished, disturbances int
+}
+
+func (r Retry) start(e *Engine, reached int64) *tries {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier = r.Delay, 2
 	if r.Delay <= 0 {
@@ -53,39 +75,45 @@ func (r Retry) persist(ctx context.Context, e *Engine, reached func() int, f fun
 	}
 	wait.MaxInterval = min(maxGrowth*wait.InitialInterval, maxDelay)
 	wait.Reset()
-	left, vanished, disturbances := max(r.Times, 0), vanishedTries, disturbedTries
-	for {
-		err := f()
-		if err == nil || ctx.Err() != nil {
+	return &tries{
+		Engine: e, retry: r, wait: wait, most: reached,
+		left: max(r.Times, 0), vanished: vanishedTries, disturbances: disturbedTries,
+	}
+}
+
+// again waits until it is time to try again after err. It returns the error to
+// end with where there is no next try.
+func (t *tries) again(ctx context.Context, err error, reached func() int64) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	var pause time.Duration
+	switch {
+	case store.IsGone(err) && t.vanished > 0:
+		t.vanished--
+		pause = time.Duration(vanishedTries-t.vanished) * 10 * time.Millisecond
+	case disturbed(err) && t.disturbances > 0:
+		t.disturbances--
+		pause = 100 * time.Millisecond
+	case !passing(err):
+		return err
+	default:
+		if now := reached(); now > t.most {
+			t.most, t.left = now, max(t.retry.Times, 0)
+			t.wait.Reset()
+		}
+		if t.left == 0 {
 			return err
 		}
-		var pause time.Duration
-		switch {
-		case store.IsGone(err) && vanished > 0:
-			vanished--
-			pause = time.Duration(vanishedTries-vanished) * 10 * time.Millisecond
-		case disturbed(err) && disturbances > 0:
-			disturbances--
-			pause = 100 * time.Millisecond
-		case !passing(err):
-			return err
-		default:
-			if now := reached(); now > most {
-				most, left = now, max(r.Times, 0)
-				wait.Reset()
-			}
-			if left == 0 {
-				return err
-			}
-			left--
-			pause = wait.NextBackOff()
-			e.emit(Event{Retry: &RetryEvent{Err: err, Wait: pause, Tries: left}})
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err)
-		case <-time.After(pause):
-		}
+		t.left--
+		pause = t.wait.NextBackOff()
+		t.emit(Event{Retry: &RetryEvent{Err: err, Wait: pause, Tries: t.left}})
+	}
+	select {
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), err)
+	case <-time.After(pause):
+		return nil
 	}
 }
 
@@ -108,8 +136,9 @@ func passing(err error) bool {
 	var unauthorized docker.ErrUnauthorizedForCredentials
 	var rejected signature.PolicyRequirementError
 	var refused *registry.RefusedError
+	var usedUp *usedUpError
 	switch {
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.As(err, &usedUp):
 		return false
 	case errors.As(err, &notFound), errors.As(err, &shortName), errors.As(err, &unauthorized), errors.As(err, &rejected):
 		return false

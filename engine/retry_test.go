@@ -98,16 +98,16 @@ func TestRetryGoesOn(t *testing.T) {
 	broken := error(unix.ECONNRESET)
 	for _, tt := range []struct {
 		name    string
-		reached []int // after each try; the last is repeated
+		reached []int64 // after each try; the last is repeated
 		tries   int
 	}{
-		{"nothing", []int{0}, 3},
-		{"a step in each", []int{1, 2, 3, 4, 5}, 7},
-		{"a step now and then", []int{0, 1, 1, 2}, 6},
-		{"back and forth", []int{1, 0, 1, 0, 1}, 3},
+		{"nothing", []int64{0}, 3},
+		{"a step in each", []int64{1, 2, 3, 4, 5}, 7},
+		{"a step now and then", []int64{0, 1, 1, 2}, 6},
+		{"back and forth", []int64{1, 0, 1, 0, 1}, 3},
 	} {
 		tries := 0
-		at := func() int {
+		at := func() int64 {
 			if tries == 0 {
 				return 0
 			}

@@ -14,13 +14,14 @@ import (
 )
 
 // TestFlakyRegistry lets each request fail with a probability. With retries
-// nearly all pulls succeed, as each try goes on from what those before it got.
+// nearly all pulls succeed, and hardly a byte is sent twice: a blob that fails
+// is asked for again on its own.
 func TestFlakyRegistry(t *testing.T) {
 	pulls := figure(5, 50, 200)
 	for _, c := range []struct {
 		percent int // of requests that fail
 		least   int // percent of pulls that have to succeed
-	}{{5, 100}, {20, 99}, {50, 90}} {
+	}{{5, 100}, {20, 99}, {50, 96}} {
 		t.Run(fmt.Sprintf("%d %%", c.percent), func(t *testing.T) {
 			t.Parallel()
 			b, reg := newBed(t), newRegistry(t)
@@ -47,7 +48,7 @@ func TestFlakyRegistry(t *testing.T) {
 						w.WriteHeader(http.StatusServiceUnavailable)
 					}
 				})
-				if r := b.Mpull("pull", "--quiet", "--retry", "20", "--retry-delay", "5ms", "--tls-verify=false", reg.Host+"/app:1"); r.Code == 0 {
+				if r := b.Mpull("pull", "--quiet", "--retry", "10", "--retry-delay", "5ms", "--tls-verify=false", reg.Host+"/app:1"); r.Code == 0 {
 					ok++
 				} else if !strings.Contains(r.Stderr, "503") {
 					t.Error(r)
@@ -55,8 +56,8 @@ func TestFlakyRegistry(t *testing.T) {
 			}
 			sound(t, b, false)
 			t.Logf("%d of %d pulls succeeded while %d requests failed; %d bytes of blobs were sent for %d", ok, pulls, failed, sent.Load(), needed.Load())
-			if again := sent.Load() - needed.Load(); again > 2*needed.Load() {
-				t.Errorf("%d bytes of blobs were sent again, more than twice %d", again, needed.Load())
+			if again := sent.Load() - needed.Load(); again > needed.Load()/4 {
+				t.Errorf("%d bytes of blobs were sent again, more than a quarter of %d", again, needed.Load())
 			}
 			if ok*100 < pulls*c.least {
 				t.Errorf("%d of %d pulls succeeded", ok, pulls)

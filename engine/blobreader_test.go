@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+// flakySource serves a blob whose connections break.
+type flakySource struct {
+	blob   []byte
+	breaks []int // bytes after which each connection breaks, -1 at once; the ones after these are whole
+	opened int
+}
+
+func (s *flakySource) open(context.Context) (io.ReadCloser, error) {
+	s.opened++
+	if s.opened > len(s.breaks) {
+		return io.NopCloser(bytes.NewReader(s.blob)), nil
+	}
+	n := s.breaks[s.opened-1]
+	if n < 0 {
+		return nil, unix.ECONNREFUSED
+	}
+	return io.NopCloser(io.MultiReader(bytes.NewReader(s.blob[:n]), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
+}
+
+func readBlob(t *testing.T, s *flakySource, times int) ([]byte, error) {
+	t.Helper()
+	ctx, watch := newWatchdog(t.Context(), time.Minute, layerRoom)
+	defer watch.stop()
+	retry := Retry{Times: times, Delay: time.Nanosecond}
+	r, err := newBlobReader(ctx, digest.FromBytes(s.blob), retry.start(New(Config{}), 0), watch, s.open)
+	if err != nil {
+		return nil, err
+	}
+	got, err := io.ReadAll(r)
+	return got, errors.Join(err, r.Close())
+}
+
+// TestBlobReader gives every byte once, however often the connection breaks,
+// as long as it brings more each time.
+func TestBlobReader(t *testing.T) {
+	blob := bytes.Repeat([]byte("0123456789"), 100)
+	for _, tt := range []struct {
+		name   string
+		breaks []int
+		times  int
+		opened int
+		want   error
+	}{
+		{"whole", nil, 0, 1, nil},
+		{"refused at first", []int{-1, -1}, 2, 3, nil},
+		{"further each time", []int{1, 10, 11, 500, 999, 1000}, 1, 7, nil},
+		{"not further", []int{10, 10, 10}, 2, 3, io.ErrUnexpectedEOF},
+		{"shorter in between", []int{500, 20, -1, 600}, 3, 5, nil},
+		{"never", []int{-1, -1, -1, -1}, 3, 4, unix.ECONNREFUSED},
+		{"without a retry", []int{10}, 0, 1, io.ErrUnexpectedEOF},
+	} {
+		s := &flakySource{blob: blob, breaks: tt.breaks}
+		got, err := readBlob(t, s, tt.times)
+		if s.opened != tt.opened || !errors.Is(err, tt.want) || tt.want == nil && (err != nil || !bytes.Equal(got, blob)) {
+			t.Errorf("%s: %d bytes after asking %d times, %v; want it after %d, %v", tt.name, len(got), s.opened, err, tt.opened, tt.want)
+		}
+		var usedUp *usedUpError
+		if errors.As(err, &usedUp) != (tt.want != nil) {
+			t.Errorf("%s: the pull around it would try again after %v", tt.name, err)
+		}
+	}
+}
+
+// TestBlobReaderEnds leaves for the pull around it what no other try mends.
+func TestBlobReaderEnds(t *testing.T) {
+	ctx, watch := newWatchdog(t.Context(), time.Minute, layerRoom)
+	defer watch.stop()
+	start := func(open func(context.Context) (io.ReadCloser, error)) (*blobReader, error) {
+		return newBlobReader(ctx, digest.FromString("x"), Retry{Times: 9, Delay: time.Hour}.start(New(Config{}), 0), watch, open)
+	}
+	if _, err := start(func(context.Context) (io.ReadCloser, error) { return nil, unix.ENOSPC }); err != unix.ENOSPC { //nolint:errorlint // not wrapped
+		t.Errorf("a full disk: %v", err)
+	}
+	r, err := start(func(context.Context) (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(os.ErrClosed)), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	r, err = start(func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(iotest.ErrReader(unix.ECONNRESET)), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stalled := time.AfterFunc(10*time.Millisecond, watch.expire)
+	defer stalled.Stop()
+	var usedUp *usedUpError
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) || errors.As(err, &usedUp) {
+		t.Errorf("when the watchdog barks: %v", err)
+	}
+}
