@@ -40,8 +40,9 @@ func inside(ranges []IDRange, id uint32) uint32 {
 // Dir is a RootFS that is a directory on disk: a mounted image, a rootfs, or
 // the only layer of an image. Close releases it.
 type Dir struct {
-	fd  int
-	ids IDMaps
+	fd         int
+	ids        IDMaps
+	overridden bool // owners and modes are in attributes
 }
 
 // OpenDir opens the directory dir as a root filesystem.
@@ -50,7 +51,7 @@ func OpenDir(dir string, ids IDMaps) (*Dir, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &Dir{fd, ids}, nil
+	return &Dir{fd, ids, hasOverride(fd)}, nil
 }
 
 // Close releases the directory.
@@ -93,13 +94,21 @@ func (d *Dir) fstat(fd int, name string) (FileInfo, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	return FileInfo{
+	fi := FileInfo{
 		Type: fileType(st.Mode),
 		Perm: st.Mode & 0o7777,
 		UID:  inside(d.ids.UIDs, st.Uid),
 		GID:  inside(d.ids.GIDs, st.Gid),
 		Size: st.Size,
-	}, nil
+	}
+	if !d.overridden {
+		return fi, nil
+	}
+	fi, err := override(fd, fi)
+	if err != nil {
+		return fi, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return fi, nil
 }
 
 func fileType(mode uint32) fs.FileMode {
