@@ -27,6 +27,7 @@ type CheckOptions struct {
 // Check predicts whether a local image starts on the host. Nothing is run or
 // mounted.
 func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (result preflight.Result, err error) {
+	go e.Host() // to be known when the image is
 	err = e.readImage(ctx, input, func(s *store.Store, img *store.Image, _ string) error {
 		result, err = e.checkImage(ctx, s, img, o)
 		result.Image = input

@@ -61,14 +61,19 @@ func (d *Dir) Close() error { return unix.Close(d.fd) }
 // part is opened in the directory before it and no link is ever followed, so
 // that nothing outside the root is reached even when it changes meanwhile.
 func (d *Dir) open(name string) (int, error) {
-	fd, err := unix.Openat(d.fd, ".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := d.fd, error(nil)
 	for part := range strings.SplitSeq(strings.Trim(path.Clean("/"+name), "/"), "/") {
-		if err != nil || part == "" {
-			break
+		if part == "" {
+			part = "." // the root itself
 		}
 		parent := fd
 		fd, err = unix.Openat(parent, part, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		_ = unix.Close(parent)
+		if parent != d.fd {
+			_ = unix.Close(parent)
+		}
+		if err != nil {
+			break
+		}
 	}
 	if errors.Is(err, unix.ENOTDIR) {
 		err = unix.ENOENT
