@@ -30,6 +30,7 @@ help: ## Show the targets
 build: ## Build bin/mpull
 	@printf '#define MPULL_VERSION "%s"\n#define MPULL_COMMIT "%s"\n' '$(VERSION)' '$(COMMIT)' > $(EARLY)/build.h
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mpull ./cmd/mpull
+	@rm $(EARLY)/build.h # or other builds would claim to be this commit
 
 demo: build ## Walk the story with the real binary, on a throw-away store and registry
 	$(GO) run ./contrib/demo bin/mpull

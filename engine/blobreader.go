@@ -13,10 +13,11 @@ import (
 
 // blobReader reads one blob of a registry. Where the connection breaks it asks
 // for the blob again and drops what it has given before, so that whoever
-// unpacks it, and those who read others beside, need not begin anew. (The
-// library goes on by itself after the first megabyte, with a range request.)
+// unpacks it, and those who read others beside, need not begin anew. (Before
+// that the library itself asks for the rest, once, and after each megabyte.)
 type blobReader struct {
 	ctx    context.Context //nolint:containedctx // io.Reader takes none
+	cancel context.CancelFunc
 	digest digest.Digest
 	open   func(context.Context) (io.ReadCloser, error)
 	tries  *tries
@@ -29,15 +30,21 @@ type blobReader struct {
 	closed bool
 }
 
+// step is how many bytes more a try must have brought to count as one that got
+// further: each begins at the first byte again.
+const step = 1 << 20
+
 // newBlobReader asks for the blob at once.
 func newBlobReader(ctx context.Context, d digest.Digest, t *tries, watch *watchdog, open func(context.Context) (io.ReadCloser, error)) (*blobReader, error) {
-	r := &blobReader{ctx: ctx, digest: d, tries: t, watch: watch, open: open}
+	r := &blobReader{digest: d, tries: t, watch: watch, open: open}
+	r.ctx, r.cancel = context.WithCancel(ctx)
 	for {
 		err := r.reopen()
 		if err == nil {
 			return r, nil
 		}
 		if err := r.again(err); err != nil {
+			r.cancel()
 			return nil, err
 		}
 	}
@@ -50,9 +57,12 @@ func (r *blobReader) Read(p []byte) (int, error) {
 			var n int
 			n, err = r.body.Read(p)
 			r.offset += int64(n)
-			if n > 0 || err == nil || err == io.EOF { //nolint:errorlint // io.Reader's own, never wrapped
-				// An error after the last bytes comes again with the next call.
+			if err == io.EOF { //nolint:errorlint // io.Reader's own, never wrapped
+				r.watch.has(r.digest)
 				return n, err
+			}
+			if n > 0 || err == nil {
+				return n, nil // an error after these comes again with the next call
 			}
 		}
 		if err := r.again(err); err != nil {
@@ -91,7 +101,7 @@ func (r *blobReader) reopen() error {
 func (r *blobReader) again(err error) error {
 	_ = r.drop() // it is broken
 	r.watch.has(r.digest)
-	if r.tries.again(r.ctx, fmt.Errorf("reading the layer %s: %w", r.digest, err), func() int64 { return r.offset }) == nil {
+	if r.tries.again(r.ctx, fmt.Errorf("reading the layer %s: %w", r.digest, err), func() int64 { return r.offset / step }) == nil {
 		return nil
 	}
 	if r.ctx.Err() == nil && passing(err) {
@@ -113,6 +123,7 @@ func (r *blobReader) drop() error {
 
 // Close may be called while Read waits, which then ends.
 func (r *blobReader) Close() error {
+	r.cancel()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true

@@ -49,7 +49,7 @@ func readBlob(t *testing.T, s *flakySource, times int) ([]byte, error) {
 // TestBlobReader gives every byte once, however often the connection breaks,
 // as long as it brings more each time.
 func TestBlobReader(t *testing.T) {
-	blob := bytes.Repeat([]byte("0123456789"), 100)
+	blob := bytes.Repeat([]byte("0123456789"), 7*step/10+1)
 	for _, tt := range []struct {
 		name   string
 		breaks []int
@@ -59,9 +59,11 @@ func TestBlobReader(t *testing.T) {
 	}{
 		{"whole", nil, 0, 1, nil},
 		{"refused at first", []int{-1, -1}, 2, 3, nil},
-		{"further each time", []int{1, 10, 11, 500, 999, 1000}, 1, 7, nil},
+		{"further each time", []int{step, 2 * step, 3*step + 1, 4 * step, len(blob) - 1}, 1, 6, nil},
+		{"hardly further", []int{1, 2, 3, 4, 5}, 3, 4, io.ErrUnexpectedEOF},
+		{"at the end", []int{len(blob)}, 1, 2, nil},
 		{"not further", []int{10, 10, 10}, 2, 3, io.ErrUnexpectedEOF},
-		{"shorter in between", []int{500, 20, -1, 600}, 3, 5, nil},
+		{"shorter in between", []int{500, 20, -1, 600}, 4, 5, nil},
 		{"never", []int{-1, -1, -1, -1}, 3, 4, unix.ECONNREFUSED},
 		{"without a retry", []int{10}, 0, 1, io.ErrUnexpectedEOF},
 	} {
@@ -87,12 +89,16 @@ func TestBlobReaderEnds(t *testing.T) {
 	if _, err := start(func(context.Context) (io.ReadCloser, error) { return nil, unix.ENOSPC }); err != unix.ENOSPC { //nolint:errorlint // not wrapped
 		t.Errorf("a full disk: %v", err)
 	}
-	r, err := start(func(context.Context) (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(os.ErrClosed)), nil })
+	r, err := start(func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(iotest.ErrReader(unix.ECONNRESET)), nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Close(); err != nil {
-		t.Error(err)
+	closed := time.AfterFunc(10*time.Millisecond, func() { _ = r.Close() })
+	defer closed.Stop()
+	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) { // ends the pause of an hour
+		t.Errorf("when closed while it waits: %v", err)
 	}
 	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)

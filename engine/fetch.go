@@ -30,6 +30,7 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	limits := o.Limits
 	ctx, watch := newWatchdog(ctx, limits.idle(), layerRoom)
 	defer watch.stop()
+	watch.rest() // nothing is asked for while other images of the pull have their turn
 	done := make(chan struct{})
 	var helpers sync.WaitGroup
 	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done) })

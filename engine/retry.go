@@ -19,8 +19,8 @@ import (
 )
 
 // Retry says how often something that failed in passing is tried again: a
-// request for documents, and each blob on its own. It is counted anew whenever a
-// try got further than those before it.
+// request for documents, and each blob that mpull unpacks itself. It is counted
+// anew whenever a try got further than those before it.
 type Retry struct {
 	Times int           // tries after the first; negative means none
 	Delay time.Duration // before the first retry, doubled after each up to 16 times and a minute; 0 means one second

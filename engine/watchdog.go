@@ -136,6 +136,13 @@ func (w *watchdog) reading(blob string) {
 	w.timer.Reset(w.limit)
 }
 
+// rest says that nothing is awaited until something is asked for.
+func (w *watchdog) rest() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+}
+
 // alive says that a blob got n more bytes; done, that it has them all: what
 // follows is unpacking.
 func (w *watchdog) alive(blob string, n int64, done bool) {

@@ -144,7 +144,7 @@ var (
 // answer: nothing of the images of the tests can be run.
 func codes(example string) []int {
 	for start, list := range map[string][]int{
-		"mpull check ": {0, 1, 126, 127}, "mpull run ": {126, 127}, "mpull outdated": {0, 1},
+		"mpull check ": {0, 126, 127}, "mpull run ": {126, 127}, "mpull outdated": {0, 1},
 	} {
 		if strings.HasPrefix(example, start) {
 			return list
@@ -162,7 +162,7 @@ func (x *examples) run(command, example string) {
 	line := remark.ReplaceAllString(example, "")
 	line = imageID.ReplaceAllString(line, x.lost)
 	line = domains.ReplaceAllString(line, x.registry)
-	cmd := x.command("mine", "sh", "-c", line)
+	cmd := x.command("mine", "bash", "-o", "pipefail", "-c", line)
 	if asks(line) {
 		cmd = x.command("mine", "script", "-qec", line, "/dev/null")
 		cmd.Stdin = strings.NewReader("y\n")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,7 @@ import (
 )
 
 // TestFlakyRegistry lets each request fail with a probability. With retries
-// nearly all pulls succeed, and hardly a byte is sent twice: a blob that fails
+// nearly all pulls succeed. As root hardly a byte is sent twice: a blob that fails
 // is asked for again on its own.
 func TestFlakyRegistry(t *testing.T) {
 	pulls := figure(5, 50, 200)
@@ -48,7 +49,7 @@ func TestFlakyRegistry(t *testing.T) {
 						w.WriteHeader(http.StatusServiceUnavailable)
 					}
 				})
-				if r := b.Mpull("pull", "--quiet", "--retry", "10", "--retry-delay", "5ms", "--tls-verify=false", reg.Host+"/app:1"); r.Code == 0 {
+				if r := b.Mpull("pull", "--quiet", "--retry", "20", "--retry-delay", "5ms", "--tls-verify=false", reg.Host+"/app:1"); r.Code == 0 {
 					ok++
 				} else if !strings.Contains(r.Stderr, "503") {
 					t.Error(r)
@@ -56,8 +57,12 @@ func TestFlakyRegistry(t *testing.T) {
 			}
 			sound(t, b, false)
 			t.Logf("%d of %d pulls succeeded while %d requests failed; %d bytes of blobs were sent for %d", ok, pulls, failed, sent.Load(), needed.Load())
-			if again := sent.Load() - needed.Load(); again > needed.Load()/4 {
-				t.Errorf("%d bytes of blobs were sent again, more than a quarter of %d", again, needed.Load())
+			most := needed.Load() / 4
+			if os.Geteuid() != 0 { // the library unpacks, and begins all blobs anew
+				most = 2 * needed.Load()
+			}
+			if again := sent.Load() - needed.Load(); again > most {
+				t.Errorf("%d bytes of blobs were sent again, more than %d", again, most)
 			}
 			if ok*100 < pulls*c.least {
 				t.Errorf("%d of %d pulls succeeded", ok, pulls)
