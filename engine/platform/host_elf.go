@@ -182,6 +182,12 @@ type Loader struct {
 	// TaskSize bounds the addresses of its programs, in bytes; 0 means that
 	// it is not known.
 	TaskSize uint64
+	// DynBase is ELF_ET_DYN_BASE, where position independent programs with a
+	// loader are mapped, but for a random offset; 0 means that it is not known.
+	DynBase uint64
+	// MaxRandom is the largest random offset of mappings, in bytes, that
+	// vm.mmap_rnd_bits or vm.mmap_rnd_compat_bits allows; 0 where DynBase is.
+	MaxRandom uint64
 }
 
 // Accepts is elf_check_arch of the kernel's architecture, and elf_check_fdpic.
@@ -199,8 +205,9 @@ func (h Host) Loaders() []Loader {
 	}
 	switch h.Platform.Architecture {
 	case "amd64": // arch/x86/include/asm/elf.h; the class is not looked at
-		ls := []Loader{native(true, 1<<47-4096, machine(machineX86_64))}
-		return append(ls, h.compatX86()...)
+		l := native(true, 1<<47-4096, machine(machineX86_64))
+		l.DynBase, l.MaxRandom = l.TaskSize/3*2&^4095, 4096<<32
+		return append([]Loader{l}, h.compatX86()...)
 	case "386":
 		return []Loader{native(false, 0xc0000000, is386)}
 	case "arm64": // arch/arm64/include/asm/elf.h
@@ -235,7 +242,7 @@ func (h Host) compatX86() []Loader {
 	if !ia32 && !x32 {
 		return nil
 	}
-	return []Loader{{TaskSize: 0xffffe000, accepts: func(e ELFHeader) bool {
+	return []Loader{{TaskSize: 0xffffe000, DynBase: 0x55555000 + 0x1000000, MaxRandom: 4096 << 16, accepts: func(e ELFHeader) bool {
 		return ia32 && is386(e) || x32 && e.Machine == machineX86_64
 	}}}
 }

@@ -37,6 +37,7 @@ type program struct {
 	order  binary.ByteOrder
 	header platform.ELFHeader
 	segs   []segment
+	page   uint64 // the host's, in bytes
 }
 
 // errShort stands for a read beyond the end of the file, EIO in the kernel.
@@ -101,7 +102,7 @@ func (l *loading) elf() *fault {
 	}
 	f := l.notELF()
 	for _, loader := range l.host.Loaders() {
-		p := &program{image: l.cur, loader: loader, order: l.host.ByteOrder()}
+		p := &program{image: l.cur, loader: loader, order: l.host.ByteOrder(), page: uint64(l.host.Page())}
 		h, ok := platform.DecodeELF(l.cur.head, loader.Class64, p.order)
 		if !ok || h.Type != platform.ELFTypeExec && h.Type != platform.ELFTypeDyn || !loader.Accepts(h) {
 			continue
@@ -214,7 +215,7 @@ func (l *loading) openLoader(p *program, name string) (*program, *fault) {
 	if f != nil {
 		return nil, &fault{f.errno, name, "the loader of " + quote(p.id.path) + " (" + f.Error() + ")"}
 	}
-	ld := &program{image: img, loader: p.loader, order: p.order}
+	ld := &program{image: img, loader: p.loader, order: p.order, page: p.page}
 	if f := l.checkLoader(ld); f != nil {
 		img.close()
 		return nil, f

@@ -16,14 +16,11 @@ type end struct {
 // mapped follows the part of load_elf_binary that comes after the old process
 // image is gone. What fails there kills the process.
 func (l *loading) mapped(p, ld *program) end {
-	if why := l.segments(p, ld != nil, "segment"); why != "" {
-		return end{killed: why}
-	}
-	if task := p.loader.TaskSize; task != 0 && p.header.Type == platform.ELFTypeDyn && p.alignment() > task {
-		return end{killed: "the alignment leaves only address 0"}
+	if e := l.segments(p, p.spot(ld != nil), "segment"); e != (end{}) {
+		return e
 	}
 	if ld == nil {
-		return p.entry(l.host)
+		return p.entry(p.spot(false))
 	}
 	if t := ld.header.Type; t != platform.ELFTypeExec && t != platform.ELFTypeDyn {
 		return end{killed: "the loader is neither executable nor shared object"}
@@ -31,28 +28,83 @@ func (l *loading) mapped(p, ld *program) end {
 	if !ld.loads() {
 		return end{killed: "the loader has nothing to load"}
 	}
-	if why := l.segments(ld, false, "segment of the loader"); why != "" {
-		return end{killed: why}
+	at := ld.loaderSpot(p)
+	if e := l.segments(ld, at, "segment of the loader"); e != (end{}) {
+		return e
 	}
-	return ld.entry(l.host)
+	return ld.entry(at)
 }
 
-// entry checks that the first instruction lies in the address space. Position
-// independent files go near the top of it, at random: within a seventh, the
-// most that vm.mmap_rnd_bits allows.
-func (p *program) entry(h platform.Host) end {
+// A spot is where the kernel puts the first segment of a file. The others
+// follow at their distance.
+type spot struct {
+	loader bool
+	// known says that bias is what the kernel adds to every address. Else it
+	// maps the first segment above the base of position independent programs,
+	// or where there is room.
+	known bool
+	bias  uint64
+	base  bool
+}
+
+// spot is where load_elf_binary puts a program. Without a loader the address
+// comes from mapping the file; a first segment without bytes in the file maps
+// none, and lands at 0.
+func (p *program) spot(withLoader bool) spot {
+	switch {
+	case p.header.Type == platform.ELFTypeExec:
+		return spot{known: true}
+	case withLoader:
+		return spot{base: true}
+	case p.empty():
+		return spot{known: true, bias: -p.firstPage()}
+	}
+	return spot{}
+}
+
+// loaderSpot is where load_elf_interp puts the loader of a program: a position
+// independent one, of a program with a fixed address, where it was linked if
+// there is room.
+func (p *program) loaderSpot(main *program) spot {
+	at := spot{loader: true}
+	switch fixed := main.header.Type == platform.ELFTypeExec; {
+	case p.header.Type == platform.ELFTypeExec, fixed && p.empty():
+		at.known = true
+	case p.empty():
+		at.known, at.bias = true, -p.firstPage()
+	}
+	return at
+}
+
+// empty reports whether the first segment has no bytes in the file.
+func (p *program) empty() bool {
+	for _, s := range p.segs {
+		if s.typ == ptLoad {
+			return s.filesz == 0
+		}
+	}
+	return false
+}
+
+// firstPage is the page of the first segment's address.
+func (p *program) firstPage() uint64 { return p.first() &^ (p.page - 1) }
+
+// entry checks that the first instruction lies in the address space. Where
+// the kernel chooses the address it is near the top, at random: within a
+// seventh, the most that vm.mmap_rnd_bits allows.
+func (p *program) entry(at spot) end {
 	task, e := p.loader.TaskSize, p.header.Entry
-	rel := e - p.first()&^(uint64(h.Page())-1)
+	rel := e - p.firstPage()
 	bad := end{killed: fmt.Sprintf("the entry point %#x is outside the address space", e)}
 	switch {
 	case task == 0:
 		return end{}
-	case p.header.Type == platform.ELFTypeExec:
-		if e >= task {
+	case at.known:
+		if at.bias+e >= task {
 			return bad
 		}
 		return end{}
-	case rel <= p.span(uint64(h.Page()))+p.stackGap():
+	case rel <= p.span()+p.stackGap():
 		return end{}
 	case -rel < task-task/7: // below the file
 		return end{}
@@ -90,48 +142,92 @@ func (p *program) loads() bool {
 	return false
 }
 
-// segments checks every PT_LOAD. placed says that the kernel chooses the
-// address before it looks at the segments, as for programs with a loader; the
-// address of others comes from mapping the file, so that a first segment
-// without bytes in the file stays where it says.
-func (l *loading) segments(p *program, placed bool, what string) string {
-	page, limit := uint64(l.host.Page()), l.host.MaxMapping
-	fixed := p.header.Type == platform.ELFTypeExec
+// segments checks every PT_LOAD, and whether all fit where the kernel puts them.
+func (l *loading) segments(p *program, at spot, what string) end {
+	limit := l.host.MaxMapping
+	whole := at.loader || p.header.Type == platform.ELFTypeDyn // the first mapping reserves the whole span
 	n := 0
 	for _, s := range p.segs {
 		if s.typ != ptLoad {
 			continue
 		}
 		needs := s.needs()
-		if n == 0 && !fixed && s.filesz != 0 && s.flags&pfWrite != 0 {
-			needs = max(needs, p.span(page)) // the first mapping reserves the whole span
+		if n == 0 && whole && s.filesz != 0 && s.flags&pfWrite != 0 {
+			needs = max(needs, p.span())
 		}
-		why := p.segment(s, page)
-		switch low := s.vaddr&^(page-1) < l.host.MmapMinAddr && s.memsz != 0; {
+		why := p.segment(s, at)
+		switch low := at.known && (at.bias+s.vaddr)&^(p.page-1) < l.host.MmapMinAddr && s.memsz != 0; {
 		case why != "":
-		case low && (fixed || !placed && n == 0 && s.filesz == 0):
+		case low:
 			why = "is mapped below vm.mmap_min_addr"
 		case limit != 0 && needs > limit:
 			why = fmt.Sprintf("needs %d bytes of memory", needs)
 		}
 		if why != "" {
-			return fmt.Sprintf("%s %d %s", what, n, why)
+			return end{killed: fmt.Sprintf("%s %d %s", what, n, why)}
 		}
 		n++
 	}
-	if n > 0 && !fixed {
-		return p.layout(page)
+	if n > 0 && whole {
+		return p.layout(at, l.host)
 	}
-	return ""
+	return end{}
 }
 
-// layout checks what concerns all segments of a position independent file.
-func (p *program) layout(page uint64) string {
-	task, span := p.loader.TaskSize, p.span(page)
-	if span == 0 || task != 0 && span > task {
-		return fmt.Sprintf("the segments span %d bytes", span)
+// layout checks what concerns all segments of a file that is mapped as a
+// whole.
+func (p *program) layout(at spot, h platform.Host) end {
+	task, span := p.loader.TaskSize, p.span()
+	tooLarge := end{killed: fmt.Sprintf("the segments span %d bytes", span)}
+	switch {
+	case span == 0:
+		return tooLarge
+	case task == 0:
+		return end{}
+	case at.known:
+		if first := at.bias + p.first(); !p.empty() && (first >= task || span > task-first) {
+			return tooLarge
+		}
+		return end{}
+	case at.base:
+		return p.aboveBase(span, h, tooLarge)
+	case p.alignment() > task && !at.loader:
+		return end{killed: "the alignment leaves only address 0"}
 	}
-	return ""
+	return p.room(span, task-p.stackGap(), tooLarge)
+}
+
+// aboveBase checks a program with a loader: it is mapped at ELF_ET_DYN_BASE and
+// a random offset, aligned, and must not reach the stack.
+func (p *program) aboveBase(span uint64, h platform.Host, tooLarge end) end {
+	base := p.loader.DynBase
+	if base == 0 {
+		return end{}
+	}
+	if a := p.alignment(); a > 1 {
+		lowest, highest := base&^(a-1), (base+p.loader.MaxRandom)&^(a-1)
+		switch {
+		case highest < h.MmapMinAddr:
+			return end{killed: "the alignment leaves only address 0"}
+		case lowest < h.MmapMinAddr:
+			return end{random: "whether the alignment leaves an address depends on chance"}
+		}
+		base = lowest
+	}
+	return p.room(span, p.loader.TaskSize-base, tooLarge)
+}
+
+// room compares the span with the room that there is at most, and with what is
+// left of it when all that is random takes the most.
+func (p *program) room(span, most uint64, tooLarge end) end {
+	random := p.loader.MaxRandom + 2*p.stackGap()
+	switch {
+	case span > most:
+		return tooLarge
+	case span > most-min(most, random):
+		return end{random: fmt.Sprintf("whether there is room for the %d bytes that the segments span depends on chance", span)}
+	}
+	return end{}
 }
 
 // alignment is maximum_alignment: the largest power of two asked for.
@@ -151,19 +247,22 @@ const pfWrite = 2
 const maxOffset = 1<<63 - 1
 
 // segment is elf_load and the checks after it.
-func (p *program) segment(s segment, page uint64) string {
+func (p *program) segment(s segment, at spot) string {
+	page, task := p.page, p.loader.TaskSize
 	inPage := s.vaddr & (page - 1)
-	task := p.loader.TaskSize
+	outside := func(addr uint64) bool { return task != 0 && (addr >= task || s.memsz > task || task-s.memsz < addr) }
 	switch {
 	case s.filesz > s.memsz:
 		return "has more bytes in the file than in memory"
-	case task != 0 && (s.vaddr >= task || s.memsz > task || task-s.memsz < s.vaddr):
+	// The addresses of a program are looked at as they are in its header,
+	// those of a loader where they are mapped.
+	case !at.loader && outside(s.vaddr), at.known && outside(at.bias+s.vaddr), task != 0 && s.memsz > task:
 		return "lies outside the address space"
 	case s.filesz != 0 && (s.offset-inPage)&(page-1) != 0:
 		return "has an offset and an address that differ within a page"
 	case s.filesz != 0 && (s.filesz > maxOffset || s.offset-inPage > maxOffset-s.filesz):
 		return "lies outside the range of file offsets"
-	case p.unpadded(s, page):
+	case p.unpadded(s):
 		return "is shorter in the file than its header says"
 	}
 	return ""
@@ -180,9 +279,9 @@ func (s segment) needs() uint64 {
 
 // unpadded reports whether the rest of the last page cannot be cleared because
 // that page lies beyond the end of the file (padzero of fs/binfmt_elf.c).
-func (p *program) unpadded(s segment, page uint64) bool {
+func (p *program) unpadded(s segment) bool {
 	end := s.offset + s.filesz
-	tail := (s.vaddr + s.filesz) & (page - 1)
+	tail := (s.vaddr + s.filesz) & (p.page - 1)
 	if s.filesz == 0 || s.memsz == s.filesz || s.flags&pfWrite == 0 || tail == 0 {
 		return false
 	}
@@ -190,11 +289,11 @@ func (p *program) unpadded(s segment, page uint64) bool {
 }
 
 // span is total_mapping_size: from the lowest page to the highest byte.
-func (p *program) span(page uint64) uint64 {
+func (p *program) span() uint64 {
 	lo, hi := ^uint64(0), uint64(0)
 	for _, s := range p.segs {
 		if s.typ == ptLoad {
-			lo = min(lo, s.vaddr&^(page-1))
+			lo = min(lo, s.vaddr&^(p.page-1))
 			hi = max(hi, s.vaddr+s.memsz)
 		}
 	}

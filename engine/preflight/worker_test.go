@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func work(out *worked) {
 		host.Binfmt = platform.ReadBinfmt(misc)
 		cases := kernelcases.All()
 		if st.Name == "none" && os.Getenv("PREFLIGHT_SHORT") == "" {
-			cases = append(append(cases, kernelcases.Mutated()...), kernelcases.Segments()...)
+			cases = slices.Concat(cases, kernelcases.Mutated(), kernelcases.Segments(), kernelcases.Placement())
 		}
 		for i, c := range cases {
 			t := kernelcases.Tree{Root: filepath.Join(base, st.Name, fmt.Sprint(i))}
