@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"errors"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -89,18 +90,47 @@ func badStrings(argv, env []string) string {
 func (k *check) chdir() *fault {
 	k.cwd = "/"
 	dir := k.cmd.Dir()
-	n, f := k.runtime.walk("/", dir)
-	switch {
-	case f != nil && f.errno == unix.ENOENT:
-		k.cwd = path.Clean(dir)
-		k.step("working directory %q is made by the runtime", dir)
-		return nil
-	case f != nil:
+	if f := k.makeDir(dir); f != nil {
 		return f
-	case !n.info.Type.IsDir():
-		return &fault{unix.ENOTDIR, dir, "the working directory is not a directory"}
+	}
+	n, f := k.runtime.walk("/", dir)
+	if f != nil {
+		return f
 	}
 	k.cwd = n.path
+	return nil
+}
+
+// makeDir is os.MkdirAll of Go, by which runc makes the working directory: the
+// part of the name before the last slash first, then the last part. What it
+// makes is there for all that follows.
+func (k *check) makeDir(dir string) *fault {
+	n, f := k.runtime.walk("/", dir)
+	switch {
+	case f == nil && n.info.Type.IsDir():
+		return nil
+	case f == nil:
+		return &fault{unix.ENOTDIR, dir, "the working directory is not a directory"}
+	case f.errno != unix.ENOENT:
+		return f
+	}
+	parent, last := path.Split(strings.TrimRight(dir, "/"))
+	if f := k.makeDir(parent); f != nil {
+		return f
+	}
+	in, f := k.runtime.walk("/", parent)
+	if f != nil || last == "." || last == ".." { // mkdir finds those there
+		return f
+	}
+	made := path.Join(in.path, last)
+	if fi, err := k.runtime.lstat(made); err == nil {
+		if fi.Type.IsDir() {
+			return nil // missing only as it was written
+		}
+		return &fault{unix.EEXIST, dir, "the working directory is a link to nothing, which the runtime cannot make"}
+	}
+	k.runtime.cache[made] = cached{info: FileInfo{Type: fs.ModeDir, Perm: 0o755}}
+	k.step("working directory %q is made by the runtime", made)
 	return nil
 }
 
