@@ -52,7 +52,7 @@ type spot struct {
 // none, and lands at 0.
 func (p *program) spot(withLoader bool) spot {
 	switch {
-	case p.header.Type == platform.ELFTypeExec:
+	case p.header.Type == platform.ELFTypeExec, !p.loads():
 		return spot{known: true}
 	case withLoader:
 		return spot{base: true}
@@ -67,13 +67,40 @@ func (p *program) spot(withLoader bool) spot {
 // there is room.
 func (p *program) loaderSpot(main *program) spot {
 	at := spot{loader: true}
-	switch fixed := main.header.Type == platform.ELFTypeExec; {
+	fixed := main.header.Type == platform.ELFTypeExec || !main.loads()
+	switch {
 	case p.header.Type == platform.ELFTypeExec, fixed && p.empty():
 		at.known = true
 	case p.empty():
 		at.known, at.bias = true, -p.firstPage()
+	case fixed:
+		at.bias, at.known = p.hinted(main)
 	}
 	return at
+}
+
+// lowestHint is CONFIG_LSM_MMAP_MIN_ADDR as distributions have it: the kernel
+// maps no lower where it may choose (round_hint_to_min of mm/mmap.c).
+const lowestHint = 1 << 16
+
+// hinted is what the kernel adds to the addresses of a loader that it maps
+// where it was linked, or at the lowest address that may be mapped. It does so
+// where nothing else lies; ok is false elsewhere and near the stack.
+func (p *program) hinted(main *program) (bias uint64, ok bool) {
+	first, span, task := p.firstPage(), p.span(), p.loader.TaskSize
+	if first == 0 || task == 0 {
+		return 0, false
+	}
+	at := max(first, lowestHint)
+	below := task - 4*p.stackGap()
+	if at >= below || span > below-at {
+		return 0, false
+	}
+	low, high := main.bounds()
+	if at < high && low < at+span {
+		return 0, false
+	}
+	return at - first, true
 }
 
 // empty reports whether the first segment has no bytes in the file.
@@ -194,38 +221,47 @@ func (p *program) layout(at spot, h platform.Host) end {
 	case p.alignment() > task && !at.loader:
 		return end{killed: "the alignment leaves only address 0"}
 	}
-	return p.room(span, task-p.stackGap(), tooLarge)
+	// The whole span is mapped right below what is taken at the top; what lies
+	// before the first segment goes below that.
+	top, random := task-p.stackGap(), p.loader.MaxRandom+p.stackGap()+p.alignment()
+	switch needs := span + p.before() + h.MmapMinAddr; {
+	case needs > top:
+		return tooLarge
+	case needs > top-min(top, random):
+		return p.noRoom(span)
+	}
+	return end{}
+}
+
+// noRoom is for a span that fits only if what is random leaves enough.
+func (p *program) noRoom(span uint64) end {
+	return end{random: fmt.Sprintf("whether there is room for the %d bytes that the segments span depends on chance", span)}
+}
+
+// before is how far below the first segment others lie.
+func (p *program) before() uint64 {
+	lowest, _ := p.bounds()
+	return p.firstPage() - lowest
 }
 
 // aboveBase checks a program with a loader: it is mapped at ELF_ET_DYN_BASE and
 // a random offset, aligned, and must not reach the stack.
 func (p *program) aboveBase(span uint64, h platform.Host, tooLarge end) end {
-	base := p.loader.DynBase
-	if base == 0 {
+	if p.loader.DynBase == 0 {
 		return end{}
 	}
+	lowest, highest := p.loader.DynBase, p.loader.DynBase+p.loader.MaxRandom
 	if a := p.alignment(); a > 1 {
-		lowest, highest := base&^(a-1), (base+p.loader.MaxRandom)&^(a-1)
-		switch {
-		case highest < h.MmapMinAddr:
-			return end{killed: "the alignment leaves only address 0"}
-		case lowest < h.MmapMinAddr:
-			return end{random: "whether the alignment leaves an address depends on chance"}
-		}
-		base = lowest
+		lowest, highest = lowest&^(a-1), highest&^(a-1)
 	}
-	return p.room(span, p.loader.TaskSize-base, tooLarge)
-}
-
-// room compares the span with the room that there is at most, and with what is
-// left of it when all that is random takes the most.
-func (p *program) room(span, most uint64, tooLarge end) end {
-	random := p.loader.MaxRandom + 2*p.stackGap()
-	switch {
-	case span > most:
+	below, random := p.before()+h.MmapMinAddr, 2*p.stackGap()
+	switch task := p.loader.TaskSize; {
+	case highest < below:
+		return end{killed: "no address is left below the first segment"}
+	case span > task-lowest:
 		return tooLarge
-	case span > most-min(most, random):
-		return end{random: fmt.Sprintf("whether there is room for the %d bytes that the segments span depends on chance", span)}
+	case lowest < below, span > task-highest-random:
+		return p.noRoom(span)
 	}
 	return end{}
 }
@@ -290,12 +326,19 @@ func (p *program) unpadded(s segment) bool {
 
 // span is total_mapping_size: from the lowest page to the highest byte.
 func (p *program) span() uint64 {
-	lo, hi := ^uint64(0), uint64(0)
+	lo, hi := p.bounds()
+	return hi - lo
+}
+
+// bounds are the lowest page and the highest byte; of a file without segments
+// the first lies above the second.
+func (p *program) bounds() (lo, hi uint64) {
+	lo = ^uint64(0)
 	for _, s := range p.segs {
 		if s.typ == ptLoad {
 			lo = min(lo, s.vaddr&^(p.page-1))
 			hi = max(hi, s.vaddr+s.memsz)
 		}
 	}
-	return hi - lo
+	return lo, hi
 }

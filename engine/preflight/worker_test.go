@@ -99,7 +99,7 @@ func work(out *worked) {
 		st.Register(misc, emu)
 		host := platform.LocalHost()
 		host.Binfmt = platform.ReadBinfmt(misc)
-		cases := kernelcases.All()
+		cases := append(kernelcases.All(), randomCases()...)
 		if st.Name == "none" && os.Getenv("PREFLIGHT_SHORT") == "" {
 			cases = slices.Concat(cases, kernelcases.Mutated(), kernelcases.Segments(), kernelcases.Placement())
 		}
@@ -114,6 +114,16 @@ func work(out *worked) {
 			out.States[st.Name] = append(out.States[st.Name], a)
 		}
 	}
+}
+
+// randomCases are few, always the same; PREFLIGHT_RANDOM=SEED,N makes others.
+func randomCases() []kernelcases.Case {
+	seed, n := uint64(1), 200
+	if v := os.Getenv("PREFLIGHT_RANDOM"); v != "" {
+		_, err := fmt.Sscanf(v, "%d,%d", &seed, &n)
+		must(err)
+	}
+	return kernelcases.Random(seed, n)
 }
 
 // oneCase builds the root, asks the kernel, and asks Check. Its file goes

@@ -59,6 +59,18 @@ func Placement() []Case {
 		}
 	}
 	main := ELF{Interp: "/lib/ld.so"}
+	entry := func(v uint64) func([]byte) {
+		return func(b []byte) { binary.LittleEndian.PutUint64(b[24:], v) }
+	}
+	for _, at := range []uint64{0, 0x1000, 0xf000, 0x10000, 0x3ff000, 0x400000, 0x402000, 1 << 40} {
+		for _, e := range []uint64{0x3ffffffff000, 0x500000000000, 1<<47 - 0x20000, ^uint64(0xffff), ^uint64(0xfff)} {
+			name := fmt.Sprintf("loader at %#x begins at %#x", at, e)
+			add(name, ELF{Interp: "/lib/ld.so"}, mut(ELF{Type: 3, Vaddr: at}, entry(e)))
+			add(name+", nothing else to load", ELF{Type: 3, Interp: "/lib/ld.so", NoLoad: true}, mut(ELF{Type: 3, Vaddr: at}, entry(e)))
+		}
+		add(fmt.Sprintf("loader without bytes in the file at %#x, nothing else to load", at), ELF{Type: 3, Interp: "/lib/ld.so", NoLoad: true},
+			mut(ELF{Type: 3, Vaddr: at}, put(0, phFilesz, 0, phMemsz, 9000)))
+	}
 	add("fixed loader that spans nothing", main, mut(ELF{}, put(0, phVaddr, 0, phFilesz, 0, phMemsz, 0)))
 	add("fixed loader with an empty segment", main, mut(ELF{Vaddr: 0x800000}, put(0, phFilesz, 0, phMemsz, 0)))
 	add("fixed loader, falling", main, mut(ELF{Vaddr: 0x900000, Phnum: 2},

@@ -45,7 +45,7 @@ func (c Command) Path() string {
 // Deep reports whether the chain of interpreters never ends or exceeds five
 // hops; a handler counts as one.
 func (c Case) Deep() bool {
-	for _, p := range []string{"script self", "nested 5 arm64", "nested 6", "nested 7", "nested 8", "EMUD", "script to EMUD", "native taken over by itself", "emulator itself"} {
+	for _, p := range []string{"script self", "nested 5 arm64", "nested 6", "nested 7", "nested 8", "EMUD", "script to EMUD", "native taken over by itself", "emulator itself", "script random"} {
 		if strings.HasPrefix(c.Name, p) {
 			return true
 		}
