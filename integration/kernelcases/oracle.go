@@ -73,6 +73,13 @@ func childMain() {
 			if err := syscall.Chdir("/"); err != nil {
 				return err
 			}
+			err := syscall.Chdir(a.Dir)
+			if !errors.Is(err, syscall.ENOENT) {
+				return err
+			}
+			if err := os.MkdirAll("/"+a.Dir, 0o755); err != nil { // as runc
+				return err
+			}
 			return syscall.Chdir(a.Dir)
 		}},
 		{"setgroups", func() error { return syscall.Setgroups(a.Groups) }},

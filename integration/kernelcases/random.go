@@ -4,21 +4,27 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
 // Random makes n cases that depend on seed alone: programs and loaders with
-// fields of their headers set to telling values, and script lines.
+// fields of their headers set to telling values, script lines, and paths through
+// directories, links, owners and modes.
 func Random(seed uint64, n int) []Case {
 	r := &random{rand.New(rand.NewPCG(seed, 2))}
 	cs := make([]Case, 0, n)
 	for i := range n {
 		name := fmt.Sprintf("random %d of seed %d", i, seed)
-		if r.IntN(5) == 0 {
+		switch r.IntN(8) {
+		case 0:
 			cs = append(cs, r.script("script "+name))
-			continue
+		case 1, 2, 3:
+			cs = append(cs, r.walk(name))
+		default:
+			cs = append(cs, r.program(name))
 		}
-		cs = append(cs, r.program(name))
 	}
 	return cs
 }
@@ -170,4 +176,91 @@ func (r *random) script(name string) Case {
 		t.Text("run", text)
 		t.Text("run2", second)
 	}, Run(pick(r, "/run", "/run", "/run", "run", "./run"))}
+}
+
+// entry is one entry of a tree. What cannot be made, below a file for example,
+// is left out.
+type entry struct {
+	path, target string // target is a link's
+	dir          bool
+	mode         uint32
+	uid, gid     int
+	data         []byte
+}
+
+func (e entry) make(t Tree) {
+	at := t.At(e.path)
+	if os.MkdirAll(filepath.Dir(at), 0o755) != nil {
+		return
+	}
+	if e.target != "" {
+		_ = os.Symlink(e.target, at)
+		return
+	}
+	if _, err := os.Lstat(at); err == nil && !e.dir {
+		return
+	}
+	if e.dir && os.MkdirAll(at, 0o755) != nil || !e.dir && os.WriteFile(at, e.data, 0o600) != nil {
+		return
+	}
+	t.Own(e.path, e.mode, e.uid, e.gid)
+}
+
+// path is one of few, so that they meet; odd ones have dots, slashes and ends.
+func (r *random) path(odd bool) string {
+	var parts []string
+	for range 1 + r.IntN(3) {
+		part := pick(r, "a", "a", "b", "c")
+		if odd {
+			part = pick(r, "a", "a", "a", "b", "b", "c", "d", ".", "..", "")
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, "/")
+}
+
+func (r *random) entry() entry {
+	e := entry{path: r.path(false), uid: pick(r, 0, 0, 1000, 1001), gid: pick(r, 0, 0, 1000, 2000)}
+	switch r.IntN(6) {
+	case 0, 1:
+		e.target = pick(r, "", "", "/", "../", "./") + r.path(true)
+		if e.target == "" {
+			e.target = "."
+		}
+	case 2:
+		e.dir, e.mode = true, pick[uint32](r, 0o755, 0o755, 0o711, 0o700, 0o750, 0o070, 0o007, 0o111, 0o444, 0o1777, 0)
+	default:
+		e.mode = pick[uint32](r, 0o755, 0o755, 0o755, 0o644, 0o744, 0o711, 0o750, 0o111, 0o070, 0o4755, 0)
+		e.data = ELF{}.Bytes()
+		if r.IntN(4) == 0 {
+			e.data = []byte("#!" + pick(r, "", "/", "/", "../") + r.path(true) + "\n")
+		}
+	}
+	return e
+}
+
+// walk is a small tree, and a command to be found in it.
+func (r *random) walk(name string) Case {
+	var entries []entry
+	for range 3 + r.IntN(8) {
+		entries = append(entries, r.entry())
+	}
+	c := Command{
+		Entrypoint: []string{pick(r, "/", "/", "./", "../", "") + r.path(true)},
+		User:       pick(r, "", "", "app", "other", "4321", "4321:2000", "app:tools", "0:1000"),
+		WorkingDir: pick(r, "", "", "/", "/"+r.path(true), "/"+r.path(false), r.path(true)),
+	}
+	if r.IntN(2) == 0 {
+		var list []string
+		for range 1 + r.IntN(3) {
+			list = append(list, pick(r, "/", "/", "", "../", "./")+r.path(true))
+		}
+		c.Env = []string{"PATH=" + strings.Join(list, ":")}
+		c.Entrypoint[0] = pick(r, "a", "b", "c", c.Entrypoint[0])
+	}
+	return Case{name, func(t Tree) {
+		for _, e := range entries {
+			e.make(t)
+		}
+	}, c}
 }
