@@ -40,6 +40,18 @@ func TestWatchdogPhases(t *testing.T) {
 			w.alive("a", 10, true)
 			time.Sleep(2 * limit)
 		}, true},
+		{"its turn comes late", func(w *watchdog) {
+			w.rest()
+			time.Sleep(10 * limit)
+			w.reading("a")
+			time.Sleep(limit / 2)
+		}, false},
+		{"its turn comes late, and nothing is answered", func(w *watchdog) {
+			w.rest()
+			time.Sleep(10 * limit)
+			w.reading("a")
+			time.Sleep(2 * limit)
+		}, true},
 		{"all is unpacked", func(w *watchdog) {
 			w.reading("a")
 			w.alive("a", 10, true)
