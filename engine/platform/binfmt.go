@@ -25,7 +25,16 @@ type Binfmt struct {
 	// Unread says why handlers could not be read; empty when they were. With
 	// it, a file that no other rule starts cannot be judged.
 	Unread string `json:"unread,omitempty"`
+	// Hidden says that binfmt_misc was not mounted where the facts were read,
+	// but is part of the kernel. A container does not see the host's handlers,
+	// which take its files all the same.
+	Hidden bool `json:"hidden,omitempty"`
+
+	local bool // the kernel can be asked
 }
+
+// Unknown reports whether there may be handlers that nobody can be asked about.
+func (b Binfmt) Unknown() bool { return b.Hidden && !b.local }
 
 // Handler is one entry of binfmt_misc.
 type Handler struct {
@@ -46,6 +55,9 @@ type Handler struct {
 	// the kernel starts that open file, wherever it came from. Nil means
 	// that its content is not known.
 	Opened *OpenedFile `json:"opened,omitempty"`
+	// Unsure says what is not known of a handler that is not to be seen: what
+	// it starts.
+	Unsure string `json:"-"`
 }
 
 // OpenedFile is the beginning of a file that the kernel holds open.
@@ -72,8 +84,12 @@ func (e Handler) Has(flag byte) bool { return strings.IndexByte(e.Flags, flag) >
 
 // Match returns the first enabled handler that takes a file with this head (as
 // many of its first 256 bytes as there are) started by the name path. It is
-// search_binfmt_handler of fs/binfmt_misc.c.
+// search_binfmt_handler of fs/binfmt_misc.c. Where handlers are not to be seen
+// the kernel is asked about ELF programs of other architectures, in two milliseconds.
 func (b Binfmt) Match(head []byte, path string) (Handler, bool) {
+	if b.Hidden && b.local {
+		return askKernel(head)
+	}
 	if !b.Enabled {
 		return Handler{}, false
 	}

@@ -147,15 +147,37 @@ func (h Host) Native(p Platform) bool {
 // false and a handler, the image itself must ship that interpreter. The
 // decision is made on the bytes of ELF headers of p, not on names.
 func (h Host) Emulated(p Platform) (handler string, ok bool) {
-	if p.OS != "linux" || h.Platform.OS != "linux" {
-		return "", false
+	e, _ := h.Handler(p)
+	return e.Interpreter, e.Has('F')
+}
+
+// Portable returns the facts for another machine, where this kernel cannot be
+// asked: Hidden is dropped when it has no handler for any architecture known.
+func (h Host) Portable() Host {
+	if !h.Binfmt.Hidden {
+		return h
 	}
-	for _, head := range elfHeads(p) {
-		if e, found := h.Binfmt.Match(head, ""); found {
-			return e.Interpreter, e.Has('F')
+	for _, a := range elfArches {
+		if _, ok := h.Binfmt.Match(a.head(ELFTypeExec), ""); ok {
+			return h
 		}
 	}
-	return "", false
+	h.Binfmt.Hidden = false
+	return h
+}
+
+// Handler returns the handler that takes the programs of platform p. What it
+// starts is not known where Unsure says so.
+func (h Host) Handler(p Platform) (e Handler, ok bool) {
+	if p.OS != "linux" || h.Platform.OS != "linux" {
+		return Handler{}, false
+	}
+	for _, head := range elfHeads(p) {
+		if e, ok := h.Binfmt.Match(head, ""); ok {
+			return e, true
+		}
+	}
+	return Handler{}, false
 }
 
 // level orders the variants of one architecture: v1 < v2 < ... and "" first.

@@ -23,8 +23,7 @@ const binfmtDir = "/proc/sys/fs/binfmt_misc"
 // LocalHost reads the facts of this machine, in about a millisecond. On amd64
 // it executes a program of its own, 96 bytes of 386 code, to see whether that
 // runs. Facts that cannot be read are left out; Binfmt.Unread says when the
-// handlers are not known. Handlers count as absent where binfmt_misc is not
-// mounted at its usual place.
+// handlers are not known, Binfmt.Hidden that they are not to be seen.
 func LocalHost() Host {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
@@ -37,6 +36,7 @@ func LocalHost() Host {
 		MaxMapping:        maxMapping(),
 		Binfmt:            ReadBinfmt(binfmtDir),
 	}
+	h.Binfmt.Hidden, h.Binfmt.local = hidden(h.Binfmt), true
 	switch machine := unix.ByteSliceToString(u.Machine[:]); {
 	case machine == "x86_64":
 		// A 386 build of this program asks the same kernel.

@@ -122,6 +122,8 @@ func (l *loading) notELF() *fault {
 	switch p, known := platform.ELFPlatform(head); {
 	case l.binfmt.Unread != "":
 		return &fault{at: path, why: "the kernel has no loader for it, and its handlers cannot be read: " + l.binfmt.Unread}
+	case known && l.binfmt.Unknown():
+		return &fault{at: path, why: "is a program for " + p.String() + ", which the kernel does not load; its handlers were not to be seen when the host's facts were read"}
 	case len(l.host.Loaders()) == 0:
 		return &fault{at: path, why: "the rules of " + l.host.Platform.String() + " kernels are not known"}
 	case l.cur.size == 0:

@@ -147,6 +147,9 @@ func (l *loading) search() (hop bool, f *fault) {
 func (l *loading) handler(h platform.Handler) *fault {
 	l.note("handler %q takes %s and starts %s (flags %q)", h.Name, l.cur.id.path, h.Interpreter, h.Flags)
 	l.sawPlatform()
+	if h.Unsure != "" {
+		return &fault{at: l.cur.id.path, why: h.Unsure}
+	}
 	if l.out.emulator == "" {
 		l.out.foreign = foreignLoader(l.cur)
 	}

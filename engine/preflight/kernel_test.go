@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,17 @@ func TestKernel(t *testing.T) {
 	}
 	if w.Overlay != "" {
 		t.Errorf("layers differ from the mounted overlay:\n%s", w.Overlay)
+	}
+	for name, want := range map[string][]Verdict{
+		"none":           {ExecFormatError, ExecFormatError, Native, ExecFormatError, ExecFormatError, Native},
+		"held":           {Emulated, Emulated, Native, Unknown, Unknown, Native},
+		"held, and here": {Unknown, Unknown, Native, Unknown, Unknown, Native},
+		"in the image":   {Unknown, Unknown, Native, Unknown, Unknown, Native},
+		"here":           {Unknown, Unknown, Native, Unknown, Unknown, Native},
+	} {
+		if got := w.Hidden[name]; !slices.Equal(got, want) {
+			t.Errorf("hidden handlers, %s: %v, want %v", name, got, want)
+		}
 	}
 	for _, st := range kernelcases.States() {
 		right, chance := 0, 0

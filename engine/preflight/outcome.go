@@ -115,7 +115,8 @@ const (
 // files, permissions or lies, and says in Certainty how far to trust it.
 func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
 	r := Result{Host: host.Platform.String(), Platform: Platforms{Claimed: claim(claimed)}, Certainty: Likely}
-	handler, held := host.Emulated(claimed)
+	h, _ := host.Handler(claimed)
+	handler, held := h.Interpreter, h.Has('F')
 	switch {
 	case claimed.OS == "" || claimed.Architecture == "":
 		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
@@ -132,6 +133,12 @@ func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
 	case host.Binfmt.Unread != "":
 		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
 		r.Reason = "the binfmt_misc handlers cannot be read: " + host.Binfmt.Unread
+	case h.Unsure != "":
+		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
+		r.Reason = h.Unsure
+	case host.Binfmt.Unknown() && !sameArchitecture(claimed, host):
+		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
+		r.Reason = "the host's handlers were not to be seen when its facts were read"
 	case sameArchitecture(claimed, host):
 		r.Verdict, r.ExitCode, r.Certainty = IllegalInstruction, exitIllegal, Unsure
 		r.Reason = "the image asks for " + claim(claimed) + ", the CPU has " + host.Platform.String()

@@ -63,6 +63,8 @@ type answer struct {
 type worked struct {
 	States map[string][]answer
 	Order  map[string]string // facts about match order, for TestMatchOrder
+	// Hidden has verdicts about programs for arm64 where binfmt_misc is not to be seen.
+	Hidden map[string][]Verdict
 	// Overlay says where Layers and a mounted overlay differ.
 	Overlay string
 	Err     string
@@ -92,6 +94,7 @@ func work(out *worked) {
 	must(kernelcases.MountBinfmt(misc))
 	matchOrder(misc, out.Order)
 	out.Overlay = overlayFacts(filepath.Join(base, "overlay"))
+	out.Hidden = hiddenHandlers(base, misc)
 	plain := map[string]string{}
 	for _, st := range kernelcases.States() {
 		kernelcases.ClearHandlers(misc)
@@ -114,6 +117,48 @@ func work(out *worked) {
 			out.States[st.Name] = append(out.States[st.Name], a)
 		}
 	}
+}
+
+// hiddenHandlers asks what is known of handlers that another mount namespace
+// sees: by check of the files, by the platform alone, and by check elsewhere.
+func hiddenHandlers(base, misc string) map[string][]Verdict {
+	const usual = "/proc/sys/fs/binfmt_misc"
+	must(unix.Mount("tmpfs", usual, "tmpfs", 0, "mode=755"))
+	defer func() { must(unix.Unmount(usual, unix.MNT_DETACH)) }()
+	emulator := filepath.Join(base, "emulator")
+	verdicts := map[string][]Verdict{}
+	line := ":qemu-arm64:M::" + kernelcases.Magic("arm64") + ":" + emulator + ":"
+	for _, c := range []struct {
+		name, line string
+		kept       bool // the emulator lies where the handler names it
+	}{{"none", "", false}, {"held", line + "F", false}, {"held, and here", line + "F", true}, {"in the image", line, false}, {"here", line, true}} {
+		kernelcases.ClearHandlers(misc)
+		must(os.WriteFile(emulator, elfSpec{}.Bytes(), 0o755))
+		if c.line != "" {
+			kernelcases.Register(misc, c.line)
+		}
+		if !c.kept {
+			must(os.Remove(emulator))
+		}
+		host := platform.LocalHost()
+		data, err := json.Marshal(host.Portable())
+		must(err)
+		elsewhere, err := platform.ReadHost(bytes.NewReader(data))
+		must(err)
+		t := kernelcases.Tree{Root: filepath.Join(base, "hidden")}
+		t.ELF("bin/prog", elfSpec{Arch: "arm64"})
+		t.ELF("bin/native", elfSpec{})
+		root, err := OpenDir(t.Root, IDMaps{})
+		must(err)
+		foreign := platform.Platform{OS: "linux", Architecture: "arm64"}
+		for _, h := range []platform.Host{host, elsewhere} {
+			verdicts[c.name] = append(verdicts[c.name], Check(context.Background(), root, run("/bin/prog"), h).Verdict,
+				RemoteGuess(foreign, h).Verdict, Check(context.Background(), root, run("/bin/native"), h).Verdict)
+		}
+		must(root.Close())
+	}
+	kernelcases.ClearHandlers(misc)
+	return verdicts
 }
 
 // randomCases are few, always the same; PREFLIGHT_RANDOM=SEED,N makes others.
