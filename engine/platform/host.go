@@ -176,6 +176,9 @@ func (h Host) Handler(p Platform) (e Handler, ok bool) {
 		if e, ok := h.Binfmt.Match(head, ""); ok {
 			return e, true
 		}
+		if h.Binfmt.Hidden {
+			break // emulators take both kinds; to ask is dear
+		}
 	}
 	return Handler{}, false
 }
