@@ -154,7 +154,7 @@ func refName(ref types.ImageReference) string {
 }
 
 // complete tells whether an image of the store has all that pulling d would
-// give it: its config, both manifests, and every layer.
+// give it: its config, its manifest under both keys, its index, and every layer.
 func complete(snap *store.Snapshot, d *registry.Detail, top digest.Digest) *store.Image {
 	id := imageID(d)
 	for i := range snap.Images {
@@ -162,7 +162,7 @@ func complete(snap *store.Snapshot, d *registry.Detail, top digest.Digest) *stor
 		if img.ID != id {
 			continue
 		}
-		if img.ConfigError != nil || !hasDigest(img, d.Digest) || !hasDigest(img, top) || !hasLayers(snap, img) {
+		if img.ConfigError != nil || !img.HasManifest() || !hasDigest(img, d.Digest) || !hasDigest(img, top) || !hasLayers(snap, img) {
 			return nil
 		}
 		return img

@@ -151,7 +151,7 @@ func (p *pull) local(ctx context.Context, j *job) (PullResult, error) {
 	}
 	for _, request := range j.requests {
 		img, name := ofPlatform(p.snap, names, request)
-		if img == nil || img.ConfigError != nil || !hasLayers(p.snap, img) {
+		if img == nil || img.ConfigError != nil || !img.HasManifest() || !hasLayers(p.snap, img) {
 			continue
 		}
 		return p.name(ctx, presentResult(img), name, j.named)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
 )
 
 // Snapshot is all that a store holds, read at one moment. It is made of plain
@@ -34,6 +35,14 @@ type Image struct {
 	IsList      bool            // a local manifest list or index (podman manifest create)
 	Displaced   []Displacement  // names it lost and does not hold, oldest first
 	RecordError error           // why its displacement record could not be read
+}
+
+// HasManifest reports whether the image has the manifest under the key by
+// which everything reads it. It is written last but for signatures: an image
+// without it was left by a writer that died.
+func (i *Image) HasManifest() bool {
+	_, ok := i.BigData[storage.ImageDigestBigDataKey]
+	return ok
 }
 
 // Config is what listings and decisions need of an image's config.

@@ -80,7 +80,7 @@ func TestInjectedSystemCalls(t *testing.T) {
 		}
 	}
 	t.Logf("%d injections, %d hit a call, %d pulls failed, 0 tags lost", len(all), x.hit, x.failed)
-	if x.hit < len(all)/2 {
+	if x.hit < len(all)/3 {
 		t.Errorf("only %d of %d injections hit a call", x.hit, len(all))
 	}
 }
