@@ -104,12 +104,30 @@ type fetcher struct {
 
 // present returns how many layers, from the bottom, the store has.
 func (f *fetcher) present() int {
-	for i, id := range f.ids {
-		if !f.store.Exists(id) {
+	for i := range f.ids {
+		if !f.whole(i) {
 			return i
 		}
 	}
 	return len(f.ids)
+}
+
+// whole reports whether the store has a layer and its files. The library
+// replaces the files of a layer that another process made meanwhile, in two
+// steps: when those to replace them with are swept away in between (see
+// apply), it leaves the layer without any. Then it is put in once more.
+func (f *fetcher) whole(i int) bool {
+	if !f.store.Exists(f.ids[i]) {
+		return false
+	}
+	_, err := os.Lstat(f.diff(i))
+	return !errors.Is(err, os.ErrNotExist) || f.elsewhere(i)
+}
+
+// elsewhere reports whether a layer is in an additional, read-only image store.
+func (f *fetcher) elsewhere(i int) bool {
+	l, err := f.store.Layer(f.ids[i])
+	return err != nil || l.ReadOnly
 }
 
 // checkBase refuses to build on a layer with mapped IDs.
@@ -172,7 +190,7 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 		case <-ctx.Done():
 			return false, context.Cause(ctx)
 		}
-		if f.store.Exists(f.ids[i]) {
+		if f.whole(i) {
 			return false, nil
 		}
 		// The other call failed: its error is not this one's.
@@ -238,7 +256,7 @@ func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWi
 		return false, err
 	}
 	defer unlock()
-	if f.store.Exists(f.ids[i]) {
+	if f.whole(i) {
 		return false, nil
 	}
 	parent := ""
@@ -247,6 +265,9 @@ func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWi
 	}
 	if err := f.inherit(output, parent); err != nil {
 		return false, f.parentGone(i, err)
+	}
+	if f.store.Exists(f.ids[i]) {
+		return f.mend(i, output)
 	}
 	target := output.Target
 	_, err = f.store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
@@ -261,6 +282,20 @@ func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWi
 	}
 	_ = os.Remove(filepath.Dir(target)) // the driver leaves it, empty, until the store shuts down
 	return true, nil
+}
+
+// mend gives a layer that has lost its files the staged ones. Its record is
+// right: the same DiffIDs lie below.
+func (f *fetcher) mend(i int, output *graphdriver.DriverWithDifferOutput) (applied bool, err error) {
+	if err := os.Rename(output.Target, f.diff(i)); err != nil {
+		return false, fmt.Errorf("layer %d (%s): %w", i+1, f.layers[i].Digest, err)
+	}
+	return true, f.store.CleanupStagedLayer(output)
+}
+
+// diff is where the driver keeps the files of a layer.
+func (f *fetcher) diff(i int) string {
+	return filepath.Join(f.store.GraphRoot(), "overlay", f.ids[i], "diff")
 }
 
 // parentGone tells the removal of the layer below from other errors.

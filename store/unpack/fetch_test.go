@@ -192,6 +192,40 @@ func TestFetchKeepsFinishedLayers(t *testing.T) {
 	assertNothingLeftToCopy(t, store, img)
 }
 
+// TestFetchMends takes the files away from a layer that is in the store, as the
+// library does when those to replace them with are swept away: they are put
+// there again.
+func TestFetchMends(t *testing.T) {
+	store := newStore(t)
+	img := newImage(t, numbered(t, 3)...)
+	fetch := func() []int {
+		t.Helper()
+		result, err := Fetch(t.Context(), store, img.layers, img.open, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.Fetched
+	}
+	fetch()
+	for i, id := range chainIDs(img.layers) {
+		diff := filepath.Join(store.GraphRoot(), "overlay", id, "diff")
+		if err := os.RemoveAll(diff); err != nil {
+			t.Fatal(err)
+		}
+		if got := fetch(); fmt.Sprint(got) != fmt.Sprint([]int{i}) {
+			t.Errorf("layer %d was emptied, fetched %v", i, got)
+		}
+		if _, err := os.Stat(filepath.Join(diff, "d", fmt.Sprint("f", i))); err != nil {
+			t.Errorf("layer %d is not mended: %v", i, err)
+		}
+	}
+	report, err := store.Check(storage.CheckMost())
+	if err != nil || len(report.Layers) > 0 {
+		t.Errorf("the store's own check: %+v, %v", report.Layers, err)
+	}
+	assertNothingLeftToCopy(t, store, img)
+}
+
 // TestFetchTwin has a layer in the store, on top of another one: it is not
 // fetched again, unless it is damaged or was made from another blob.
 func TestFetchTwin(t *testing.T) {
