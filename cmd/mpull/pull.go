@@ -62,9 +62,10 @@ the platform asked for or the registry is not there, or the store failed.`,
 	}
 }
 
-// collectSooner keeps the garbage that may lie about to a third of what is used. What a pull needs of the
-// heap is the same for each layer, and soon garbage: collected at the usual
-// pace, it doubles the peak of memory and saves little time. GOGC has its way.
+// collectSooner keeps the garbage that may lie about to a third of what is
+// used. What a pull needs of the heap is the same for each layer, and soon
+// garbage: collected at the usual pace, it doubles the peak of memory and saves
+// little time. GOGC has its way.
 func collectSooner() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(35)

@@ -12,6 +12,7 @@ import (
 
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
+	"go.podman.io/storage/pkg/system"
 	"golang.org/x/sys/unix"
 )
 
@@ -127,7 +128,7 @@ func (f *fetcher) whole(i int) bool {
 // elsewhere reports whether a layer is in an additional, read-only image store.
 func (f *fetcher) elsewhere(i int) bool {
 	l, err := f.store.Layer(f.ids[i])
-	return err != nil || l.ReadOnly
+	return err == nil && l.ReadOnly
 }
 
 // checkBase refuses to build on a layer with mapped IDs.
@@ -284,10 +285,21 @@ func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWi
 	return true, nil
 }
 
-// mend gives a layer that has lost its files the staged ones. Its record is
-// right: the same DiffIDs lie below.
+// mend gives a layer that has lost its files the staged ones, unless another
+// tool does so at this moment. Its record is right: the same DiffIDs lie below.
 func (f *fetcher) mend(i int, output *graphdriver.DriverWithDifferOutput) (applied bool, err error) {
-	if err := os.Rename(output.Target, f.diff(i)); err != nil {
+	driver, err := f.store.GraphDriver()
+	if err == nil && driver.SyncMode() == graphdriver.SyncModeFilesystem {
+		err = system.Syncfs(output.Target) // as the library does before it records a layer
+	}
+	if err != nil {
+		return false, err
+	}
+	err = unix.Renameat2(unix.AT_FDCWD, output.Target, unix.AT_FDCWD, f.diff(i), unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EEXIST) {
+		return false, nil
+	}
+	if err != nil {
 		return false, fmt.Errorf("layer %d (%s): %w", i+1, f.layers[i].Digest, err)
 	}
 	return true, f.store.CleanupStagedLayer(output)

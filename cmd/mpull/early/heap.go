@@ -20,8 +20,7 @@ var inHeap *[64]byte
 // touched. Filling them page by page costs a thousand page faults, a sixth of
 // the time of a small command on a virtual machine, where the kernel gives huge
 // pages only to who asks (/sys/kernel/mm/transparent_hugepage/enabled: madvise,
-// as Fedora and Ubuntu have it). Where that
-// fails they are filled page by page.
+// as Fedora and Ubuntu have it). Where that fails they are filled page by page.
 func init() { //nolint:gochecknoinits // to come before other packages' is what this one is for
 	inHeap = new([64]byte)
 	start := uintptr(unsafe.Pointer(inHeap)) &^ (firstHeap - 1)
