@@ -90,7 +90,7 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 // here would start.
 func (e *Engine) CheckRemote(ctx context.Context, input string, requests Fallback) (preflight.Result, error) {
 	if len(requests) == 0 {
-		requests = Fallback{platform.Native(e.Host().Platform)}
+		requests = Fallback{platform.Native(e.Platform())}
 	}
 	sys, err := e.config.Registry.SystemContext()
 	if err != nil {

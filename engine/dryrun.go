@@ -61,7 +61,7 @@ type PullRequests struct {
 // creates no store. The policy is not regarded: the registry is asked.
 func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]PullPlan, error) {
 	if len(o.Platforms) == 0 {
-		o.Platforms = []Fallback{{platform.Native(e.Host().Platform)}}
+		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
 	}
 	plans := []PullPlan{}
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {

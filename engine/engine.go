@@ -27,20 +27,28 @@ type Config struct {
 type Engine struct {
 	config Config
 	host   func() platform.Host
+	native func() platform.Platform
 	mu     sync.Mutex // serialises Events
 }
 
 // New returns an engine. It reads nothing yet.
 func New(c Config) *Engine {
-	host := c.Host
-	if host == nil {
-		host = platform.LocalHost
+	e := &Engine{config: c, native: sync.OnceValue(platform.Local)}
+	if c.Host == nil {
+		e.host = sync.OnceValue(platform.LocalHost)
+		return e
 	}
-	return &Engine{config: c, host: sync.OnceValue(host)}
+	e.host = sync.OnceValue(c.Host)
+	e.native = func() platform.Platform { return e.host().Platform }
+	return e
 }
 
 // Host returns the facts about the machine that images are for.
 func (e *Engine) Host() platform.Host { return e.host() }
+
+// Platform returns that machine's platform, Host().Platform, without reading
+// the other facts about it.
+func (e *Engine) Platform() platform.Platform { return e.native() }
 
 func (e *Engine) emit(ev Event) {
 	if e.config.Events == nil {

@@ -36,7 +36,7 @@ func Example_pull() {
 
 	// 1. Two platforms of one tag, one after the other.
 	for _, wanted := range []string{"linux/amd64", "linux/arm/v7"} {
-		request, err := platform.ParseRequest(wanted, e.Host().Platform)
+		request, err := platform.ParseRequest(wanted, e.Platform())
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -52,6 +52,7 @@ const none = "<none>"
 // Images lists local images, one entry for each name of an image as podman
 // has it, or one with <none> for an image without names.
 func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, error) {
+	go e.Host() // to be known when the images are
 	var rows []ListedImage
 	err := e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
 		selected, err := e.selectImages(snap, o)

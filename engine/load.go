@@ -73,7 +73,7 @@ func foreignInputs(a *archive.Archive) []string {
 
 // holder decides which image of a group gets the name.
 func (e *Engine) holder(g *archive.Group) int {
-	native := platform.Native(e.Host().Platform).Target()
+	native := platform.Native(e.Platform()).Target()
 	at := slices.IndexFunc(g.Images, func(i archive.Image) bool {
 		p, err := platform.Parse(i.Platform)
 		return err == nil && native.Same(p)

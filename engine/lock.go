@@ -94,7 +94,7 @@ func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o Pull
 		return nil, err
 	}
 	if len(o.Platforms) == 0 {
-		native := platform.Native(e.Host().Platform)
+		native := platform.Native(e.Platform())
 		native.Explicit = true
 		o.Platforms = []Fallback{{native}}
 	}

@@ -20,7 +20,7 @@ type LookOptions struct {
 
 func (e *Engine) requests(o LookOptions) []platform.Request {
 	if len(o.Requests) == 0 {
-		return []platform.Request{platform.Native(e.Host().Platform)}
+		return []platform.Request{platform.Native(e.Platform())}
 	}
 	return o.Requests
 }

@@ -19,7 +19,7 @@ import (
 // had; the results are those that were reached.
 func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]PullResult, error) {
 	if len(o.Platforms) == 0 {
-		o.Platforms = []Fallback{{platform.Native(e.Host().Platform)}}
+		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
 	}
 	var results []PullResult
 	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
@@ -100,7 +100,7 @@ func (p *pull) run(ctx context.Context) error {
 // electHolder decides which job gets the name: the host's own platform, else
 // the first.
 func (p *pull) electHolder() {
-	native := platform.Native(p.Host().Platform).Target()
+	native := platform.Native(p.Platform()).Target()
 	at := slices.IndexFunc(p.jobs, func(j *job) bool { return j.requests[0].Target().Same(native) })
 	for i, j := range p.jobs {
 		j.named = i == max(at, 0)

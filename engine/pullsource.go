@@ -220,7 +220,7 @@ func (p *pull) allJobs(instances []registry.Instance) {
 		p.jobs = append(p.jobs, &job{requests: Fallback{{Platform: in.Platform, Native: true, Explicit: true}}})
 	}
 	if len(p.jobs) == 0 {
-		p.jobs = []*job{{requests: Fallback{platform.Native(p.Host().Platform)}}}
+		p.jobs = []*job{{requests: Fallback{platform.Native(p.Platform())}}}
 	}
 	p.electHolder()
 }
@@ -258,7 +258,7 @@ func (p *pull) announce(source registry.Source, j *job) {
 	}})
 	if c.foreign {
 		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
-			refName(source.Ref), c.detail.Platform(), platform.Native(p.Host().Platform))}})
+			refName(source.Ref), c.detail.Platform(), platform.Native(p.Platform()))}})
 	}
 	if said := c.detail.Instance.Platform; said != (platform.Platform{}) && c.detail.Config.Architecture != "" &&
 		(said.Architecture != c.detail.Config.Architecture || said.OS != c.detail.Config.OS) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
@@ -29,8 +30,9 @@ type Options struct {
 type Store struct {
 	lib     storage.Store // nil when there is no store yet and it was opened for reading
 	options types.StoreOptions
-	reading bool   // opened by Open: nothing is mounted, so Close has nothing to undo
-	temp    string // graph root made up for a read-only store; removed by Close
+	reading bool     // opened by Open: nothing is mounted, so Close has nothing to undo
+	temp    string   // graph root made up for a read-only store; removed by Close
+	configs sync.Map // image ID to Config: what images are, read once
 }
 
 // ErrReadOnly is returned by Writer and Deleter of a store whose files cannot

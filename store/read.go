@@ -161,10 +161,37 @@ func (s *Store) readList(img *Image) bool {
 }
 
 func (s *Store) readConfig(img *Image) (*Config, error) {
-	blob, err := s.configBlob(img)
+	config, err := s.parsedConfig(img)
 	if err != nil {
 		return nil, err
 	}
+	if config.Variant == "" && (config.Architecture == "arm" || config.Architecture == "arm64") {
+		config.Variant = s.variantFromIndex(img)
+	}
+	return &config, nil
+}
+
+// parsedConfig reads an image's config once: its digest is the image's ID, so
+// what was read stays right.
+func (s *Store) parsedConfig(img *Image) (Config, error) {
+	if known, ok := s.configs.Load(img.ID); ok {
+		return known.(Config), nil
+	}
+	blob, err := s.configBlob(img)
+	if err != nil {
+		return Config{}, err
+	}
+	config, err := parseConfig(blob)
+	if err != nil {
+		return Config{}, fmt.Errorf("reading the config of image %s: %w", img.ID, err)
+	}
+	if _, ok := img.BigData["sha256:"+img.ID]; ok { // else the manifest names it
+		s.configs.Store(img.ID, config)
+	}
+	return config, nil
+}
+
+func parseConfig(blob []byte) (Config, error) {
 	var c struct {
 		Created      *time.Time `json:"created"`
 		OS           string     `json:"os"`
@@ -179,9 +206,9 @@ func (s *Store) readConfig(img *Image) (*Config, error) {
 		History []imgspecv1.History `json:"history"`
 	}
 	if err := json.Unmarshal(blob, &c); err != nil {
-		return nil, fmt.Errorf("reading the config of image %s: %w", img.ID, err)
+		return Config{}, err
 	}
-	config := &Config{
+	config := Config{
 		OS: c.OS, Architecture: c.Architecture, Variant: c.Variant,
 		Labels: c.Config.Labels, DiffIDs: c.RootFS.DiffIDs, History: make([]History, len(c.History)),
 	}
@@ -193,9 +220,6 @@ func (s *Store) readConfig(img *Image) (*Config, error) {
 		if h.Created != nil {
 			config.History[i].Created = h.Created.UTC().Format(time.RFC3339Nano)
 		}
-	}
-	if config.Variant == "" && (config.Architecture == "arm" || config.Architecture == "arm64") {
-		config.Variant = s.variantFromIndex(img)
 	}
 	return config, nil
 }

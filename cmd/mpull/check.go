@@ -83,7 +83,7 @@ func (p *program) check(c *cli.Context) error {
 }
 
 func (p *program) checkResult(c *cli.Context, e *engine.Engine) (preflight.Result, error) {
-	wanted, err := requests(c, e.Host().Platform)
+	wanted, err := requests(c, e.Platform())
 	if err != nil {
 		return preflight.Result{}, err
 	}

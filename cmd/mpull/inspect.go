@@ -136,7 +136,7 @@ func (p *program) printDocument(format string, doc any) error {
 func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
 	e := p.readEngine()
 	var wanted *platform.Request
-	lists, err := requests(c, e.Host().Platform)
+	lists, err := requests(c, e.Platform())
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (p *program) lock(c *cli.Context) error {
 	e := p.lookEngine(true)
 	o := engine.LockOptions{Retry: retry(c)}
 	var err error
-	if o.Platforms, err = requests(c, e.Host().Platform); err != nil {
+	if o.Platforms, err = requests(c, e.Platform()); err != nil {
 		return err
 	}
 	file, inputs := c.Args().First(), c.Args().Tail()

@@ -36,7 +36,7 @@ func (p *program) tellNotes(ev engine.Event) {
 // lookOptions reads the flags that choose an instance: one ordered fallback.
 func lookOptions(c *cli.Context, e *engine.Engine) (engine.LookOptions, error) {
 	o := engine.LookOptions{Retry: retry(c)}
-	lists, err := requests(c, e.Host().Platform)
+	lists, err := requests(c, e.Platform())
 	if err != nil {
 		return o, err
 	}

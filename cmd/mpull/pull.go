@@ -127,7 +127,7 @@ func (p *program) pull(c *cli.Context) error {
 func pullOptions(c *cli.Context, e *engine.Engine) (engine.PullOptions, error) {
 	var o engine.PullOptions
 	var err error
-	if o.Platforms, err = requests(c, e.Host().Platform); err != nil {
+	if o.Platforms, err = requests(c, e.Platform()); err != nil {
 		return o, err
 	}
 	if o.Policy, err = engine.ParsePullPolicy(c.String("policy")); err != nil {

@@ -62,7 +62,7 @@ several images are meant.`,
 				return err
 			}
 			e := p.engine(listener)
-			wanted, err := requests(c, e.Host().Platform)
+			wanted, err := requests(c, e.Platform())
 			if err != nil {
 				return err
 			}

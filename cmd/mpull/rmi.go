@@ -39,7 +39,7 @@ func (p *program) rmi(c *cli.Context) error {
 	p.stopDeadRuns(c.Context)
 	e := p.engine(p.tellMoves)
 	o := engine.RemoveOptions{Force: c.Bool("force"), Ignore: c.Bool("ignore"), Command: "rmi"}
-	wanted, err := requests(c, e.Host().Platform)
+	wanted, err := requests(c, e.Platform())
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (p *program) run(c *cli.Context) error {
 			return fmt.Errorf("leaving the process group: %w", err)
 		}
 	}
-	wanted, err := requests(c, e.Host().Platform)
+	wanted, err := requests(c, e.Platform())
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (p *program) save(c *cli.Context) error {
 	e := p.engine(p.tellNotes)
 	var o engine.SaveOptions
 	var err error
-	if o.Platforms, err = requests(c, e.Host().Platform); err != nil {
+	if o.Platforms, err = requests(c, e.Platform()); err != nil {
 		return err
 	}
 	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {

@@ -28,7 +28,7 @@ func LocalHost() Host {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
 	h := Host{
-		Platform:          Platform{OS: "linux", Architecture: runtime.GOARCH},
+		Platform:          local(unix.ByteSliceToString(u.Machine[:])),
 		PageSize:          os.Getpagesize(),
 		Kernel:            unix.ByteSliceToString(u.Release[:]),
 		ProtectedSymlinks: strings.TrimSpace(readHead("/proc/sys/fs/protected_symlinks", 16)) == "1",
@@ -37,22 +37,38 @@ func LocalHost() Host {
 		Binfmt:            ReadBinfmt(binfmtDir),
 	}
 	h.Binfmt.Hidden, h.Binfmt.local = hidden(h.Binfmt), true
-	switch machine := unix.ByteSliceToString(u.Machine[:]); {
-	case machine == "x86_64":
-		// A 386 build of this program asks the same kernel.
-		h.Platform.Architecture = "amd64"
-		h.Platform.Variant = readCPUID().amd64Level()
+	switch h.Platform.Architecture {
+	case "amd64":
 		h.Compat = x86Compat(h.Binfmt)
-	case machine == "aarch64":
-		h.Platform.Architecture = "arm64"
-		h.Platform.Variant = arm64Level(localCPU()["Features"])
+	case "arm64":
 		if hasAArch32() {
 			h.Compat = []Compat{CompatAArch32}
 		}
-	case runtime.GOARCH == "arm":
-		h.Platform.Variant = armLevel(localCPU(), machine)
 	}
 	return h
+}
+
+// Local reads the platform of this machine: Host.Platform without the time
+// that the other facts of a Host take.
+func Local() Platform {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return local(unix.ByteSliceToString(u.Machine[:]))
+}
+
+// local is the platform of a kernel that calls its machine so.
+func local(machine string) Platform {
+	p := Platform{OS: "linux", Architecture: runtime.GOARCH}
+	switch {
+	case machine == "x86_64":
+		// A 386 build of this program asks the same kernel.
+		p.Architecture, p.Variant = "amd64", readCPUID().amd64Level()
+	case machine == "aarch64":
+		p.Architecture, p.Variant = "arm64", arm64Level(localCPU()["Features"])
+	case runtime.GOARCH == "arm":
+		p.Variant = armLevel(localCPU(), machine)
+	}
+	return p
 }
 
 // localCPU reads what the kernel says of the first processor.
