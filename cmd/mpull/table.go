@@ -47,10 +47,10 @@ func (t *table) write(w io.Writer) error {
 	var b strings.Builder
 	for _, cells := range lines {
 		for i, c := range cells {
-			c = cut(c, widths[i])
+			c, width := cut(c, widths[i])
 			b.WriteString(c)
 			if i < len(cells)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-runewidth.StringWidth(c)) + gap)
+				b.WriteString(strings.Repeat(" ", widths[i]-width) + gap)
 			}
 		}
 		b.WriteByte('\n')
@@ -62,12 +62,25 @@ func (t *table) write(w io.Writer) error {
 // ellipsis stands for what was cut from a cell.
 const ellipsis = "…"
 
-// cut shortens a cell. A path, as in names and platforms, is told by its end.
-func cut(cell string, width int) string {
-	if first, _, _ := strings.Cut(cell, " "); strings.Contains(first, "/") {
-		return runewidth.TruncatePrefix(cell, width, ellipsis)
+// cut shortens a cell to a width, and returns how wide it is then. A path, as
+// in names and platforms, is told by its end.
+//
+// The ellipsis never goes through the library: for the first character beyond
+// U+02FF it fills tables for all of Unicode, which takes 10 ms.
+func cut(cell string, width int) (string, int) {
+	if w := runewidth.StringWidth(cell); w <= width {
+		return cell, w
 	}
-	return runewidth.Truncate(cell, width, ellipsis)
+	mark := 1
+	if runewidth.EastAsianWidth {
+		mark = 2 // as other characters of ambiguous width (Unicode Standard Annex 11)
+	}
+	if first, _, _ := strings.Cut(cell, " "); strings.Contains(first, "/") {
+		rest := runewidth.TruncatePrefix(cell, width-mark, "")
+		return ellipsis + rest, mark + runewidth.StringWidth(rest)
+	}
+	rest := runewidth.Truncate(cell, width-mark, "")
+	return rest + ellipsis, mark + runewidth.StringWidth(rest)
 }
 
 // Widths below which no column is cut.

@@ -78,3 +78,25 @@ func TestTableOnANarrowTerminalKeepsItsFloors(t *testing.T) {
 		t.Errorf("the heading has %d columns: %q", got, first)
 	}
 }
+
+// TestCut holds cut to what the library makes of the whole, in locales of both
+// widths of an ellipsis.
+func TestCut(t *testing.T) {
+	whole := runewidth.EastAsianWidth
+	defer func() { runewidth.EastAsianWidth, runewidth.DefaultCondition.EastAsianWidth = whole, whole }()
+	for _, wide := range []bool{false, true} {
+		runewidth.EastAsianWidth, runewidth.DefaultCondition.EastAsianWidth = wide, wide
+		for _, cell := range []string{"", "e46d2921c777", "docker.io/library/alpine", "3 weeks ago and more", "日本語の長い名前の入れ物", "a/日本語の長い名前"} {
+			for width := 8; width < 40; width++ {
+				want := runewidth.Truncate(cell, width, ellipsis)
+				if strings.Contains(cell, "/") {
+					want = runewidth.TruncatePrefix(cell, width, ellipsis)
+				}
+				got, w := cut(cell, width)
+				if got != want || w != runewidth.StringWidth(want) {
+					t.Errorf("wide %v: cut(%q, %d) = %q, %d; the library: %q, %d", wide, cell, width, got, w, want, runewidth.StringWidth(want))
+				}
+			}
+		}
+	}
+}

@@ -22,12 +22,13 @@ import (
 )
 
 // serve starts a registry with the images that are pulled: mid has 4 layers
-// and 43,000 files, many has 60 small layers, each for two platforms.
+// and 43,000 files, few has 4 small layers, many 60, each for two platforms.
 func serve(o options) (*testregistry.Registry, error) {
 	r := testregistry.New()
 	specs := map[string]testimage.Spec{
 		// Random bytes do not shrink: files times size is the compressed size.
 		"bench/mid:1":  {Layers: 4, Files: 10_750, FileSize: o.megabytes << 20 / 43_000, Compressible: true},
+		"bench/few:1":  {Layers: 4, Files: 20, FileSize: 2 << 10},
 		"bench/many:1": {Layers: 60, Files: 20, FileSize: 2 << 10},
 	}
 	if o.only != "" && !slices.Contains(strings.Split(o.only, ","), "mid") {

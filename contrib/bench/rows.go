@@ -130,24 +130,45 @@ func (r *run) again(ctx context.Context) error {
 	}, nil)
 }
 
-func (r *run) use(ctx context.Context) error {
-	return r.alternate(ctx, "switch a name to a platform here", func(t tool) bool { return t.use != nil }, func(t tool, s place) ([]string, error) {
-		ref := r.host + "/bench/many:1"
-		for _, p := range []string{"linux/amd64", "linux/arm64"} {
-			if _, err := measure(ctx, append(t.pull(s, ref), "--platform", p), t.env); err != nil {
-				return nil, err
+// local measures what asks no registry, on an image of a usual number of layers
+// and on one of many, each here for two platforms. Such commands are short, so
+// each is run four times a round.
+func (r *run) local(ctx context.Context, title string, command func(s place, ref, platform string) []string) (err error) {
+	mpull := r.tools[0]
+	for _, image := range []struct{ repo, title string }{
+		{"/bench/few:1", title + ", 4 layers"},
+		{"/bench/many:1", title + ", 60 layers"},
+	} {
+		s, err := newPlace(r.dir)
+		if err != nil {
+			return err
+		}
+		platforms := []string{"linux/arm64", "linux/amd64"}
+		for _, p := range platforms {
+			if _, err := measure(ctx, append(mpull.pull(s, r.host+image.repo), "--platform", p), mpull.env); err != nil {
+				return err
 			}
 		}
-		return t.use(s, ref), nil
-	}, nil)
+		results := map[string][]measurement{}
+		for i := range 4 * r.rounds {
+			m, err := measure(ctx, command(s, r.host+image.repo, platforms[i%2]), mpull.env)
+			if err != nil {
+				return err
+			}
+			results[mpull.name] = append(results[mpull.name], m)
+		}
+		r.print(image.title, results)
+		if err := s.remove(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+func (r *run) use(ctx context.Context) error { return r.local(ctx, "switch a name", r.tools[0].use) }
+
 func (r *run) check(ctx context.Context) error {
-	return r.alternate(ctx, "will it start?", func(t tool) bool { return t.look != nil }, func(t tool, s place) ([]string, error) {
-		ref := r.host + "/bench/many:1"
-		_, err := measure(ctx, t.pull(s, ref), t.env)
-		return t.look(s, ref), err
-	}, nil)
+	return r.local(ctx, "will it start?", func(s place, ref, _ string) []string { return r.tools[0].look(s, ref) })
 }
 
 func (r *run) list(ctx context.Context) error {

@@ -18,7 +18,7 @@ type tool struct {
 	pull func(s place, ref string) []string
 	list func(s place) []string // nil where the tool cannot
 	gc   func(s place) []string
-	use  func(s place, ref string) []string
+	use  func(s place, ref, platform string) []string
 	look func(s place, ref string) []string // will it start?
 	cold func(s place, ref string) []string // in place of pull, for what fills no store
 	env  []string
@@ -43,8 +43,8 @@ func tools(mpull, self, policy string, peers bool) []tool {
 		gc: func(s place) []string {
 			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "prune", "-f")
 		},
-		use: func(s place, ref string) []string {
-			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "use", "--platform", "linux/amd64", ref)
+		use: func(s place, ref, platform string) []string {
+			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "use", "--platform", platform, ref)
 		},
 		look: func(s place, ref string) []string {
 			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "check", ref)
@@ -128,14 +128,16 @@ func measure(ctx context.Context, argv, env []string) (measurement, error) {
 }
 
 // measureChild runs the command and prints nanoseconds of wall and of CPU time
-// and the peak memory in KiB.
+// and the peak memory in KiB. Nothing runs beside the command: no goroutine
+// reads what it prints.
 func measureChild(argv []string) int {
 	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stderr = os.Stderr
 	start := time.Now()
-	out, err := cmd.CombinedOutput()
+	err := cmd.Run()
 	wall := time.Since(start)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	var usage syscall.Rusage

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +43,7 @@ func inside(ranges []IDRange, id uint32) uint32 {
 type Dir struct {
 	fd         int
 	ids        IDMaps
-	overridden bool // owners and modes are in attributes
+	overridden func() bool // owners and modes are in attributes; few of an image's layers are asked
 }
 
 // OpenDir opens the directory dir as a root filesystem.
@@ -51,7 +52,7 @@ func OpenDir(dir string, ids IDMaps) (*Dir, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &Dir{fd, ids, hasOverride(fd)}, nil
+	return &Dir{fd, ids, sync.OnceValue(func() bool { return hasOverride(fd) })}, nil
 }
 
 // Close releases the directory.
@@ -106,7 +107,7 @@ func (d *Dir) fstat(fd int, name string) (FileInfo, error) {
 		GID:  inside(d.ids.GIDs, st.Gid),
 		Size: st.Size,
 	}
-	if !d.overridden {
+	if !d.overridden() {
 		return fi, nil
 	}
 	fi, err := override(fd, fi)
