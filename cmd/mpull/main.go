@@ -16,5 +16,6 @@ func main() {
 	if reexec.Init() {
 		return
 	}
+	collectLater()
 	os.Exit(run(context.Background(), os.Args, systemStreams()))
 }

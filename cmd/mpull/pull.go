@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -59,16 +57,6 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.StringFlag{Name: "format", Usage: "print events as json (see docs/events.md); a --dry-run as json, or by a Go `TEMPLATE`"},
 		),
 		Action: p.pull,
-	}
-}
-
-// collectSooner keeps the garbage that may lie about to a third of what is
-// used. What a pull needs of the heap is the same for each layer, and soon
-// garbage: collected at the usual pace, it doubles the peak of memory and saves
-// little time. GOGC has its way.
-func collectSooner() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(35)
 	}
 }
 
