@@ -4,10 +4,56 @@ package unpack
 
 import (
 	"bufio"
+	"errors"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
 )
 
 // newGzip decompresses all members of a gzip stream.
-func newGzip(in *bufio.Reader) (io.ReadCloser, error) { return gzip.NewReader(in) }
+func newGzip(in *bufio.Reader) (io.ReadCloser, error) {
+	z, err := gzip.NewReader(in)
+	if err != nil {
+		return nil, err
+	}
+	z.Multistream(false)
+	return &gzipMembers{z, in}, nil
+}
+
+// gzipMembers goes from member to member itself: the library takes a stream
+// that ends in the name of a member for one that ended before it.
+type gzipMembers struct {
+	*gzip.Reader
+	in *bufio.Reader
+}
+
+func (m *gzipMembers) Read(p []byte) (n int, err error) {
+	for n == 0 && err == nil {
+		n, err = m.Reader.Read(p)
+		if errors.Is(err, io.EOF) {
+			err = m.next()
+		}
+		if len(p) == 0 {
+			break
+		}
+	}
+	return n, err
+}
+
+// next goes to the next member; io.EOF when there is none.
+func (m *gzipMembers) next() error {
+	if _, err := m.in.Peek(1); err != nil {
+		return err
+	}
+	err := m.Reset(m.in)
+	m.Multistream(false)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// WriteTo hides the library's, which knows of one member only.
+func (m *gzipMembers) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{m})
+}
