@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"go.podman.io/storage/pkg/reexec"
 )
@@ -23,7 +24,7 @@ func main() {
 	if len(os.Args) > 1 {
 		child(os.Args[1], os.Args[2:])
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var o options
 	flag.StringVar(&o.mpull, "mpull", "bin/mpull", "the binary to measure")

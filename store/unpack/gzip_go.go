@@ -23,13 +23,15 @@ func newGzip(in *bufio.Reader) (io.ReadCloser, error) {
 // gzipMembers goes from member to member itself: the library takes a stream
 // that ends in the name of a member for one that ended before it.
 type gzipMembers struct {
-	*gzip.Reader
-	in *bufio.Reader
+	member *gzip.Reader // the one being read
+	in     *bufio.Reader
 }
+
+func (m *gzipMembers) Close() error { return m.member.Close() }
 
 func (m *gzipMembers) Read(p []byte) (n int, err error) {
 	for n == 0 && err == nil {
-		n, err = m.Reader.Read(p)
+		n, err = m.member.Read(p)
 		if errors.Is(err, io.EOF) {
 			err = m.next()
 		}
@@ -45,15 +47,10 @@ func (m *gzipMembers) next() error {
 	if _, err := m.in.Peek(1); err != nil {
 		return err
 	}
-	err := m.Reset(m.in)
-	m.Multistream(false)
+	err := m.member.Reset(m.in)
+	m.member.Multistream(false)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// WriteTo hides the library's, which knows of one member only.
-func (m *gzipMembers) WriteTo(w io.Writer) (int64, error) {
-	return io.Copy(w, struct{ io.Reader }{m})
 }
