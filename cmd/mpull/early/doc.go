@@ -9,9 +9,6 @@
 // build writes what this program is, build.h. Any other command line is main's,
 // and so are these two where libc is not glibc or cgo is off.
 //
-// Then this package's init lays huge pages under the heap that those 280
-// packages are about to fill. Go initializes packages that are ready in the
-// order of their import paths (The Go Programming Language Specification,
-// "Program initialization"); this one imports nothing but syscall and unsafe,
-// so it comes before all that is slow. TestEarly in integration holds both to it.
+// For those, and for Go's runtime itself, memory.c has the kernel hand out
+// memory in large pieces, as they fill a few MiB of it page by page otherwise.
 package early

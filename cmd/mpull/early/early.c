@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "early.h"
+#include "memory.h"
 
 #ifdef __GLIBC__
 
@@ -46,6 +47,7 @@ __attribute__((constructor)) static void early(int argc, char **argv)
 		answer(text);
 	/* Else each thread of Go's runtime maps a heap of 128 MiB for the little that C allocates here. */
 	mallopt(M_ARENA_MAX, 1);
+	take_memory();
 }
 
 #endif
