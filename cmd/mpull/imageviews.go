@@ -45,12 +45,12 @@ func printTree(w io.Writer, tree []engine.Branch, columns imageColumns) error {
 		}
 		t := &table{whole: columns.noTrunc}
 		for i, leaf := range b.Images {
-			arm := "├─ "
+			branch := arm
 			if i == len(b.Images)-1 {
-				arm = "└─ "
+				branch = lastArm
 			}
 			t.rows = append(t.rows, []string{
-				arm + escape(platformCell(leaf.ListedImage)), imageID(leaf.ID, columns.noTrunc), size(leaf.Size), escape(leafState(leaf)),
+				branch + escape(platformCell(leaf.ListedImage)), imageID(leaf.ID, columns.noTrunc), size(leaf.Size), escape(leafState(leaf)),
 			})
 		}
 		if err := t.write(w); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mattn/go-runewidth"
 )
@@ -38,7 +39,7 @@ func (t *table) write(w io.Writer) error {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], runewidth.StringWidth(c))
+			widths[i] = max(widths[i], cellWidth(c))
 		}
 	}
 	if screen, ok := w.(interface{ width() int }); ok && !t.whole {
@@ -59,22 +60,35 @@ func (t *table) write(w io.Writer) error {
 	return err
 }
 
-// ellipsis stands for what was cut from a cell.
-const ellipsis = "…"
+const (
+	ellipsis = "…"     // what was cut from a cell
+	arm      = "├─ "   // before an image of a tree
+	lastArm  = "└─ "   // before its last one
+	marks    = "…├└─ " // what these are made of
+)
+
+// cellWidth tells how wide a text is on a terminal.
+//
+// What mpull puts before a text itself never goes through the library: for the
+// first character beyond U+02FF it fills tables for all of Unicode, which takes
+// 10 ms.
+func cellWidth(s string) int {
+	rest := strings.TrimLeft(s, marks)
+	n := utf8.RuneCountInString(s[:len(s)-len(rest)])
+	if runewidth.EastAsianWidth {
+		// But for their space the marks are of ambiguous width (Unicode Standard Annex 11).
+		n += n - strings.Count(s[:len(s)-len(rest)], " ")
+	}
+	return n + runewidth.StringWidth(rest)
+}
 
 // cut shortens a cell to a width, and returns how wide it is then. A path, as
 // in names and platforms, is told by its end.
-//
-// The ellipsis never goes through the library: for the first character beyond
-// U+02FF it fills tables for all of Unicode, which takes 10 ms.
 func cut(cell string, width int) (string, int) {
-	if w := runewidth.StringWidth(cell); w <= width {
+	if w := cellWidth(cell); w <= width {
 		return cell, w
 	}
-	mark := 1
-	if runewidth.EastAsianWidth {
-		mark = 2 // as other characters of ambiguous width (Unicode Standard Annex 11)
-	}
+	mark := cellWidth(ellipsis)
 	if first, _, _ := strings.Cut(cell, " "); strings.Contains(first, "/") {
 		rest := runewidth.TruncatePrefix(cell, width-mark, "")
 		return ellipsis + rest, mark + runewidth.StringWidth(rest)

@@ -86,7 +86,10 @@ func TestCut(t *testing.T) {
 	defer func() { runewidth.EastAsianWidth, runewidth.DefaultCondition.EastAsianWidth = whole, whole }()
 	for _, wide := range []bool{false, true} {
 		runewidth.EastAsianWidth, runewidth.DefaultCondition.EastAsianWidth = wide, wide
-		for _, cell := range []string{"", "e46d2921c777", "docker.io/library/alpine", "3 weeks ago and more", "日本語の長い名前の入れ物", "a/日本語の長い名前"} {
+		for _, cell := range []string{"", "e46d2921c777", "docker.io/library/alpine", "3 weeks ago and more", "日本語の長い名前の入れ物", "a/日本語の長い名前", arm + "linux", lastArm + "日本語", ellipsis + "x", "  x"} {
+			if got, want := cellWidth(cell), runewidth.StringWidth(cell); got != want {
+				t.Errorf("wide %v: cellWidth(%q) = %d; the library: %d", wide, cell, got, want)
+			}
 			for width := 8; width < 40; width++ {
 				want := runewidth.Truncate(cell, width, ellipsis)
 				if strings.Contains(cell, "/") {
