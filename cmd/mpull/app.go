@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, s *streams) int {
 	if errors.As(err, &help) {
 		err = printHelp(s, app, help.path)
 	}
-	if cause := context.Cause(ctx); err != nil && cause != nil {
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		err = errors.Join(cause, err)
 	}
 	if err != nil {

@@ -55,7 +55,12 @@ func asFailure(err error) error {
 // signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
 
-func (e *signalError) Error() string { return "interrupted by " + e.signal.String() }
+func (e *signalError) Error() string {
+	if s, ok := e.signal.(unix.Signal); ok {
+		return "stopped by " + unix.SignalName(s)
+	}
+	return "stopped by " + e.signal.String()
+}
 
 // exitCode maps an error to the code that the program ends with.
 func exitCode(err error) int {

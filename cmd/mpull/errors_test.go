@@ -47,6 +47,7 @@ func TestReport(t *testing.T) {
 		want string
 	}{
 		{errors.Join(errors.New("one\nline"), errors.New("\x1b[31mtwo")), "Error: one; line; \\x1b[31mtwo\n"},
+		{fmt.Errorf("pulling x: %w", &signalError{unix.SIGTERM}), "Error: pulling x: stopped by SIGTERM\n"},
 		{usagef("bad flag"), "Error: bad flag\nHint: see mpull --help\n"},
 		{fmt.Errorf("writing: %w", unix.ENOSPC), "Hint: mpull prune shows what can be freed\n"},
 		{&engine.UnknownImageError{Input: "x"}, "Hint: mpull images --all lists what is here\n"},

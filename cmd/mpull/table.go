@@ -61,10 +61,10 @@ func (t *table) write(w io.Writer) error {
 }
 
 const (
-	ellipsis = "…"     // what was cut from a cell
-	arm      = "├─ "   // before an image of a tree
-	lastArm  = "└─ "   // before its last one
-	marks    = "…├└─ " // what these are made of
+	ellipsis = "…"    // what was cut from a cell
+	arm      = "├─ "  // before an image of a tree
+	lastArm  = "└─ "  // before its last one
+	marks    = "…├└─" // what these are made of
 )
 
 // cellWidth tells how wide a text is on a terminal.
@@ -76,8 +76,7 @@ func cellWidth(s string) int {
 	rest := strings.TrimLeft(s, marks)
 	n := utf8.RuneCountInString(s[:len(s)-len(rest)])
 	if runewidth.EastAsianWidth {
-		// But for their space the marks are of ambiguous width (Unicode Standard Annex 11).
-		n += n - strings.Count(s[:len(s)-len(rest)], " ")
+		n *= 2 // as other characters of ambiguous width (Unicode Standard Annex 11)
 	}
 	return n + runewidth.StringWidth(rest)
 }

@@ -1,7 +1,7 @@
 /*
  * Where the memory of a starting program comes from. The kernel gives it page
- * by page, as each is touched: a thousand page faults before main begins, a
- * third of the time of a small command on a virtual machine. Here it is asked
+ * by page, as each is touched: hundreds of page faults before main begins, a
+ * quarter of the time of a small command on a virtual machine. Here it is asked
  * for in pieces that are as large as what will be used. Where the kernel knows
  * no such request, and where this file is left out, it comes page by page.
  */
