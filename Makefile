@@ -10,8 +10,7 @@ GOFLAGS += -buildvcs=false
 
 VERSION ?= 0.1.0-dev
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
-EARLY := cmd/mpull/early
-LDFLAGS := -s -w
+LDFLAGS := -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
 PREFIX ?= /usr/local
 MANDIR ?= $(PREFIX)/share/man
 CONFDIR ?= /etc/containers
@@ -28,9 +27,7 @@ help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/mpull
-	@printf '#define MPULL_VERSION "%s"\n#define MPULL_COMMIT "%s"\n' '$(VERSION)' '$(COMMIT)' > $(EARLY)/build.h
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mpull ./cmd/mpull
-	@rm $(EARLY)/build.h # or other builds would claim to be this commit
 
 demo: build ## Walk the story with the real binary, on a throw-away store and registry
 	$(GO) run ./contrib/demo bin/mpull
@@ -86,11 +83,8 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 			echo "$$0 F: $$(grep -o "execs: [0-9]*" $$log | tail -1)"; [ $$e = 0 ] || { cat $$log; exit 255; }' $$d $$t; \
 		done
 
-generate: build ## Write man pages, completions and the text of --help anew, from what mpull says about itself
+generate: build ## Write man pages and completions anew, from what mpull says about itself
 	$(GO) run ./contrib/gen bin/mpull contrib
-	@mkdir -p .cache
-	bin/mpull --log-level warn --help > .cache/help.txt # with a flag, the commands answer
-	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' .cache/help.txt > $(EARLY)/help.h
 
 install: build ## Install program, man pages, completions under DESTDIR and PREFIX (/usr/local); configuration where none is
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -15,7 +15,6 @@ import (
 	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/cmd/mpull/early"
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
@@ -87,7 +86,7 @@ func newApp(s *streams) *cli.App {
 		Name:      "mpull",
 		Usage:     "pull images of a chosen platform, and keep track of the ones that lose their name to them",
 		UsageText: "mpull [global flags] [pull] IMAGE...\nmpull [global flags] COMMAND [flags] [arguments]",
-		Version:   early.Version,
+		Version:   buildVersion,
 		Flags:     p.globalFlags(),
 		Before:    p.before,
 		Commands:  p.commands(),
@@ -158,7 +157,7 @@ func (p *program) before(c *cli.Context) error {
 	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
 	p.store.DriverOptions = c.StringSlice("storage-opt")
-	p.registry.UserAgent = "mpull/" + early.Version
+	p.registry.UserAgent = "mpull/" + buildVersion
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/mpull/mpull/cmd/mpull/early"
 	"github.com/mpull/mpull/engine"
 )
 
@@ -64,7 +63,8 @@ func (p *program) printInfo(info *engine.Info) error {
 	if info.Rootless {
 		user = "an ordinary user (rootless)"
 	}
-	t.add("mpull", early.Version+" (commit "+early.Commit+"), run by "+user)
+	v := readVersion()
+	t.add("mpull", v.Version+" (commit "+v.Commit+"), run by "+user)
 	t.add("host", info.Host.Platform+", kernel "+info.Host.Kernel)
 	t.add("native", strings.Join(info.Host.Native, " "))
 	t.add("emulated", emulatedText(info.Host.Emulated))

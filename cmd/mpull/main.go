@@ -16,6 +16,5 @@ func main() {
 	if reexec.Init() {
 		return
 	}
-	collectLater()
 	os.Exit(run(context.Background(), os.Args, systemStreams()))
 }

@@ -7,8 +7,15 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+)
 
-	"github.com/mpull/mpull/cmd/mpull/early"
+// What this program is. make build sets both with the linker's -X; other builds
+// are named after the module or the checkout they come from.
+//
+//nolint:gochecknoglobals // the linker can set variables only
+var (
+	buildVersion = "0.1.0-dev"
+	buildCommit  = "unknown"
 )
 
 // versionInfo is what version --format shows. Field names are stable.
@@ -31,7 +38,7 @@ func reportedLibraries() []string {
 
 func readVersion() versionInfo {
 	v := versionInfo{
-		Version: early.Version, Commit: early.Commit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH,
+		Version: buildVersion, Commit: buildCommit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH,
 		Tags: []string{}, Libraries: map[string]string{},
 	}
 	info, ok := debug.ReadBuildInfo()
@@ -80,14 +87,15 @@ Exit codes: 0 always, but 125 for bad usage.`,
 			if err := exactly(c, 0, 0, "version [--format json|TEMPLATE]"); err != nil {
 				return err
 			}
+			v := readVersion()
 			switch format := c.String("format"); format {
 			case "":
-				_, err := io.WriteString(p.out, "mpull "+early.Version+" (commit "+early.Commit+")\n")
+				_, err := io.WriteString(p.out, "mpull "+v.Version+" (commit "+v.Commit+")\n")
 				return err
 			case "json":
-				return printJSON(p.out, readVersion())
+				return printJSON(p.out, v)
 			default:
-				return printTemplate(p.out, format, []any{readVersion()})
+				return printTemplate(p.out, format, []any{v})
 			}
 		},
 	}

@@ -1,7 +1,10 @@
 package platform
 
 import (
+	"strconv"
 	"strings"
+
+	"github.com/klauspost/cpuid/v2"
 )
 
 // cpuFacts are the lines of the first processor in /proc/cpuinfo. Keys are
@@ -42,43 +45,9 @@ func hasAll(list string, wanted ...string) bool {
 	return true
 }
 
-// cpuidFacts are the CPUID registers that tell the x86-64 level.
-type cpuidFacts struct {
-	ecx1   uint32 // leaf 1
-	ebx7   uint32 // leaf 7, sub-leaf 0
-	ecxExt uint32 // leaf 0x80000001
-	xcr0   uint32 // register state that the kernel saves
-}
-
-// Bits of CPUID and XCR0 (Intel SDM volume 2A, AMD APM volume 3) that make up
-// the levels of the x86-64 psABI.
-const (
-	bitOSXSAVE = 1 << 27
-
-	v2Leaf1 = 1<<0 | 1<<9 | 1<<13 | 1<<19 | 1<<20 | 1<<23 // SSE3 SSSE3 CMPXCHG16B SSE4.1 SSE4.2 POPCNT
-	v2Ext   = 1 << 0                                      // LAHF
-	v3Leaf1 = 1<<12 | 1<<22 | bitOSXSAVE | 1<<28 | 1<<29  // FMA MOVBE OSXSAVE AVX F16C
-	v3Leaf7 = 1<<3 | 1<<5 | 1<<8                          // BMI1 AVX2 BMI2
-	v3Ext   = 1 << 5                                      // LZCNT
-	v4Leaf7 = 1<<16 | 1<<17 | 1<<28 | 1<<30 | 1<<31       // AVX512 F DQ CD BW VL
-	avxXCR0 = 1<<1 | 1<<2                                 // XMM YMM
-	zmmXCR0 = avxXCR0 | 1<<5 | 1<<6 | 1<<7                // opmask, ZMM
-)
-
-// amd64Level names the x86-64 level of the psABI, v1 to v4. AVX counts only
-// when the kernel saves its registers.
-func (f cpuidFacts) amd64Level() string {
-	has := func(reg, bits uint32) bool { return reg&bits == bits }
-	switch {
-	case !has(f.ecx1, v2Leaf1) || !has(f.ecxExt, v2Ext):
-		return "v1"
-	case !has(f.ecx1, v3Leaf1) || !has(f.ebx7, v3Leaf7) || !has(f.ecxExt, v3Ext) || !has(f.xcr0, avxXCR0):
-		return "v2"
-	case !has(f.ebx7, v4Leaf7) || !has(f.xcr0, zmmXCR0):
-		return "v3"
-	}
-	return "v4"
-}
+// amd64Level names the x86-64 level of this CPU, v1 to v4. AVX counts only when
+// the kernel saves its registers.
+func amd64Level() string { return "v" + strconv.Itoa(max(cpuid.CPU.X64Level(), 1)) }
 
 // armLevel names the level of a 32-bit arm CPU, v5 to v8, or "" when nothing
 // says it. The ARM1176 of the Raspberry Pi Zero and 1 reports "CPU

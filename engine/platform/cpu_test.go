@@ -39,33 +39,6 @@ func TestArm64Level(t *testing.T) {
 	}
 }
 
-func TestAMD64Level(t *testing.T) {
-	full := cpuidFacts{ecx1: ^uint32(0), ebx7: ^uint32(0), ecxExt: ^uint32(0), xcr0: ^uint32(0)}
-	tests := []struct {
-		name   string
-		change func(*cpuidFacts)
-		want   string
-	}{
-		{"all", func(*cpuidFacts) {}, "v4"},
-		{"no AVX512VL", func(f *cpuidFacts) { f.ebx7 &^= 1 << 31 }, "v3"},
-		{"kernel saves no ZMM", func(f *cpuidFacts) { f.xcr0 = avxXCR0 }, "v3"},
-		{"kernel saves no YMM", func(f *cpuidFacts) { f.xcr0 = 3 }, "v2"},
-		{"no XSAVE", func(f *cpuidFacts) { f.ecx1 &^= bitOSXSAVE }, "v2"},
-		{"no LZCNT", func(f *cpuidFacts) { f.ecxExt &^= v3Ext }, "v2"},
-		{"no AVX2", func(f *cpuidFacts) { f.ebx7 &^= 1 << 5 }, "v2"},
-		{"no SSE4.2", func(f *cpuidFacts) { f.ecx1 &^= 1 << 20 }, "v1"},
-		{"no LAHF", func(f *cpuidFacts) { f.ecxExt &^= 1 }, "v1"},
-		{"nothing", func(f *cpuidFacts) { *f = cpuidFacts{} }, "v1"},
-	}
-	for _, tt := range tests {
-		f := full
-		tt.change(&f)
-		if got := f.amd64Level(); got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
-		}
-	}
-}
-
 // TestLevelOfThisMachine compares with what glibc's loader says of this CPU.
 func TestLevelOfThisMachine(t *testing.T) {
 	const loader = "/lib64/ld-linux-x86-64.so.2"

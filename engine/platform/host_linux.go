@@ -62,7 +62,7 @@ func local(machine string) Platform {
 	switch {
 	case machine == "x86_64":
 		// A 386 build of this program asks the same kernel.
-		p.Architecture, p.Variant = "amd64", readCPUID().amd64Level()
+		p.Architecture, p.Variant = "amd64", amd64Level()
 	case machine == "aarch64":
 		p.Architecture, p.Variant = "arm64", arm64Level(localCPU()["Features"])
 	case runtime.GOARCH == "arm":
@@ -88,7 +88,7 @@ func maxMapping() uint64 {
 	if readHead("/proc/sys/vm/overcommit_memory", 1) != "0" || unix.Sysinfo(&si) != nil {
 		return 0
 	}
-	return (si.Totalram + si.Totalswap) * uint64(si.Unit)
+	return (uint64(si.Totalram) + uint64(si.Totalswap)) * uint64(si.Unit) //nolint:unconvert // narrower on 32 bits
 }
 
 // readHead reads at most n bytes of a file of /proc, or "".
