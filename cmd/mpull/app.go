@@ -157,6 +157,9 @@ func (p *program) before(c *cli.Context) error {
 	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
 	p.store.DriverOptions = c.StringSlice("storage-opt")
+	if err := p.registry.CheckFiles(); err != nil {
+		return err
+	}
 	p.registry.UserAgent = "mpull/" + buildVersion
 	return nil
 }

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,6 +11,7 @@ import (
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/preflight"
+	"github.com/mpull/mpull/engine/userfile"
 )
 
 func (p *program) checkCommand() *cli.Command {
@@ -121,18 +122,20 @@ func entrypointOf(value string) []string {
 	return []string{value}
 }
 
+// maxHostFile bounds what is read of a description of a machine.
+const maxHostFile = 16 << 20
+
 // hostOf reads the machine to answer for; nil means this one.
 func hostOf(c *cli.Context) (func() platform.Host, error) {
 	path := c.String("host")
 	if path == "" {
 		return nil, nil
 	}
-	f, err := os.Open(path)
+	data, err := userfile.Read(c.Context, path, maxHostFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the host's facts: %w", err)
 	}
-	defer f.Close()
-	host, err := platform.ReadHost(f)
+	host, err := platform.ReadHost(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}

@@ -1,16 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/userfile"
 )
 
 func (p *program) lockCommand() *cli.Command {
@@ -66,7 +67,7 @@ func (p *program) lock(c *cli.Context) error {
 		return err
 	}
 	file, inputs := c.Args().First(), c.Args().Tail()
-	lock, err := readLock(file)
+	lock, err := readLock(c.Context, file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && len(inputs) > 0:
 		lock = &engine.Lock{Version: engine.LockVersion}
@@ -82,7 +83,7 @@ func (p *program) lock(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.output(file, func(w io.Writer, _ string) error {
+	return p.output(c.Context, file, func(w io.Writer, _ string) error {
 		_, err := w.Write(data)
 		return err
 	})
@@ -92,13 +93,8 @@ func (p *program) lock(c *cli.Context) error {
 // lower.
 const maxLockFile = 32 << 20
 
-func readLock(file string) (*engine.Lock, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the lock file: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxLockFile))
+func readLock(ctx context.Context, file string) (*engine.Lock, error) {
+	data, err := userfile.Read(ctx, file, maxLockFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the lock file: %w", err)
 	}
@@ -114,7 +110,7 @@ func (p *program) pullLocked(c *cli.Context) error {
 	if c.Bool("dry-run") || c.String("as") != "" || c.Bool("no-tag") {
 		return usagef("--locked goes with neither --dry-run nor --as nor --no-tag: the lock says what is pulled and how it is named")
 	}
-	lock, err := readLock(c.String("locked"))
+	lock, err := readLock(c.Context, c.String("locked"))
 	if err != nil {
 		return err
 	}

@@ -214,13 +214,13 @@ Exit codes: 0 removed; 125 there were none, or failed.`,
 				return err
 			}
 			if all {
-				if err := a.LogoutAll(); err != nil {
+				if err := a.LogoutAll(c.Context); err != nil {
 					return err
 				}
 				_, err = fmt.Fprintln(p.out, "Removed login credentials for all registries")
 				return err
 			}
-			if err := a.Logout(); err != nil {
+			if err := a.Logout(c.Context); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(p.out, "Removed login credentials for %s\n", a.Registry)

@@ -53,7 +53,7 @@ func (p *program) outdated(c *cli.Context) error {
 	e := p.lookEngine(file != "")
 	if file != "" {
 		var err error
-		if o.Lock, err = readLock(file); err != nil {
+		if o.Lock, err = readLock(c.Context, file); err != nil {
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func (p *program) outdated(c *cli.Context) error {
 
 func isFile(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+	return err == nil && !info.IsDir() // a pipe of the shell, too
 }
 
 func (p *program) printOutdated(c *cli.Context, rows []engine.TagStatus) error {

@@ -2,15 +2,17 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/userfile"
 	"github.com/mpull/mpull/gc"
 )
 
@@ -122,22 +124,25 @@ func (p *program) planFor(c *cli.Context, e *engine.Engine) (*gc.Plan, error) {
 			return nil, usagef("--apply removes what the plan says; --%s belongs to making one", other)
 		}
 	}
-	plan, err := p.readPlan(path)
+	plan, err := p.readPlan(c.Context, path)
 	if err != nil {
 		return nil, err
 	}
 	return plan, e.VerifyPlan(c.Context, plan)
 }
 
-func (p *program) readPlan(path string) (*gc.Plan, error) {
+// maxPlan bounds what is read of a plan: a thousand bytes for each of some
+// hundred thousand images.
+const maxPlan = 128 << 20
+
+func (p *program) readPlan(ctx context.Context, path string) (*gc.Plan, error) {
 	in := p.in
 	if path != "-" {
-		f, err := os.Open(path)
+		data, err := userfile.Read(ctx, path, maxPlan)
 		if err != nil {
 			return nil, fmt.Errorf("reading the plan: %w", err)
 		}
-		defer f.Close()
-		in = f
+		in = bytes.NewReader(data)
 	}
 	plan, err := gc.ReadPlan(in)
 	if err != nil {

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/userfile"
 )
 
 func (p *program) saveCommand() *cli.Command {
@@ -66,7 +65,7 @@ func (p *program) save(c *cli.Context) error {
 		return usagef("use either --all-platforms or chosen ones, not both")
 	}
 	var saved []engine.Saved
-	err = p.output(file, func(w io.Writer, temp string) error {
+	err = p.output(c.Context, file, func(w io.Writer, temp string) error {
 		o.TempDir = temp
 		saved, err = e.Save(c.Context, w, c.Args().Slice(), o)
 		return err
@@ -90,22 +89,9 @@ func keptDigest(s engine.Saved) string {
 
 // output hands f a file that takes the place of path when f succeeds, and the
 // directory of that file for f's own; "" and "-" are standard output.
-func (p *program) output(path string, f func(w io.Writer, temp string) error) (err error) {
+func (p *program) output(ctx context.Context, path string, f func(w io.Writer, temp string) error) error {
 	if path == "" || path == "-" {
 		return f(p.rawOut, "")
 	}
-	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".part-")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(temp.Name()))
-		}
-	}()
-	if err := errors.Join(f(temp, dir), temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
+	return userfile.Replace(ctx, path, 0o666, f)
 }

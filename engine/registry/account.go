@@ -11,6 +11,8 @@ import (
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/docker/config"
 	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/userfile"
 )
 
 // ErrNotLoggedIn says that the auth file has no credentials for a registry.
@@ -33,6 +35,9 @@ func (o Options) Account(registry, compat string) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := userfile.CheckRegular(compat); err != nil {
+		return nil, fmt.Errorf("reading the auth file: %w", err)
+	}
 	path := o.AuthFile
 	if path == "" && compat == "" {
 		path = os.Getenv("REGISTRY_AUTH_FILE")
@@ -46,6 +51,10 @@ func (o Options) Account(registry, compat string) (*Account, error) {
 		return nil, err
 	}
 	sys.AuthFilePath, sys.DockerCompatAuthFilePath = path, compat
+	o.AuthFile = path
+	if err := o.checkRegular(); err != nil {
+		return nil, err
+	}
 	return &Account{Registry: key, sys: sys}, nil
 }
 
@@ -155,7 +164,13 @@ func (a *Account) Login(ctx context.Context, user, password string) (where strin
 	if err := a.check(ctx, user, password); err != nil {
 		return "", err
 	}
-	where, err = config.SetCredentials(a.sys, a.Registry, user, password)
+	err = a.edit(ctx, func(sys *types.SystemContext) (err error) {
+		where, err = config.SetCredentials(sys, a.Registry, user, password)
+		if err == nil && where == sys.AuthFilePath+sys.DockerCompatAuthFilePath {
+			where = a.file()
+		}
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("storing the credentials for %s: %w", a.Registry, err)
 	}
@@ -164,8 +179,8 @@ func (a *Account) Login(ctx context.Context, user, password string) (where strin
 
 // Logout removes the stored credentials. When another file than the one
 // written to still has some, the error says so and wraps ErrNotLoggedIn.
-func (a *Account) Logout() error {
-	err := config.RemoveAuthentication(a.sys, a.Registry)
+func (a *Account) Logout(ctx context.Context) error {
+	err := a.edit(ctx, func(sys *types.SystemContext) error { return config.RemoveAuthentication(sys, a.Registry) })
 	if err != nil && !errors.Is(err, config.ErrNotLoggedIn) {
 		return fmt.Errorf("removing the credentials for %s: %w", a.Registry, err)
 	}
@@ -180,8 +195,8 @@ func (a *Account) Logout() error {
 }
 
 // LogoutAll removes all stored credentials.
-func (a *Account) LogoutAll() error {
-	if err := config.RemoveAllAuthentication(a.sys); err != nil {
+func (a *Account) LogoutAll(ctx context.Context) error {
+	if err := a.edit(ctx, config.RemoveAllAuthentication); err != nil {
 		return fmt.Errorf("removing all credentials: %w", err)
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 
 	"go.podman.io/image/v5/signature"
 	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/userfile"
 )
 
 // Options says how to reach registries. The zero value means what podman does
@@ -61,12 +63,36 @@ func (o Options) authFile() string {
 // REGISTRY_AUTH_FILE, is there: the library would take one that is not for an
 // empty one, and the registry's refusal would be all that the user sees.
 func (o Options) CheckAuthFile() error {
+	if err := o.checkRegular(); err != nil {
+		return err
+	}
 	path := o.authFile()
 	if path == "" {
 		return nil
 	}
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("reading the auth file: %w", err)
+	}
+	return nil
+}
+
+// checkRegular refuses auth files that would be waited for.
+func (o Options) checkRegular() error {
+	for _, path := range o.AuthFiles() {
+		if err := userfile.CheckRegular(path); err != nil {
+			return fmt.Errorf("reading the auth file: %w", err)
+		}
+	}
+	return nil
+}
+
+// CheckFiles refuses the files named for registries.conf and policy.json where
+// reading them would be waiting.
+func (o Options) CheckFiles() error {
+	for _, path := range []string{o.RegistriesConf, os.Getenv("CONTAINERS_REGISTRIES_CONF"), o.PolicyFile} {
+		if err := userfile.CheckRegular(path); err != nil {
+			return fmt.Errorf("reading the configuration: %w", err)
+		}
 	}
 	return nil
 }
