@@ -65,13 +65,14 @@ func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]P
 	}
 	plans := []PullPlan{}
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		free, err := s.FreeSpace()
-		if err != nil {
-			free = -1
+		free := int64(-1)
+		if disk, err := store.DiskOf(s.Root()); err == nil {
+			free = disk.Free
 		}
 		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, source registry.Source) error {
 			img.Local = func(d digest.Digest) (manifest, config []byte, ok bool) { return storedIn(s, snap, d) }
 			p := &planner{pull: &pull{Engine: e, snap: snap, o: o, input: input}, free: free}
+			var err error
 			plans, err = p.all(ctx, img, source)
 			return err
 		})

@@ -22,11 +22,11 @@ type Limits struct {
 
 // survey is how layers that the library unpacks are held to the limits.
 func (l Limits) survey(w *store.Writer) (*unpack.Survey, error) {
-	now, err := diskOf(w.Root())
+	now, err := store.DiskOf(w.Root())
 	if err != nil {
 		return nil, err
 	}
-	return &unpack.Survey{MaxBytes: l.MaxBytes, MaxEntries: l.MaxEntries, Room: now.free}, nil
+	return &unpack.Survey{MaxBytes: l.MaxBytes, MaxEntries: l.MaxEntries, Room: now.Free}, nil
 }
 
 const defaultIdle = time.Minute
@@ -77,19 +77,8 @@ func (e *TooBigError) Error() string {
 
 func human(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
 
-// disk is the state of a file system.
-type disk struct {
-	free, reserve int64 // bytes
-}
-
-func diskOf(path string) (disk, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
-		return disk{}, fmt.Errorf("reading the free space of %s: %w", path, err)
-	}
-	total := int64(st.Blocks) * st.Frsize
-	return disk{free: int64(st.Bavail) * st.Frsize, reserve: min(total/100*reservePercent, maxReserve)}, nil
-}
+// reserve is what of a disk a pull leaves free.
+func reserve(d store.Disk) int64 { return min(d.Total/100*reservePercent, maxReserve) }
 
 // room refuses a pull whose layers cannot fit. What a layer takes is not known
 // before it is unpacked, but hardly less than twice what the registry sends:
@@ -109,12 +98,12 @@ func (l Limits) room(w *store.Writer, snap *store.Snapshot, d *registry.Detail) 
 	if need == 0 {
 		return nil
 	}
-	now, err := diskOf(w.Root())
+	now, err := store.DiskOf(w.Root())
 	if err != nil {
 		return err
 	}
-	if need < 0 || need > (1<<62) || now.free-2*need < now.reserve {
-		return &SpaceError{Path: w.Root(), Need: 2 * max(need, 0), Free: now.free, Reserve: now.reserve}
+	if need < 0 || need > (1<<62) || now.Free-2*need < reserve(now) {
+		return &SpaceError{Path: w.Root(), Need: 2 * max(need, 0), Free: now.Free, Reserve: reserve(now)}
 	}
 	return nil
 }

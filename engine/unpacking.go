@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store"
 )
 
 // unpackPoll is how often the disk is looked at while layers are unpacked: a
@@ -21,7 +23,7 @@ const unpackPoll = 20 * time.Millisecond
 // in a child of this program, which no context ends: when ctx ends, for
 // whichever reason, the monitor ends the child. It returns when done is closed.
 func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, done <-chan struct{}) {
-	first, err := diskOf(path)
+	first, err := store.DiskOf(path)
 	if err != nil {
 		cancel(err)
 	}
@@ -48,10 +50,10 @@ func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, d
 }
 
 // full compares the disk with what it was.
-func full(path string, first disk) error {
-	now, err := diskOf(path)
-	if err == nil && now.free < now.reserve/2 && now.free < first.free {
-		err = &SpaceError{Path: path, Free: now.free, Reserve: now.reserve}
+func full(path string, first store.Disk) error {
+	now, err := store.DiskOf(path)
+	if err == nil && now.Free < reserve(now)/2 && now.Free < first.Free {
+		err = &SpaceError{Path: path, Free: now.Free, Reserve: reserve(now)}
 	}
 	return err
 }

@@ -21,7 +21,7 @@ func bigSnapshot(images, layers int) *store.Snapshot {
 	}
 	n := 0
 	for i := range images {
-		img := store.Image{ID: fmt.Sprintf("%064x", 1<<40+i), Digest: digest.Digest(fmt.Sprint("sha256:", i)), BigData: map[string]int64{"manifest": 1000}}
+		img := store.Image{ID: fmt.Sprintf("%064x", 1<<40+int64(i)), Digest: digest.Digest(fmt.Sprint("sha256:", i)), BigData: map[string]int64{"manifest": 1000}}
 		img.Config = &store.Config{OS: "linux", Architecture: "arm", Variant: "v7"}
 		for range layers {
 			n++

@@ -2,13 +2,11 @@ package store
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"go.podman.io/image/v5/docker/reference"
 	storagetransport "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
-	"golang.org/x/sys/unix"
 )
 
 // Reference returns an image of the store as the image library reads it. name
@@ -47,21 +45,6 @@ func (s *Store) DriverData(img *Image) (map[string]string, error) {
 		delete(data, "MergedDir") // it exists while the layer is mounted
 	}
 	return data, nil
-}
-
-// FreeSpace returns the bytes that an ordinary user may still write to the
-// file system of the graph root, or of the nearest folder above it that is
-// there.
-func (s *Store) FreeSpace() (int64, error) {
-	path := s.Root()
-	for !exists(path) && path != filepath.Dir(path) {
-		path = filepath.Dir(path)
-	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(path, &st); err != nil {
-		return 0, fmt.Errorf("reading the free space at %s: %w", path, err)
-	}
-	return int64(st.Bavail) * st.Bsize, nil
 }
 
 // Present tells whether there is a store where o says. It opens nothing.

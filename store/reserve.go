@@ -38,7 +38,7 @@ func (s *Store) keepReserve() {
 	if err == nil && info.Size() >= size/2 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	if free, err := s.FreeSpace(); err != nil || free < 16*size {
+	if disk, err := DiskOf(s.Root()); err != nil || disk.Free < 16*size {
 		return
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -53,7 +53,7 @@ func (s *Store) keepReserve() {
 
 // useReserve gives the reserve back to a disk that is too full for a deletion.
 func (s *Store) useReserve() {
-	if free, err := s.FreeSpace(); err == nil && free < s.reserveSize() {
+	if disk, err := DiskOf(s.Root()); err == nil && disk.Free < s.reserveSize() {
 		_ = os.Remove(filepath.Join(s.Root(), reserveFile))
 	}
 }

@@ -35,8 +35,8 @@ func measure() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(127)
 	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage) // its children included
-	if err := os.WriteFile(os.Args[1], []byte(strconv.FormatInt(usage.Maxrss<<10, 10)), 0o600); err != nil {
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)                                                          // its children included
+	if err := os.WriteFile(os.Args[1], []byte(strconv.FormatInt(int64(usage.Maxrss)<<10, 10)), 0o600); err != nil { //nolint:unconvert // 32 bits wide on 32-bit machines
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(127)
 	}

@@ -71,7 +71,7 @@ func Free(path string) (bytes, inodes int64, err error) {
 	if err := unix.Statfs(path, &st); err != nil {
 		return 0, 0, err
 	}
-	return int64(st.Bavail) * st.Bsize, int64(st.Ffree), nil
+	return int64(st.Bavail) * int64(st.Frsize), int64(st.Ffree), nil //nolint:unconvert // 32 bits wide on 32-bit machines
 }
 
 // EmptyTemp removes what is in the temporary directory: a program that cannot

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -109,8 +110,8 @@ func ordinaryKinds() []kind {
 			}
 		}),
 		tarKind("large owners", false, func(b *tarball, _ string) {
-			b.add(tar.Header{Name: "u", Uid: 1<<31 + 5, Gid: 1<<32 - 2}, "x").add(tar.Header{Name: "d", Uid: 3000000, Typeflag: tar.TypeDir}, "")
-			b.add(tar.Header{Name: ".wh.w", Uid: 1<<31 + 5}, "")
+			b.add(tar.Header{Name: "u", Uid: largeID(1<<31 + 5), Gid: largeID(1<<32 - 2)}, "x").add(tar.Header{Name: "d", Uid: 3000000, Typeflag: tar.TypeDir}, "")
+			b.add(tar.Header{Name: ".wh.w", Uid: largeID(1<<31 + 5)}, "")
 		}),
 		tarKind("long and odd names", false, func(b *tarball, _ string) {
 			b.file(many(180, "n"), "1").file(many(12, many(30, "d")+"/")+"f", "2").file("héllo/日本語", "3").file("a b\nc\t", "4")
@@ -317,3 +318,6 @@ func compressedKinds() []kind {
 		}, true},
 	}
 }
+
+// largeID is an owner's number, or the largest that a program of 32 bits can name.
+func largeID(id uint32) int { return int(min(uint64(id), uint64(math.MaxInt))) }

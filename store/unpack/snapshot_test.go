@@ -39,7 +39,7 @@ func lines(t testing.TB, dir string, since time.Time) []string {
 		}
 		rel := strings.TrimPrefix(path, dir)
 		line := fmt.Sprintf("%q mode %o owner %d:%d links %d dev %x", rel, st.Mode, st.Uid, st.Gid, st.Nlink, st.Rdev)
-		if mtime := time.Unix(st.Mtim.Sec, st.Mtim.Nsec); mtime.Before(since) {
+		if mtime := time.Unix(st.Mtim.Unix()); mtime.Before(since) {
 			line += " mtime " + mtime.UTC().Format(time.RFC3339Nano)
 		}
 		switch st.Mode & unix.S_IFMT {

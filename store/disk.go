@@ -1,0 +1,28 @@
+package store
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Disk is the state of a file system, in bytes.
+type Disk struct {
+	Free  int64 // what an ordinary user may still write
+	Total int64
+}
+
+// DiskOf reads the state of the file system of path, or of the nearest folder
+// above it that is there.
+func DiskOf(path string) (Disk, error) {
+	for !exists(path) && path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+	}
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return Disk{}, fmt.Errorf("reading the free space at %s: %w", path, err)
+	}
+	block := int64(st.Frsize) //nolint:unconvert // 32 bits wide on 32-bit machines
+	return Disk{Free: int64(st.Bavail) * block, Total: int64(st.Blocks) * block}, nil
+}
