@@ -19,6 +19,7 @@ matrix=(
 	"s390x s390x-linux-gnu"
 )
 missing=0 bad=0
+renice -n 10 $$ >/dev/null
 for entry in "${matrix[@]}"; do
 	read -r arch prefix <<<"$entry"
 	[ $# = 0 ] || [[ " $* " == *" $arch "* ]] || continue
