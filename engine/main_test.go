@@ -6,14 +6,12 @@ import (
 	"os"
 	"testing"
 
-	"go.podman.io/storage/pkg/reexec"
 	"go.podman.io/storage/pkg/unshare"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 func TestMain(m *testing.M) {
-	if reexec.Init() {
-		return // a child that unpacks a layer for a store opened by a test
-	}
 	flag.Parse()
 	if unshare.IsRootless() && flag.Lookup("test.skip").Value.String() == "" {
 		// The examples fill a store, which an ordinary user does in a user
@@ -23,5 +21,5 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	os.Exit(m.Run())
+	testenv.Main(m)
 }

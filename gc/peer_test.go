@@ -4,24 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
-	"go.podman.io/storage/pkg/reexec"
-
 	"github.com/mpull/mpull/integration/storelab"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/store"
 )
 
-func TestMain(m *testing.M) {
-	if reexec.Init() {
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // history changes a store at random, by the library and by podman.
 type history struct {
@@ -90,12 +83,7 @@ func (h *history) rename(id string, names []string) {
 
 // The dangling set is podman's, whatever happened to the store before.
 func TestDanglingIsWhatPodmanSays(t *testing.T) {
-	if _, err := exec.LookPath("podman"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("podman is not installed")
-		}
-		t.Skip("podman is not installed")
-	}
+	testenv.Need(t, "podman")
 	h := &history{Lab: storelab.New(t, storelab.Dir(t), "vfs"), rand: rand.New(rand.NewPCG(4, 2))}
 	version := strings.TrimSpace(h.podman("version", "--format", "{{.Client.Version}}"))
 	h.noList = version[0] < '5' && version[1] == '.'

@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
@@ -169,7 +170,7 @@ func roundTrip(t *testing.T, driver, kind string) {
 // says returns what mpull says on standard error.
 func (m *machine) says(args ...string) string {
 	m.t.Helper()
-	cmd := exec.Command(os.Getenv(binaryVar), args[1:]...)
+	cmd := exec.Command(testenv.Binary(), args[1:]...)
 	cmd.Env, cmd.Dir = m.env, m.dir
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 type command = func(ts *testscript.TestScript, neg bool, args []string)
@@ -68,17 +69,15 @@ func need(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if what == "runtime" {
 			if why := noRuntime(); why != "" {
-				missing(skipper{t}, why)
+				testenv.Missing(t, why)
 			}
 			continue
 		}
 		if _, err := exec.LookPath(what); err != nil {
-			missing(skipper{t}, what+" is not installed")
+			testenv.Missing(t, what+" is not installed")
 		}
 	}
 }
-
-type skipper struct{ testscript.T }
 
 // exits runs a program that must end with a code: exits CODE PROGRAM [ARG...].
 func exits(ts *testscript.TestScript, neg bool, args []string) {

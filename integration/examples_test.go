@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 )
@@ -90,7 +91,7 @@ func (x *examples) prepare() {
 			x.t.Fatal(err)
 		}
 	}
-	x.env = append(x.env, "PATH="+x.dir+"/programs:"+filepath.Dir(os.Getenv(binaryVar))+":"+os.Getenv("PATH"))
+	x.env = append(x.env, "PATH="+x.dir+"/programs:"+filepath.Dir(testenv.Binary())+":"+os.Getenv("PATH"))
 	if err := os.Mkdir(filepath.Join(x.dir, "certs"), 0o755); err != nil {
 		x.t.Fatal(err)
 	}
@@ -117,11 +118,11 @@ func (x *examples) skip(example string) string {
 		return "it goes on talking to a terminal"
 	case asks(example):
 		if _, err := exec.LookPath("script"); err != nil {
-			missing(x.t, "script is not installed")
+			testenv.Missing(x.t, "script is not installed")
 		}
 	case strings.Contains(example, "jq "):
 		if _, err := exec.LookPath("jq"); err != nil {
-			missing(x.t, "jq is not installed")
+			testenv.Missing(x.t, "jq is not installed")
 		}
 	case strings.HasPrefix(example, "mpull run ") && noRuntime() != "":
 		return noRuntime()

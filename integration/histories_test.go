@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 )
@@ -22,7 +23,7 @@ import (
 // random, and then asks mpull and podman which images dangle, and mpull what a
 // prune would remove, before podman prunes. Each history is told by its seed.
 func TestHistories(t *testing.T) {
-	needPeers(t, "podman", "buildah")
+	testenv.Need(t, "podman", "buildah")
 	available := drivers(t)
 	registry := testregistry.New()
 	defer registry.Close()

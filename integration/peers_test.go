@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testregistry"
 )
 
@@ -76,7 +77,7 @@ func (m *machine) run(store string, args ...string) string {
 func (m *machine) command(store string, args ...string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	if args[0] == "mpull" {
-		cmd = exec.Command(os.Getenv(binaryVar), args[1:]...)
+		cmd = exec.Command(testenv.Binary(), args[1:]...)
 	}
 	cmd.Env, cmd.Dir = m.env, m.dir
 	if store == "podman" {
@@ -115,20 +116,11 @@ func (m *machine) inspect(store, name string) inspected {
 	return list[0]
 }
 
-func needPeers(t *testing.T, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if _, err := exec.LookPath(name); err != nil {
-			missing(t, name+" is not installed")
-		}
-	}
-}
-
 // TestPeersSeeTheSame pulls with mpull into one store and with podman into
 // another, moves a tag in both, and holds what the tools say of the two stores
 // against each other; then podman, buildah and skopeo use mpull's.
 func TestPeersSeeTheSame(t *testing.T) {
-	needPeers(t, "podman", "buildah", "skopeo")
+	testenv.Need(t, "podman", "buildah", "skopeo")
 	for _, driver := range drivers(t) {
 		t.Run(driver, func(t *testing.T) {
 			m, registry := newMachine(t, driver)
@@ -188,7 +180,7 @@ func (m *machine) peersUse(many string) {
 // TestPruneKeepsWhatOthersUse makes containers with buildah and podman from
 // images that then lose their names: no prune and no rmi removes them.
 func TestPruneKeepsWhatOthersUse(t *testing.T) {
-	needPeers(t, "podman", "buildah")
+	testenv.Need(t, "podman", "buildah")
 	for _, driver := range drivers(t) {
 		t.Run(driver, func(t *testing.T) {
 			m, _ := newMachine(t, driver)
@@ -211,7 +203,7 @@ func TestPruneKeepsWhatOthersUse(t *testing.T) {
 
 func (m *machine) exits(want int, args ...string) {
 	m.t.Helper()
-	cmd := exec.Command(os.Getenv(binaryVar), args[1:]...)
+	cmd := exec.Command(testenv.Binary(), args[1:]...)
 	cmd.Env, cmd.Dir = m.env, m.dir
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != want {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // rootlessVar marks the child that runs as an ordinary user.
@@ -24,11 +26,11 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a user; this user's own run tests rootless")
 	}
-	needPeers(t, "useradd", "userdel", "setpriv", "newuidmap", "unshare")
+	testenv.Need(t, "useradd", "userdel", "setpriv", "newuidmap", "unshare")
 	name := fmt.Sprintf("mpull-t%d", os.Getpid())
 	account := addUser(t, name)
 	if out, err := asUser(account, t.TempDir(), nil, "unshare", "--user", "true").CombinedOutput(); err != nil {
-		missing(t, "ordinary users have no user namespaces: "+string(out))
+		testenv.Missing(t, "ordinary users have no user namespaces: "+string(out))
 	}
 	dir := userFolder(t, account)
 	env := append(os.Environ(), rootlessVar+"=1", driversVar+"="+strings.Join(rootlessDrivers(t, account, dir), ","),
@@ -64,7 +66,7 @@ func addUser(t *testing.T, name string) *user.User {
 	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
 		ids, err := os.ReadFile(file)
 		if err != nil || !strings.Contains(string(ids), name+":") {
-			missing(t, "useradd gives no subordinate IDs in "+file)
+			testenv.Missing(t, "useradd gives no subordinate IDs in "+file)
 		}
 	}
 	return account
@@ -74,7 +76,7 @@ func addUser(t *testing.T, name string) *user.User {
 // data and what Debian has under /run/user.
 func userFolder(t *testing.T, account *user.User) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "mpull-rootless-")
+	dir, err := testenv.Public("mr-")
 	if err != nil {
 		t.Fatal(err)
 	}

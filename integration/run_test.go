@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // noRuntime says why no container can be started here, "" when one can.
@@ -36,7 +38,7 @@ func onDrivers(t *testing.T, test func(t *testing.T, m *machine)) {
 		t.Skip("the programs of the test images are for amd64")
 	}
 	if why := noRuntime(); why != "" {
-		missing(t, why)
+		testenv.Missing(t, why)
 	}
 	for _, driver := range drivers(t) {
 		t.Run(driver, func(t *testing.T) {
@@ -55,7 +57,7 @@ type running struct {
 
 func (m *machine) startWaiting(args ...string) *running {
 	m.t.Helper()
-	cmd := exec.Command(os.Getenv(binaryVar), append(append([]string{"run", "--entrypoint", "wait"}, args...), "team/try:1")...)
+	cmd := exec.Command(testenv.Binary(), append(append([]string{"run", "--entrypoint", "wait"}, args...), "team/try:1")...)
 	cmd.Env, cmd.Dir, cmd.Stderr = m.env, m.dir, os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -90,7 +92,7 @@ func (m *machine) fails(code int, args ...string) string {
 	m.t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	if args[0] == "mpull" {
-		cmd.Path = os.Getenv(binaryVar)
+		cmd.Path = testenv.Binary()
 		cmd.Err = nil
 	}
 	cmd.Env, cmd.Dir = m.env, m.dir
@@ -152,7 +154,7 @@ func TestRunPassesSignalsOn(t *testing.T) {
 
 // TestRunHoldsItsImage looks at a running container with other commands.
 func TestRunHoldsItsImage(t *testing.T) {
-	needPeers(t, "podman")
+	testenv.Need(t, "podman")
 	onDrivers(t, func(t *testing.T, m *machine) {
 		r := m.startWaiting()
 		if out := m.fails(2, "mpull", "rmi", "team/try:1"); !strings.Contains(out, "used by container mpull-") {
@@ -252,7 +254,7 @@ func (m *machine) onTerminal(args []string, typed string) (string, int) {
 	m.t.Helper()
 	master, slave := openTerminal(m.t)
 	defer master.Close()
-	cmd := exec.Command(os.Getenv(binaryVar), append([]string{"run"}, args...)...)
+	cmd := exec.Command(testenv.Binary(), append([]string{"run"}, args...)...)
 	cmd.Env, cmd.Dir = m.env, m.dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -284,7 +286,7 @@ func openTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		missing(t, "there are no pseudo terminals: "+err.Error())
+		testenv.Missing(t, "there are no pseudo terminals: "+err.Error())
 	}
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)

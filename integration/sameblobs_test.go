@@ -22,6 +22,7 @@ import (
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 )
@@ -30,9 +31,9 @@ import (
 // and with podman into another: what podman saves and pushes from the two is
 // the same, byte for byte, and the library finds no damage in mpull's.
 func TestPodmanGivesTheSame(t *testing.T) {
-	needPeers(t, "podman")
+	testenv.Need(t, "podman")
 	if os.Geteuid() != 0 {
-		missing(t, "layers of overlay are unpacked in one pass as root only")
+		testenv.Missing(t, "layers of overlay are unpacked in one pass as root only")
 	}
 	registry := testregistry.New()
 	defer registry.Close()
@@ -68,7 +69,7 @@ func TestBlobOnOtherLayers(t *testing.T) {
 	for _, driver := range []string{"overlay", "vfs"} {
 		t.Run(driver, func(t *testing.T) {
 			if driver == "overlay" && os.Geteuid() != 0 {
-				missing(t, "overlay in the test's own store needs root")
+				testenv.Missing(t, "overlay in the test's own store needs root")
 			}
 			blobOnOtherLayers(t, driver)
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testregistry"
 )
 
@@ -47,7 +48,7 @@ func drivers(t *testing.T) []string {
 		return []string{"overlay", "vfs"}
 	}
 	if err := exec.Command("unshare", "--user", "--map-root-user", "true").Run(); err != nil {
-		missing(t, "user namespaces are not available to this user: "+err.Error())
+		testenv.Missing(t, "user namespaces are not available to this user: "+err.Error())
 	}
 	return []string{"vfs"}
 }
@@ -111,7 +112,7 @@ func writeConfiguration(dir, driver, host string) (map[string]string, error) {
 		"XDG_CONFIG_HOME": filepath.Join(dir, "home/.config"), "XDG_DATA_HOME": filepath.Join(dir, "store"),
 		"CONTAINERS_REGISTRIES_CONF": filepath.Join(dir, "registries.conf"), "CONTAINERS_STORAGE_CONF": filepath.Join(dir, "storage.conf"),
 		"REGISTRY": host, "DRIVER": driver,
-		"PATH":       filepath.Dir(os.Getenv(binaryVar)) + ":" + os.Getenv("PATH"),
+		"PATH":       filepath.Dir(testenv.Binary()) + ":" + os.Getenv("PATH"),
 		"GOCOVERDIR": os.Getenv("GOCOVERDIR"),
 		"LC_ALL":     "C.UTF-8", "TERM": "xterm", "TZ": "UTC",
 	}, nil

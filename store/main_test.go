@@ -6,28 +6,11 @@ import (
 	"testing"
 
 	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
-func TestMain(m *testing.M) {
-	if reexec.Init() {
-		return
-	}
-	os.Exit(withoutMachine(m))
-}
-
-// withoutMachine keeps this machine's storage.conf out of the tests. The
-// library reads it once for a process.
-func withoutMachine(m *testing.M) int {
-	f, err := os.CreateTemp("", "storage-*.conf")
-	if err != nil {
-		panic(err)
-	}
-	defer os.Remove(f.Name())
-	f.Close()
-	os.Setenv("CONTAINERS_STORAGE_CONF", f.Name())
-	return m.Run()
-}
+func TestMain(m *testing.M) { testenv.Main(m) }
 
 // testOptions is a store of its own: vfs mounts nothing, so any user may.
 func testOptions(t *testing.T) Options {

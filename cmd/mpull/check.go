@@ -64,8 +64,18 @@ func (p *program) check(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	e := p.engineFor(host, nil)
-	result, err := p.checkResult(c, e)
+	native := platform.Local()
+	if host != nil {
+		native = host().Platform
+	}
+	wanted, err := requests(c, native)
+	if err != nil {
+		return err
+	}
+	if c.Bool("remote") && len(wanted) > 1 {
+		return usagef("check --remote takes one platform")
+	}
+	result, err := p.checkResult(c, p.engineFor(host, nil), wanted)
 	if err != nil {
 		return err
 	}
@@ -83,16 +93,9 @@ func (p *program) check(c *cli.Context) error {
 	return err
 }
 
-func (p *program) checkResult(c *cli.Context, e *engine.Engine) (preflight.Result, error) {
-	wanted, err := requests(c, e.Platform())
-	if err != nil {
-		return preflight.Result{}, err
-	}
+func (p *program) checkResult(c *cli.Context, e *engine.Engine, wanted []engine.Fallback) (preflight.Result, error) {
 	input := c.Args().First()
 	if c.Bool("remote") {
-		if len(wanted) > 1 {
-			return preflight.Result{}, usagef("check --remote takes one platform")
-		}
 		var list engine.Fallback
 		if len(wanted) == 1 {
 			list = wanted[0]

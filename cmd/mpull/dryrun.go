@@ -14,11 +14,11 @@ import (
 
 // dryRunPull prints what a pull would do, and does nothing.
 func (p *program) dryRunPull(c *cli.Context) error {
-	e := p.readEngine()
-	options, err := pullOptions(c, e)
+	options, err := pullOptions(c)
 	if err != nil {
 		return err
 	}
+	e := p.readEngine()
 	all := []engine.PullPlan{}
 	for _, input := range c.Args().Slice() {
 		plans, err := e.PlanPull(c.Context, input, options)

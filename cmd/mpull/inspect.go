@@ -94,11 +94,11 @@ func (p *program) inspectOne(c *cli.Context, input string, remote bool) error {
 	if !remote {
 		input = "containers-storage:" + input
 	}
-	e := p.lookEngine(!strings.HasPrefix(input, "containers-storage:"))
-	o, err := lookOptions(c, e)
+	o, err := lookOptions(c)
 	if err != nil {
 		return err
 	}
+	e := p.lookEngine(!strings.HasPrefix(input, "containers-storage:"))
 	switch raw := c.Bool("raw"); {
 	case c.Bool("config"):
 		config, err := e.InspectConfig(c.Context, input, o)
@@ -134,9 +134,8 @@ func (p *program) printDocument(format string, doc any) error {
 // inspectLocal prints podman's array. As podman, it prints what was found also
 // when something was not.
 func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
-	e := p.readEngine()
 	var wanted *platform.Request
-	lists, err := requests(c, e.Platform())
+	lists, err := requests(c, platform.Local())
 	if err != nil {
 		return err
 	}
@@ -146,7 +145,7 @@ func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
 	if len(lists) == 1 {
 		wanted = &lists[0][0]
 	}
-	found, failed := e.InspectImages(c.Context, inputs, wanted)
+	found, failed := p.readEngine().InspectImages(c.Context, inputs, wanted)
 	if c.Err() != nil {
 		return failed
 	}

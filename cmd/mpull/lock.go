@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/userfile"
 )
 
@@ -63,7 +64,7 @@ func (p *program) lock(c *cli.Context) error {
 	e := p.lookEngine(true)
 	o := engine.LockOptions{Retry: retry(c)}
 	var err error
-	if o.Platforms, err = requests(c, e.Platform()); err != nil {
+	if o.Platforms, err = requests(c, platform.Local()); err != nil {
 		return err
 	}
 	file, inputs := c.Args().First(), c.Args().Tail()
@@ -120,12 +121,12 @@ func (p *program) pullLocked(c *cli.Context) error {
 	}
 	view := newPullView(p.streams, mode, c.Bool("quiet"))
 	defer view.close()
-	e := p.engine(view.event)
-	options, err := pullOptions(c, e)
+	options, err := pullOptions(c)
 	if err != nil {
 		return err
 	}
 	options.Command += " --locked"
+	e := p.engine(view.event)
 	collectSooner()
 	results, err := e.PullLocked(c.Context, lock, c.Args().Slice(), options)
 	view.close()

@@ -5,6 +5,7 @@ import (
 	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
 )
 
@@ -34,9 +35,9 @@ func (p *program) tellNotes(ev engine.Event) {
 }
 
 // lookOptions reads the flags that choose an instance: one ordered fallback.
-func lookOptions(c *cli.Context, e *engine.Engine) (engine.LookOptions, error) {
+func lookOptions(c *cli.Context) (engine.LookOptions, error) {
 	o := engine.LookOptions{Retry: retry(c)}
-	lists, err := requests(c, e.Platform())
+	lists, err := requests(c, platform.Local())
 	if err != nil {
 		return o, err
 	}

@@ -40,12 +40,11 @@ func (p *program) match(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
-	e := p.lookEngine(true)
-	o, err := lookOptions(c, e)
+	o, err := lookOptions(c)
 	if err != nil {
 		return err
 	}
-	m, err := e.Match(c.Context, c.Args().First(), o)
+	m, err := p.lookEngine(true).Match(c.Context, c.Args().First(), o)
 	if err != nil {
 		return err
 	}

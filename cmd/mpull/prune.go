@@ -63,17 +63,21 @@ func (p *program) prune(c *cli.Context) error {
 	if f := c.String("format"); f != "" && !asJSON {
 		return usagef("unknown --format %q: use json", f)
 	}
-	p.stopDeadRuns(c.Context)
 	if _, err := p.progress(c); err != nil {
 		return err
 	}
+	policy, err := prunePolicy(c)
+	if err != nil {
+		return err
+	}
+	p.stopDeadRuns(c.Context)
 	e := p.engine(nil)
 	if !c.Bool("dry-run") {
 		if err := e.SweepRuns(c.Context); err != nil {
 			return err
 		}
 	}
-	plan, err := p.planFor(c, e)
+	plan, err := p.planFor(c, e, policy)
 	if err != nil {
 		return err
 	}
@@ -110,19 +114,10 @@ func (p *program) prune(c *cli.Context) error {
 }
 
 // planFor makes the plan, or reads the one to apply.
-func (p *program) planFor(c *cli.Context, e *engine.Engine) (*gc.Plan, error) {
+func (p *program) planFor(c *cli.Context, e *engine.Engine, policy gc.Policy) (*gc.Plan, error) {
 	path := c.String("apply")
 	if path == "" {
-		policy, err := prunePolicy(c)
-		if err != nil {
-			return nil, err
-		}
 		return e.PlanPrune(c.Context, policy)
-	}
-	for _, other := range []string{"all", "filter", "keep", "free"} {
-		if c.IsSet(other) {
-			return nil, usagef("--apply removes what the plan says; --%s belongs to making one", other)
-		}
 	}
 	plan, err := p.readPlan(c.Context, path)
 	if err != nil {
@@ -151,7 +146,13 @@ func (p *program) readPlan(ctx context.Context, path string) (*gc.Plan, error) {
 	return plan, nil
 }
 
+// prunePolicy reads the flags that make a plan, of which --apply takes none.
 func prunePolicy(c *cli.Context) (gc.Policy, error) {
+	for _, other := range []string{"all", "filter", "keep", "free"} {
+		if c.IsSet("apply") && c.IsSet(other) {
+			return gc.Policy{}, usagef("--apply removes what the plan says; --%s belongs to making one", other)
+		}
+	}
 	policy := gc.Policy{All: c.Bool("all"), Keep: c.Int("keep")}
 	for _, text := range c.StringSlice("filter") {
 		f, err := gc.ParseFilter(text)

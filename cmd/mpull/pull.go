@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 )
 
 func (p *program) pullCommand() *cli.Command {
@@ -90,14 +91,14 @@ func (p *program) pull(c *cli.Context) error {
 	}
 	view := newPullView(p.streams, mode, c.Bool("quiet"))
 	defer view.close()
-	e := p.engine(view.event)
-	options, err := pullOptions(c, e)
+	options, err := pullOptions(c)
 	if err != nil {
 		return err
 	}
 	if options.As != "" && c.Args().Len() > 1 {
 		return usagef("--as names one image; %d were given", c.Args().Len())
 	}
+	e := p.engine(view.event)
 	collectSooner()
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)
 	view.close()
@@ -112,10 +113,12 @@ func (p *program) pull(c *cli.Context) error {
 	return err
 }
 
-func pullOptions(c *cli.Context, e *engine.Engine) (engine.PullOptions, error) {
+// pullOptions reads the flags, before an ordinary user's program starts again in
+// a user namespace: bad usage needs none.
+func pullOptions(c *cli.Context) (engine.PullOptions, error) {
 	var o engine.PullOptions
 	var err error
-	if o.Platforms, err = requests(c, e.Platform()); err != nil {
+	if o.Platforms, err = requests(c, platform.Local()); err != nil {
 		return o, err
 	}
 	if o.Policy, err = engine.ParsePullPolicy(c.String("policy")); err != nil {

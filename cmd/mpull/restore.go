@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 )
 
 func (p *program) restoreCommand() *cli.Command {
@@ -61,15 +62,14 @@ several images are meant.`,
 			if err != nil {
 				return err
 			}
-			e := p.engine(listener)
-			wanted, err := requests(c, e.Platform())
+			wanted, err := requests(c, platform.Local())
 			if err != nil {
 				return err
 			}
 			if len(wanted) != 1 || len(wanted[0]) != 1 {
 				return usagef("use takes exactly one platform: --platform OS/ARCH[/VARIANT]")
 			}
-			r, err := e.Use(c.Context, c.Args().First(), wanted[0][0], "use --platform "+wanted[0][0].String())
+			r, err := p.engine(listener).Use(c.Context, c.Args().First(), wanted[0][0], "use --platform "+wanted[0][0].String())
 			return p.tellRestored(r, err)
 		},
 	}

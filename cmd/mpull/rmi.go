@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 )
 
 func (p *program) rmiCommand() *cli.Command {
@@ -36,10 +37,8 @@ func (p *program) rmi(c *cli.Context) error {
 	if err := exactly(c, 1, -1, "rmi [flags] IMAGE..."); err != nil {
 		return err
 	}
-	p.stopDeadRuns(c.Context)
-	e := p.engine(p.tellMoves)
 	o := engine.RemoveOptions{Force: c.Bool("force"), Ignore: c.Bool("ignore"), Command: "rmi"}
-	wanted, err := requests(c, e.Platform())
+	wanted, err := requests(c, platform.Local())
 	if err != nil {
 		return err
 	}
@@ -49,7 +48,8 @@ func (p *program) rmi(c *cli.Context) error {
 	if len(wanted) == 1 {
 		o.Platform = &wanted[0][0]
 	}
-	results, err := e.Remove(c.Context, c.Args().Slice(), o)
+	p.stopDeadRuns(c.Context)
+	results, err := p.engine(p.tellMoves).Remove(c.Context, c.Args().Slice(), o)
 	return errors.Join(p.tellRemoved(results), err)
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 )
 
 func (p *program) runCommand() *cli.Command {
@@ -86,16 +87,6 @@ func (p *program) run(c *cli.Context) error {
 			return fmt.Errorf("leaving the process group: %w", err)
 		}
 	}
-	wanted, err := requests(c, e.Platform())
-	if err != nil {
-		return err
-	}
-	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
-		return usagef("run takes one platform")
-	}
-	if len(wanted) == 1 {
-		o.Platform = &wanted[0][0]
-	}
 	o.Signals = func() <-chan os.Signal { return p.takeSignals(handed, o.Foreground && !o.TTY) }
 	code, err := e.Run(c.Context, c.Args().First(), o)
 	if err == nil && code != 0 {
@@ -104,7 +95,7 @@ func (p *program) run(c *cli.Context) error {
 	return err
 }
 
-// runOptions reads the flags, but the platform.
+// runOptions reads the flags.
 func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 	o := engine.RunOptions{
 		CheckOptions: engine.CheckOptions{Args: c.Args().Tail(), User: c.String("user"), WorkingDir: c.String("workdir")},
@@ -140,6 +131,16 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 		o.Stdin = os.Stdin
 	}
 	o.Foreground = o.TTY || o.Stdin != nil && p.inTerminal
+	wanted, err := requests(c, platform.Local())
+	if err != nil {
+		return o, err
+	}
+	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
+		return o, usagef("run takes one platform")
+	}
+	if len(wanted) == 1 {
+		o.Platform = &wanted[0][0]
+	}
 	return o, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/userfile"
 )
 
@@ -55,15 +56,15 @@ func (p *program) save(c *cli.Context) error {
 	if (file == "" || file == "-") && p.outTerminal {
 		return usagef("an archive is not for a terminal: name a file with -o")
 	}
-	e := p.engine(p.tellNotes)
 	var o engine.SaveOptions
 	var err error
-	if o.Platforms, err = requests(c, e.Platform()); err != nil {
+	if o.Platforms, err = requests(c, platform.Local()); err != nil {
 		return err
 	}
 	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
 		return usagef("use either --all-platforms or chosen ones, not both")
 	}
+	e := p.engine(p.tellNotes)
 	var saved []engine.Saved
 	err = p.output(c.Context, file, func(w io.Writer, temp string) error {
 		o.TempDir = temp

@@ -6,24 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
-// built builds mpull, or takes the one that MPULL_TEST_BINARY names.
-func built(t *testing.T) string {
-	t.Helper()
-	if path := os.Getenv("MPULL_TEST_BINARY"); path != "" {
-		return path
-	}
-	path := filepath.Join(t.TempDir(), "mpull")
-	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/mpull").CombinedOutput(); err != nil {
-		t.Fatalf("building mpull: %v\n%s", err, out)
-	}
-	return path
-}
+func TestMain(m *testing.M) { testenv.MainWithBinary(m) }
 
 // TestGeneratedFilesAreCurrent fails when make generate was forgotten.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
-	mpull, dir := built(t), t.TempDir()
+	mpull, dir := testenv.Binary(), t.TempDir()
 	if err := generate(mpull, dir); err != nil {
 		t.Fatal(err)
 	}
@@ -52,12 +43,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 
 // TestManPagesRender has groff read each page, when it is here.
 func TestManPagesRender(t *testing.T) {
-	if _, err := exec.LookPath("groff"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("CI must have everything, but groff is not installed")
-		}
-		t.Skip("groff is not installed")
-	}
+	testenv.Need(t, "groff")
 	pages, err := filepath.Glob("../man/*")
 	if err != nil || len(pages) < 10 {
 		t.Fatalf("%d pages: %v", len(pages), err)
@@ -71,7 +57,7 @@ func TestManPagesRender(t *testing.T) {
 }
 
 func TestEveryCommandTeaches(t *testing.T) {
-	app, err := describe(built(t))
+	app, err := describe(testenv.Binary())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,20 +12,8 @@ import (
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/integration/kernelcases"
+	"github.com/mpull/mpull/integration/testenv"
 )
-
-// peer finds a program that the test runs beside ours; it is required in CI.
-func peer(t *testing.T, name string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing", name)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return p
-}
 
 // TestRunc compares with a real runtime. It ends with 1 for every failure, so
 // the text of its error is compared.
@@ -33,7 +21,7 @@ func TestRunc(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("runc on a plain root filesystem needs root")
 	}
-	runc := peer(t, "runc")
+	testenv.Need(t, "runc")
 	host := platform.LocalHost()
 	if host.Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")
@@ -89,7 +77,7 @@ func TestRunc(t *testing.T) {
 		}
 		r := Check(context.Background(), root, tt.cmd, host)
 		_ = root.Close()
-		out, err := runRunc(t, runc, dir, tt.cmd)
+		out, err := runRunc(t, dir, tt.cmd)
 		if (err == nil) != (r.ExitCode == 0) || !strings.Contains(strings.ToLower(out), tt.text) || (tt.text == "") != (err == nil) {
 			t.Errorf("%s: predicted %s %d, runc says %v %s", tt.name, r.Verdict, r.ExitCode, err, out)
 			continue
@@ -101,9 +89,9 @@ func TestRunc(t *testing.T) {
 
 // runRunc runs one bundle with the standard specification, without limits and
 // with everything but the root filesystem left alone.
-func runRunc(t *testing.T, runc, dir string, cmd Command) (string, error) {
+func runRunc(t *testing.T, dir string, cmd Command) (string, error) {
 	t.Helper()
-	spec := exec.Command(runc, "spec")
+	spec := exec.Command("runc", "spec")
 	spec.Dir = dir
 	if out, err := spec.CombinedOutput(); err != nil {
 		t.Fatalf("runc spec: %v %s", err, out)
@@ -126,7 +114,7 @@ func runRunc(t *testing.T, runc, dir string, cmd Command) (string, error) {
 	data, err = json.Marshal(c)
 	must(err)
 	must(os.WriteFile(name, data, 0o644))
-	out, err := exec.Command(runc, "--root", filepath.Join(dir, "state"), "run", "--bundle", dir, "mpull-"+filepath.Base(dir)+"-"+filepath.Base(filepath.Dir(dir))).CombinedOutput()
+	out, err := exec.Command("runc", "--root", filepath.Join(dir, "state"), "run", "--bundle", dir, "mpull-"+filepath.Base(dir)+"-"+filepath.Base(filepath.Dir(dir))).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatalf("runc: %v", err)
@@ -136,7 +124,7 @@ func runRunc(t *testing.T, runc, dir string, cmd Command) (string, error) {
 
 // TestRealPrograms checks programs that a compiler and a distribution made.
 func TestRealPrograms(t *testing.T) {
-	gcc := peer(t, "gcc")
+	testenv.Need(t, "gcc")
 	host := platform.LocalHost()
 	if host.Platform.Architecture != "amd64" {
 		t.Skip("the flags of this test are for amd64")
@@ -146,7 +134,7 @@ func TestRealPrograms(t *testing.T) {
 	must(os.WriteFile(src, []byte("int main(void) { return 0; }\n"), 0o644))
 	build := func(flags ...string) []byte {
 		out := filepath.Join(dir, "p")
-		if text, err := exec.Command(gcc, append(flags, "-o", out, src)...).CombinedOutput(); err != nil {
+		if text, err := exec.Command("gcc", append(flags, "-o", out, src)...).CombinedOutput(); err != nil {
 			t.Fatalf("gcc %v: %v %s", flags, err, text)
 		}
 		data, err := os.ReadFile(out)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/integration/kernelcases"
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // workerVar of the environment makes this program the worker in namespaces of
@@ -30,7 +31,7 @@ func TestMain(m *testing.M) {
 		workerMain()
 		return
 	}
-	os.Exit(m.Run())
+	testenv.Main(m)
 }
 
 type (

@@ -5,7 +5,6 @@ package accounts
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,36 +16,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/mpull/mpull/integration/realregistry"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
 const user, password = "alice", "s3cret:with/colon"
 
-// binary is built once; see TestMain.
-const binaryVar = "MPULL_TEST_BINARY"
-
-func TestMain(m *testing.M) {
-	os.Exit(withBinary(m))
-}
-
-func withBinary(m *testing.M) int {
-	if os.Getenv(binaryVar) != "" {
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "mpull-accounts-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "mpull")
-	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/mpull").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building mpull: %v\n%s", err, out)
-		return 1
-	}
-	os.Setenv(binaryVar, path)
-	return m.Run()
-}
+func TestMain(m *testing.M) { testenv.MainWithBinary(m) }
 
 // machine is a home directory with a registry that its certs.d vouches for.
 type machine struct {
@@ -106,12 +82,9 @@ func (m *machine) run(input string, args ...string) result {
 	m.t.Helper()
 	program := args[0]
 	if program == "mpull" {
-		program = os.Getenv(binaryVar)
-	} else if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("CI") == "true" {
-			m.t.Fatal("CI must have everything, but " + program + " is not installed")
-		}
-		m.t.Skip(program + " is not installed")
+		program = testenv.Binary()
+	} else {
+		testenv.Need(m.t, program)
 	}
 	cmd := exec.Command(program, args[1:]...)
 	cmd.Dir = m.dir

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 	"github.com/mpull/mpull/store"
@@ -35,7 +36,7 @@ func TestPullersOfOneTag(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.beside != nil && c.beside[0] == "podman" {
-				testbed.Need(t, "podman")
+				testenv.Need(t, "podman")
 			}
 			b, reg := newBed(t), newRegistry(t)
 			x := &crowd{t: t, b: b, reg: reg, name: reg.Host + "/app:latest"}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 )
@@ -68,7 +69,7 @@ func injections(made map[string]int, each int) []injection {
 // a new directory. strace(1) injects. The tag is the old or the new image, and
 // the next pull heals what was left.
 func TestInjectedSystemCalls(t *testing.T) {
-	testbed.Need(t, "strace")
+	testenv.Need(t, "strace")
 	x := &injecting{t: t, b: newBed(t), reg: newRegistry(t)}
 	x.name = x.reg.Host + "/app:1"
 	x.old = x.push(0)

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	osuser "os/user"
@@ -11,14 +10,11 @@ import (
 	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 	"github.com/mpull/mpull/store"
 )
-
-// binaryEnv tells TestMain's result to the tests: there is no other way
-// without a package variable.
-const binaryEnv = "MPULL_BINARY"
 
 func TestMain(m *testing.M) {
 	reexec.Register(measureName, measure)
@@ -28,7 +24,7 @@ func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 && namespaces() {
 		unshare.MaybeReexecUsingUserNamespace(false) // starts this program again, in one
 	}
-	os.Exit(runTests(m))
+	testenv.MainWithBinary(m)
 }
 
 // namespaces tells whether this user may have a user namespace with mounts and
@@ -42,22 +38,6 @@ func namespaces() bool {
 		return false
 	}
 	return exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").Run() == nil
-}
-
-func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "mpull-binary-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary, err := testbed.Build(dir)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	os.Setenv(binaryEnv, binary)
-	return m.Run()
 }
 
 // figure is how often something is done: few with -short, the CI figure with
@@ -76,7 +56,7 @@ func figure(few, ci, soak int) int {
 
 func newBed(t testing.TB) *testbed.Bed {
 	t.Helper()
-	return testbed.New(t, os.Getenv(binaryEnv))
+	return testbed.New(t, testenv.Binary())
 }
 
 func newRegistry(t testing.TB) *testregistry.Registry {

@@ -8,13 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
 // TestOtherTools lets podman write a store, mpull change it and podman, buildah
 // and skopeo read it, and the other way round.
 func TestOtherTools(t *testing.T) {
-	testbed.Need(t, "podman", "buildah", "skopeo")
+	testenv.Need(t, "podman", "buildah", "skopeo")
 	b, reg := newBed(t), newRegistry(t)
 	first := push(t, reg, "app:1", testimage.Spec{Layers: 2, Seed: 1})
 	second := push(t, reg, "app:2", testimage.Spec{Layers: 2, Seed: 2})

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
@@ -29,7 +30,7 @@ func TestPowerLoss(t *testing.T) {
 	if unshare.IsRootless() {
 		t.Skip("loop devices need root outside of a user namespace")
 	}
-	testbed.Need(t, "mkfs.ext4", "mount")
+	testenv.Need(t, "mkfs.ext4", "mount")
 	for _, sync := range []string{"none", "filesystem"} {
 		t.Run("sync="+sync, func(t *testing.T) {
 			x := &powerLoss{t: t, option: "--storage-opt=overlay.sync=" + sync}
@@ -59,7 +60,7 @@ func (x *powerLoss) disk(b *testbed.Bed, file string) {
 		x.t.Fatal(err)
 	}
 	if out, err := exec.Command("mount", "-o", "loop,commit=300", file, b.Root).CombinedOutput(); err != nil {
-		testbed.Missing(x.t, fmt.Sprintf("no loop device: %v: %s", err, out))
+		testenv.Missing(x.t, fmt.Sprintf("no loop device: %v: %s", err, out))
 	}
 }
 

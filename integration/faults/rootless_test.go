@@ -12,7 +12,7 @@ import (
 
 	"go.podman.io/storage/pkg/unshare"
 
-	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // rootless are the tests that TestAsOrdinaryUser runs, with small figures.
@@ -27,14 +27,14 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 || unshare.IsRootless() {
 		t.Skip("only root can make a user; this user's own run tests rootless")
 	}
-	testbed.Need(t, "useradd", "userdel", "setpriv", "newuidmap", "unshare", "podman", "strace")
+	testenv.Need(t, "useradd", "userdel", "setpriv", "newuidmap", "unshare", "podman", "strace")
 	account := addUser(t)
 	dir := userFolder(t, account)
 	cmd := exec.Command("setpriv", "--reuid", account.Uid, "--regid", account.Gid, "--clear-groups", "--",
 		filepath.Join(dir, "faults.test"), "-test.short", "-test.v", "-test.run", "^("+rootless+")$", "-test.timeout", "10m")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir, "USER="+account.Username, "LOGNAME="+account.Username, "TMPDIR="+filepath.Join(dir, "t"),
-		"XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), binaryEnv+"="+filepath.Join(dir, "mpull"))
+		"XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), testenv.BinaryIs(filepath.Join(dir, "mpull")))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("as %s: %v\n%s", account.Username, err, out)
@@ -72,7 +72,7 @@ func addUser(t *testing.T) *osuser.User {
 // program that it tests.
 func userFolder(t *testing.T, account *osuser.User) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "mr-") // podman takes a run root of 50 characters at most
+	dir, err := testenv.Public("mr-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func userFolder(t *testing.T, account *osuser.User) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, from := range map[string]string{"faults.test": self, "mpull": os.Getenv(binaryEnv)} {
+	for name, from := range map[string]string{"faults.test": self, "mpull": testenv.Binary()} {
 		data, err := os.ReadFile(from)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), data, 0o755)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
@@ -23,7 +23,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Skip("MPULL_SOAK is no duration")
 	}
-	testbed.Need(t, "podman")
+	testenv.Need(t, "podman")
 	b, reg := newBed(t), newRegistry(t)
 	b.Tmpfs("root", 256<<20, 0)
 	name := reg.Host + "/app:latest"

@@ -13,39 +13,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 )
 
-// binary is the program under test, built once.
-func binary(t *testing.T) string {
-	t.Helper()
-	return filepath.Join(os.Getenv(binaryDir), "mpull")
-}
-
-// binaryDir names the folder of the built program, for the tests of one run.
-const binaryDir = "MPULL_LOOK_TEST_DIR"
-
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "mpull-look-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "mpull"), "github.com/mpull/mpull/cmd/mpull")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building mpull: %v\n%s", err, out)
-		return 1
-	}
-	if err := os.Setenv(binaryDir, dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { testenv.MainWithBinary(m) }
 
 // bench is a registry with the catalogue of images, and a store of its own.
 type bench struct {
@@ -162,7 +135,7 @@ func (b *bench) run(program string, args ...string) result {
 // mpull runs the program, without a policy.json: nothing that looks needs one.
 func (b *bench) mpull(args ...string) result {
 	b.Helper()
-	return b.exec(binary(b.T), append([]string{"--policy-file", filepath.Join(b.dir, "none.json")}, args...)...)
+	return b.exec(testenv.Binary(), append([]string{"--policy-file", filepath.Join(b.dir, "none.json")}, args...)...)
 }
 
 // must runs the program and expects success.
@@ -179,7 +152,7 @@ func (b *bench) must(args ...string) result {
 func (b *bench) pull(args ...string) {
 	b.Helper()
 	args = append([]string{"--policy-file", filepath.Join(b.dir, "policy.json"), "pull", "-q"}, args...)
-	if r := b.exec(binary(b.T), args...); r.code != 0 {
+	if r := b.exec(testenv.Binary(), args...); r.code != 0 {
 		b.Fatalf("mpull %s: exit code %d\n%s", strings.Join(args, " "), r.code, r.err)
 	}
 }
@@ -194,20 +167,6 @@ func (b *bench) jq(document string, args ...string) string {
 		return "jq: " + string(out)
 	}
 	return string(out)
-}
-
-// need skips a test whose programs are missing; on CI it fails.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err == nil {
-			continue
-		}
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", p)
-		}
-		t.Skipf("%s is not installed", p)
-	}
 }
 
 // document reads JSON.

@@ -14,6 +14,7 @@ import (
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/store"
 )
 
@@ -234,7 +235,7 @@ func TestMistakes(t *testing.T) {
 
 // TestTransports looks at an image in a folder, an archive and the store.
 func TestTransports(t *testing.T) {
-	need(t, "skopeo")
+	testenv.Need(t, "skopeo")
 	b := some(t, "cat/full:1")
 	source := "docker://" + b.name("cat/full:1")
 	for _, place := range []string{"oci:" + b.dir + "/layout:v1", "dir:" + b.dir + "/folder", "docker-archive:" + b.dir + "/archive.tar:localhost/full:1", "oci-archive:" + b.dir + "/oci.tar:v1"} {
@@ -261,9 +262,9 @@ func TestRootless(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user; the other tests are rootless already")
 	}
-	need(t, "setpriv")
+	testenv.Need(t, "setpriv")
 	b := some(t, "library/alpine:3.15")
-	dir, err := os.MkdirTemp("/tmp", "mpull-rootless-")
+	dir, err := testenv.Public("mr-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +273,7 @@ func TestRootless(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "mpull")
-	for from, to := range map[string]string{binary(t): program, filepath.Join(b.dir, "registries.conf"): filepath.Join(dir, "registries.conf")} {
+	for from, to := range map[string]string{testenv.Binary(): program, filepath.Join(b.dir, "registries.conf"): filepath.Join(dir, "registries.conf")} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)
@@ -282,16 +283,46 @@ func TestRootless(t *testing.T) {
 		}
 	}
 	before := listing(t, dir)
-	for _, args := range lookCommands(b.name("library/alpine:3.15")) {
+	run := func(args ...string) ([]byte, error) {
 		line := append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", program, "--root", dir + "/root", "--runroot", dir + "/run", "--registries-conf", dir + "/registries.conf"}, args...)
 		cmd := exec.Command("setpriv", line...)
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_RUNTIME_DIR=" + dir}
-		if out, err := cmd.CombinedOutput(); err != nil {
+		return cmd.CombinedOutput()
+	}
+	for _, args := range lookCommands(b.name("library/alpine:3.15")) {
+		if out, err := run(args...); err != nil {
 			t.Errorf("mpull %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	for line, want := range misused() {
+		if out, err := run(strings.Fields(line)...); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("mpull %s: %v, without %q\n%s", line, err, want, out)
 		}
 	}
 	if after := listing(t, dir); !slices.Equal(before, after) {
 		t.Errorf("looking has made %q", after)
+	}
+}
+
+// misused are command lines that are refused before a user namespace is
+// needed, each with a part of what is said.
+func misused() map[string]string {
+	return map[string]string{
+		"pull --policy often x":                          "always, missing, newer or never",
+		"pull --platform a,/b x":                         "--platform a,/b",
+		"pull --max-size many x":                         "--max-size",
+		"pull --as a x y":                                "--as names one image",
+		"use --platform arm,386 x":                       "exactly one platform",
+		"rmi --platform arm --platform 386 x":            "rmi takes one platform",
+		"run --platform arm --platform 386 x":            "run takes one platform",
+		"save -o f --platform a/b/c/d/e x":               "a/b/c/d/e",
+		"prune --keep -1":                                "--keep -1",
+		"prune --free lots":                              "--free",
+		"prune --filter x=y":                             "unknown key",
+		"prune --apply p --all":                          "--apply removes what the plan says",
+		"check --remote --platform arm --platform 386 x": "check --remote takes one platform",
+		"images --filter x=y":                            "unknown filter",
+		"inspect --platform arm --platform 386 x":        "of one platform",
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
@@ -189,7 +190,7 @@ func strip(v any) {
 // TestPeers holds every line against the real podman and skopeo, on every
 // image of the catalogue.
 func TestPeers(t *testing.T) {
-	need(t, "podman", "skopeo", "jq")
+	testenv.Need(t, "podman", "skopeo", "jq")
 	b := catalogue(t)
 	b.known = map[string]result{}
 	used := map[string]bool{}

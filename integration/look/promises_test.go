@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
@@ -145,7 +146,7 @@ func (b *bench) dryThenPull(args ...string) plan {
 	b.Helper()
 	p := b.plan(args...)
 	b.registry.Requests()
-	r := b.exec(binary(b.T), append([]string{"--policy-file", filepath.Join(b.dir, "policy.json"), "pull", "-q"}, args...)...)
+	r := b.exec(testenv.Binary(), append([]string{"--policy-file", filepath.Join(b.dir, "policy.json"), "pull", "-q"}, args...)...)
 	manifests, blobs, _ := count(b.registry.Requests())
 	if r.code != 0 || strings.TrimSpace(r.out) != p.ID {
 		b.Errorf("%v: pulled %q (exit code %d, %s), planned %s", args, r.out, r.code, r.err, p.ID)
@@ -251,7 +252,7 @@ func TestBesidePull(t *testing.T) {
 	t.Cleanup(goOn) // before the registry is closed, which waits for its answers
 	pulled := make(chan result, 1)
 	go func() {
-		pulled <- b.run(binary(b.T), "--policy-file", filepath.Join(b.dir, "policy.json"), "pull", "-q", b.name("cat/full:1"))
+		pulled <- b.run(testenv.Binary(), "--policy-file", filepath.Join(b.dir, "policy.json"), "pull", "-q", b.name("cat/full:1"))
 	}()
 	select {
 	case <-started:

@@ -12,45 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 )
 
-const binaryVar = "MPULL_TEST_BINARY"
-
-func TestMain(m *testing.M) {
-	os.Exit(withBinary(m))
-}
-
-func withBinary(m *testing.M) int {
-	if os.Getenv(binaryVar) != "" {
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "mpull-shells-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "mpull")
-	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/mpull").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building mpull: %v\n%s", err, out)
-		return 1
-	}
-	os.Setenv(binaryVar, path)
-	return m.Run()
-}
-
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("CI must have everything, but " + program + " is not installed")
-	}
-	t.Skip(program + " is not installed")
-}
+func TestMain(m *testing.M) { testenv.MainWithBinary(m) }
 
 // machine has a store in which linux/s390x of alpine:3.15 took the name from
 // the host's image; empty as an ordinary user.
@@ -87,7 +54,7 @@ func newMachine(t *testing.T, filled bool) *machine {
 	m.env = append(os.Environ(),
 		"CONTAINERS_REGISTRIES_CONF="+filepath.Join(m.dir, "registries.conf"), "CONTAINERS_STORAGE_CONF="+filepath.Join(m.dir, "storage.conf"),
 		"CONTAINERS_POLICY_JSON="+filepath.Join(m.dir, "policy.json"), "HOME="+filepath.Join(m.dir, "home"), "REGISTRY_AUTH_FILE=", "STORAGE_DRIVER=",
-		"PATH="+filepath.Dir(os.Getenv(binaryVar))+":"+os.Getenv("PATH"), "TERM=xterm", "LC_ALL=C.UTF-8", "PS1=", "INPUTRC=/dev/null",
+		"PATH="+filepath.Dir(testenv.Binary())+":"+os.Getenv("PATH"), "TERM=xterm", "LC_ALL=C.UTF-8", "PS1=", "INPUTRC=/dev/null",
 	)
 	if filled {
 		index, err := testimage.Index([]string{"linux/" + runtime.GOARCH, "linux/s390x", "linux/arm/v7"}, testimage.Spec{})
@@ -113,7 +80,7 @@ func (m *machine) runWith(input string, args ...string) string {
 	m.t.Helper()
 	program := args[0]
 	if program == "mpull" {
-		program = os.Getenv(binaryVar)
+		program = testenv.Binary()
 	}
 	cmd := exec.Command(program, args[1:]...)
 	var out, errs bytes.Buffer
@@ -168,7 +135,7 @@ func TestCompleteNeverFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, words := range [][]string{{"rmi", ""}, {}, {"--root", "/nosuch", "why", "a"}, {"pull", "--platform", ""}, {"\x1b[31m"}} {
-		cmd := exec.Command(os.Getenv(binaryVar), append([]string{"__complete"}, words...)...)
+		cmd := exec.Command(testenv.Binary(), append([]string{"__complete"}, words...)...)
 		cmd.Env = m.env
 		out, err := cmd.CombinedOutput()
 		if err != nil || bytes.ContainsRune(out, 0x1b) || bytes.Contains(out, []byte("Error")) {
@@ -212,12 +179,12 @@ func completions(t *testing.T, name string) string {
 // typed types lines at a shell that has a terminal, and returns the screen.
 func (m *machine) typed(shell string, lines ...string) string {
 	m.t.Helper()
-	need(m.t, "script")
+	testenv.Need(m.t, "script")
 	return m.runWith(strings.Join(lines, "\n")+"\nexit 0\n", "script", "-qec", shell, "/dev/null")
 }
 
 func TestBash(t *testing.T) {
-	need(t, "bash")
+	testenv.Need(t, "bash")
 	m := newMachine(t, true)
 	screen := m.typed("bash --norc --noprofile -i", "source "+completions(t, "mpull.bash"), "mpull ver\t", "mpull why alpine:3\t", "mpull use --plat\tlinux/s3\talpine:3.15")
 	for _, want := range []string{"mpull 0.", "lost docker.io/library/alpine:3.15", "for linux/s390x already"} {
@@ -228,7 +195,7 @@ func TestBash(t *testing.T) {
 }
 
 func TestZsh(t *testing.T) {
-	need(t, "zsh")
+	testenv.Need(t, "zsh")
 	m := newMachine(t, true)
 	screen := m.typed("zsh -f -i", "unsetopt beep zle_bracketed_paste", "fpath=("+filepath.Dir(completions(t, "_mpull"))+" $fpath); autoload -Uz compinit; compinit -u -D",
 		"mpull ver\t", "mpull why alpine:3\t", "mpull use --plat\tlinux/s3\talpine:3.15")
@@ -240,7 +207,7 @@ func TestZsh(t *testing.T) {
 }
 
 func TestFish(t *testing.T) {
-	need(t, "fish")
+	testenv.Need(t, "fish")
 	m := newMachine(t, true)
 	for typed, want := range map[string]string{
 		"mpull ver": "version\tprint the version", "mpull why alpine:3": "alpine:3.15\t", "mpull rmi ": "docker.io/library/alpine:3.15",
@@ -254,7 +221,7 @@ func TestFish(t *testing.T) {
 }
 
 func TestMakeInstall(t *testing.T) {
-	need(t, "make")
+	testenv.Need(t, "make")
 	dest := t.TempDir()
 	keep := filepath.Join(dest, "etc/containers/policy.json")
 	if err := os.MkdirAll(filepath.Dir(keep), 0o755); err != nil {

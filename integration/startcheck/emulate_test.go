@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/mpull/mpull/integration/kernelcases"
-	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 )
 
@@ -21,7 +21,7 @@ type ended struct {
 
 // TestRunEmulates runs a program for arm64 with and without a handler.
 func TestRunEmulates(t *testing.T) {
-	testbed.Need(t, emulator, "runc")
+	testenv.Need(t, emulator, "runc")
 	var got []ended
 	work(t, "emulate", &got)
 	want := []struct {

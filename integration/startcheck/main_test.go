@@ -16,15 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/integration/kernelcases"
-	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // Variables of the environment of a worker, which is this program in
 // namespaces of its own.
 const (
-	workVar   = "STARTCHECK_WORK"   // what it does: a key of works
-	dirVar    = "STARTCHECK_DIR"    // an empty directory
-	binaryVar = "STARTCHECK_BINARY" // the mpull to test
+	workVar = "STARTCHECK_WORK" // what it does: a key of works
+	dirVar  = "STARTCHECK_DIR"  // an empty directory
 )
 
 // works are what workers do, and what they return for their test, as JSON.
@@ -41,21 +40,7 @@ func TestMain(m *testing.M) {
 		runtime.LockOSThread() // it traces
 		os.Exit(workerMain(work))
 	}
-	os.Exit(withBinary(m))
-}
-
-func withBinary(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "mpull-startcheck-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		var binary string
-		if binary, err = testbed.Build(dir); err == nil {
-			os.Setenv(binaryVar, binary)
-			return m.Run()
-		}
-	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+	testenv.MainWithBinary(m)
 }
 
 // workerMain does the work on a tmpfs, with an empty binfmt_misc where
@@ -68,7 +53,7 @@ func workerMain(work string) (code int) {
 			code = 1
 		}
 	}()
-	w := &worker{misc: "/proc/sys/fs/binfmt_misc", dir: os.Getenv(dirVar), binary: os.Getenv(binaryVar)}
+	w := &worker{misc: "/proc/sys/fs/binfmt_misc", dir: os.Getenv(dirVar), binary: testenv.Binary()}
 	if err := kernelcases.MountBinfmt(w.misc); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return noNamespace
@@ -99,7 +84,7 @@ func work(t *testing.T, name string, result any) {
 	err := cmd.Run()
 	switch exit := (*exec.ExitError)(nil); {
 	case err != nil && (!errors.As(err, &exit) || exit.ExitCode() == noNamespace):
-		testbed.Missing(t, fmt.Sprintf("binfmt_misc in a user namespace needs Linux 6.7 and the right to make one: %v %s", err, &stderr))
+		testenv.Missing(t, fmt.Sprintf("binfmt_misc in a user namespace needs Linux 6.7 and the right to make one: %v %s", err, &stderr))
 	case err != nil:
 		t.Fatalf("the worker: %v\n%s", err, &stderr)
 	}

@@ -15,50 +15,16 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/store"
 )
-
-// Build compiles the program under test into dir and returns its path.
-// MPULL_BINARY names one that was built already.
-func Build(dir string) (string, error) {
-	if path := os.Getenv("MPULL_BINARY"); path != "" {
-		return filepath.Abs(path)
-	}
-	path := filepath.Join(dir, "mpull")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/mpull/mpull/cmd/mpull")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building mpull: %w\n%s", err, out)
-	}
-	return path, nil
-}
-
-// Need ends a test without a program that it needs: it is skipped on a
-// developer's machine and fails where CI is set.
-func Need(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			Missing(t, p+" is not installed")
-		}
-	}
-}
 
 // NeedRoot ends a test that an ordinary user cannot run.
 func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		Missing(t, "overlay and tmpfs mounts need root or a user namespace")
+		testenv.Missing(t, "overlay and tmpfs mounts need root or a user namespace")
 	}
-}
-
-// Missing ends a test on a machine without what it needs: skipped on a
-// developer's, failed where CI is set.
-func Missing(t testing.TB, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 // Bed is one throw-away store and how to run mpull on it.

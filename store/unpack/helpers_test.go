@@ -21,13 +21,11 @@ import (
 	imagestorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/reexec"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 func TestMain(m *testing.M) {
-	if reexec.Init() { // the library unpacks in a child process
-		return
-	}
 	if os.Getenv(fetchRootEnv) != "" {
 		if err := fetchProcess(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -35,7 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	testenv.Main(m)
 }
 
 // needStore skips the test for an ordinary user.

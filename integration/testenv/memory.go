@@ -1,0 +1,82 @@
+package testenv
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// dirVar has the directory of a package's run whose process was started again.
+const dirVar = "MPULL_TEST_DIR"
+
+// DiskVar of the environment keeps tests off memory (make test-all), so that
+// what depends on the file system of TMPDIR is seen too.
+const DiskVar = "MPULL_TEST_DISK"
+
+// enoughMemory is a machine's memory of which half may be taken.
+const enoughMemory = 4 << 30
+
+// folder makes the directory of this run. Where the kernel lets it, that is a
+// file system in memory, in a mount namespace of this process: a store syncs
+// with each step, which takes most of a test's time on a disk, and mounts that
+// a killed test leaves end with the namespace.
+func folder() (string, error) {
+	if dir := os.Getenv(dirVar); dir != "" {
+		return dir, os.Unsetenv(dirVar)
+	}
+	dir, err := os.MkdirTemp("", "mt-") // short: podman takes a run root of 50 characters at most
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // tests run programs as other users
+		return "", err
+	}
+	var machine unix.Sysinfo_t
+	if os.Getenv(DiskVar) != "" || os.Geteuid() != 0 || unix.Sysinfo(&machine) != nil || machine.Totalram*uint64(machine.Unit) < enoughMemory {
+		return dir, nil
+	}
+	return dir, startInMemory(dir)
+}
+
+// startInMemory starts this program again, and returns where it may not make a
+// namespace or mount.
+func startInMemory(dir string) error {
+	runtime.LockOSThread()
+	if unix.Unshare(unix.CLONE_NEWNS) != nil {
+		runtime.UnlockOSThread()
+		return nil
+	}
+	// From here on this thread has mounts of its own, so it is started again in any case.
+	if unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "") == nil {
+		_ = unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	err = unix.Exec(self, os.Args, append(os.Environ(), dirVar+"="+dir))
+	return fmt.Errorf("starting %s again: %w", self, err)
+}
+
+// remove undoes folder.
+func remove(dir string) {
+	_ = unix.Unmount(dir, unix.MNT_DETACH)
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// Public makes a directory that other users reach: in the temporary directory
+// of the tests unless a folder above it is closed to them.
+func Public(pattern string) (string, error) {
+	parent := os.TempDir()
+	for dir := parent; dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode()&1 == 0 {
+			parent = "/var/tmp"
+		}
+	}
+	return os.MkdirTemp(parent, pattern)
+}
