@@ -34,11 +34,17 @@ func folder() (string, error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // tests run programs as other users
 		return "", err
 	}
-	var machine unix.Sysinfo_t
-	if os.Getenv(DiskVar) != "" || os.Geteuid() != 0 || unix.Sysinfo(&machine) != nil || machine.Totalram*uint64(machine.Unit) < enoughMemory {
+	if os.Getenv(DiskVar) != "" || os.Geteuid() != 0 || memory() < enoughMemory {
 		return dir, nil
 	}
 	return dir, startInMemory(dir)
+}
+
+// memory is this machine's, in bytes; 0 when it is not known.
+func memory() uint64 {
+	var machine unix.Sysinfo_t
+	_ = unix.Sysinfo(&machine)
+	return machine.Totalram * uint64(machine.Unit)
 }
 
 // startInMemory starts this program again, and returns where it may not make a
@@ -47,7 +53,7 @@ func startInMemory(dir string) error {
 	runtime.LockOSThread()
 	if unix.Unshare(unix.CLONE_NEWNS) != nil {
 		runtime.UnlockOSThread()
-		return nil
+		return nil //nolint:nilerr // a disk does too
 	}
 	// From here on this thread has mounts of its own, so it is started again in any case.
 	if unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "") == nil {
