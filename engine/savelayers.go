@@ -127,7 +127,7 @@ func (w *saving) tryLayer(ctx context.Context, id string, diffID digest.Digest, 
 // compress writes the compressed tar of a layer, after whose last byte it is
 // known to be the one that was unpacked.
 func (w *saving) compress(ctx context.Context, to io.Writer, id string, diffID digest.Digest, c archive.Compressor) (err error) {
-	tar, err := w.s.LayerTar(id)
+	tar, err := w.s.LayerTar(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (w *saving) compress(ctx context.Context, to io.Writer, id string, diffID d
 		return err
 	}
 	sum := digest.Canonical.Digester()
-	_, err = io.Copy(io.MultiWriter(z, sum.Hash()), until(ctx, tar))
+	_, err = io.Copy(io.MultiWriter(z, sum.Hash()), tar)
 	if err := errors.Join(err, z.Close()); err != nil {
 		return fmt.Errorf("compressing layer %s: %w", id, err)
 	}
@@ -145,21 +145,6 @@ func (w *saving) compress(ctx context.Context, to io.Writer, id string, diffID d
 		return fmt.Errorf("layer %s is damaged: its tar has the digest %s, not %s", id, sum.Digest(), diffID)
 	}
 	return nil
-}
-
-// readerFunc is a function that reads.
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-// until makes a reader end with ctx.
-func until(ctx context.Context, r io.Reader) io.Reader {
-	return readerFunc(func(p []byte) (int, error) {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		return r.Read(p)
-	})
 }
 
 // document writes a manifest or index.

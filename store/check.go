@@ -104,7 +104,7 @@ func (s *Store) Check(ctx context.Context) ([]Damage, error) {
 	if s.lib == nil {
 		return nil, nil
 	}
-	report, err := s.check()
+	report, err := s.check(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -129,54 +129,22 @@ func (s *Store) Check(ctx context.Context) ([]Damage, error) {
 }
 
 // check runs the library's check, without layers that are just unreferenced:
-// those are no damage, and prune takes them.
-func (s *Store) check() (storage.CheckReport, error) {
+// those are no damage, and prune takes them. The layers' contents are read back
+// by mpull's own reader: the library's leaves a layer's directory where the
+// names in it say so.
+func (s *Store) check(ctx context.Context) (storage.CheckReport, error) {
 	forever := time.Duration(1<<63 - 1)
 	options := storage.CheckMost()
 	options.LayerUnreferencedMaximumAge = &forever
+	options.LayerDigests = false
 	report, err := s.lib.Check(options)
 	if err == nil {
-		err = s.checkLower(&report)
+		err = s.checkLayers(ctx, &report)
 	}
 	if err != nil {
 		return report, fmt.Errorf("checking the store at %s: %w", s.Root(), err)
 	}
 	return report, nil
-}
-
-// checkLower finds layers of the overlay driver that do not say what lies below
-// them. The library has that in a second file since v1.63 and misses nothing;
-// older tools show an image without its lower layers then.
-func (s *Store) checkLower(report *storage.CheckReport) error {
-	if s.Driver() != "overlay" {
-		return nil
-	}
-	layers, err := s.lib.Layers()
-	if err != nil {
-		return err
-	}
-	broken, parents := map[string]bool{}, map[string]string{}
-	for i := range layers {
-		l := &layers[i]
-		parents[l.ID] = l.Parent
-		lower := filepath.Join(s.Root(), "overlay", l.ID, "lower")
-		if l.Parent != "" && !l.ReadOnly && exists(filepath.Dir(lower)) && !exists(lower) {
-			broken[l.ID] = true
-			report.Layers[l.ID] = append(report.Layers[l.ID], errors.New("its file lower is missing"))
-		}
-	}
-	if len(broken) == 0 {
-		return nil
-	}
-	images, err := s.lib.Images()
-	for i := range images {
-		for id, n := images[i].TopLayer, 0; id != "" && n <= len(layers) && !images[i].ReadOnly; id, n = parents[id], n+1 {
-			if broken[id] {
-				report.Images[images[i].ID] = append(report.Images[images[i].ID], fmt.Errorf("its layer %s is damaged", id))
-			}
-		}
-	}
-	return err
 }
 
 // checkDigests compares an image's documents with the digests that they are
@@ -231,7 +199,7 @@ func appendDamage(found []Damage, kind DamageKind, report map[string][]error, re
 // stay, and so do the images that they were made from. What could not be
 // removed is in the error; what is damaged after it, Check tells.
 func (d *Deleter) Repair(ctx context.Context) error {
-	report, err := d.check()
+	report, err := d.check(ctx)
 	if err != nil {
 		return err
 	}

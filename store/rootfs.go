@@ -37,7 +37,7 @@ func (s *Store) LayerDirs(img *Image) ([]string, error) {
 		slices.Reverse(dirs)
 		return dirs, nil
 	case "vfs":
-		for _, root := range append([]string{s.lib.GraphRoot(), s.options.GraphRoot}, additionalStores(s.options.GraphDriverOptions)...) {
+		for _, root := range s.roots() {
 			if dir := filepath.Join(root, "vfs", "dir", img.TopLayer); exists(dir) {
 				return []string{dir}, nil
 			}

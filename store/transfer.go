@@ -5,31 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/compression"
 	"go.podman.io/storage"
-	"go.podman.io/storage/pkg/archive"
 
 	"github.com/mpull/mpull/store/unpack"
 )
-
-// LayerTar opens the tar of a layer, uncompressed and byte for byte as it was
-// unpacked: its digest is the DiffID, which the caller checks.
-func (s *Store) LayerTar(id string) (io.ReadCloser, error) {
-	if s.lib == nil {
-		return nil, storage.ErrLayerUnknown
-	}
-	none := archive.Uncompressed
-	r, err := s.lib.Diff("", id, &storage.DiffOptions{Compression: &none})
-	if err != nil {
-		return nil, fmt.Errorf("reading layer %s: %w", id, err)
-	}
-	return r, nil
-}
 
 // PutLayers makes the layers of an image present in the store by the library's
 // own path, one after the other: for stores that FetchLayers does not support.
@@ -75,7 +59,7 @@ func (w *Writer) putLayer(ctx context.Context, id, parent string, l unpack.Layer
 	if layer.UncompressedDigest != l.DiffID { // the file changed between the two readings
 		return errors.Join(&unpack.MismatchError{What: "DiffID", Want: l.DiffID.String(), Got: layer.UncompressedDigest.String()}, w.lib.DeleteLayer(id))
 	}
-	return nil
+	return w.readsBack(ctx, layer)
 }
 
 func surveyLayer(ctx context.Context, l unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mpull/mpull/integration/testbed"
 	"github.com/mpull/mpull/integration/testimage"
 )
@@ -44,6 +46,22 @@ func overwrite(path string, with byte) error {
 	return os.WriteFile(path, data, 0o600)
 }
 
+func grow(path string) error { return os.Truncate(path, 1<<50) }
+
+// become puts something else in a file's or a folder's place.
+func become(something func(path string) error) func(string) error {
+	return func(path string) error {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		return something(path)
+	}
+}
+
+func linkTo(target string) func(string) error {
+	return func(path string) error { return os.Symlink(target, path) }
+}
+
 func damages() []damage {
 	all := []damage{
 		{name: "images.json truncated", paths: "overlay-images/images.json", harm: truncate, whole: true},
@@ -61,6 +79,11 @@ func damages() []damage {
 		{name: "file of a layer missing", paths: "overlay/%l/diff/data1/file0", harm: os.Remove},
 		{name: "file of a layer garbage", paths: "overlay/%l/diff/data1/file0", harm: garbage},
 		{name: "file of a layer truncated", paths: "overlay/%l/diff/data1/file0", harm: truncate},
+		{name: "file of a layer endless", paths: "overlay/%l/diff/data1/file0", harm: grow},
+		{name: "file of a layer a FIFO", paths: "overlay/%l/diff/data1/file0", harm: become(func(p string) error { return unix.Mkfifo(p, 0o600) })},
+		{name: "file of a layer a device", paths: "overlay/%l/diff/data1/file0", harm: become(func(p string) error { return unix.Mknod(p, unix.S_IFCHR|0o600, 1<<8|5) })},
+		{name: "file of a layer a link", paths: "overlay/%l/diff/data1/file0", harm: become(linkTo("/dev/zero"))},
+		{name: "folder of a layer a link", paths: "overlay/%l/diff/data1", harm: become(linkTo("/dev"))},
 		{name: "image folder missing", paths: "overlay-images/%i", harm: os.RemoveAll},
 	}
 	for _, doc := range []struct{ name, path string }{

@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 )
 
@@ -74,6 +76,7 @@ func sameAsLibrary(t *testing.T, k kind) {
 		t.Fatalf("accepted what the library refuses: %v", libraryErr)
 	}
 	compare(t, describe(t, ours, since), describe(t, library, since))
+	assertReadBack(t, ours, img)
 	assertNothingLeftToCopy(t, ours, img)
 	compare(t, problems(t, ours), problems(t, library))
 	sameOnOtherBase(t, ours, img.layers[1], k.blob(t, canary), since)
@@ -108,6 +111,23 @@ func sameOnOtherBase(t *testing.T, ours storage.Store, twin Layer, again blob, s
 	whole := !slices.ContainsFunc(problems(t, ours), func(p string) bool { return strings.HasPrefix(p, "layer ") })
 	if whole && asked != 0 || asked > 1 {
 		t.Errorf("the blob was asked for %d times", asked)
+	}
+}
+
+// assertReadBack puts each layer together again: what was unpacked without an
+// error can be.
+func assertReadBack(t *testing.T, store storage.Store, img image) {
+	t.Helper()
+	for i, id := range chainIDs(img.layers) {
+		dir := filepath.Join(store.GraphRoot(), "overlay", id, "diff")
+		tar, err := Tar(t.Context(), dir, filepath.Join(store.GraphRoot(), "overlay-layers", id+".tar-split.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := digest.FromReader(tar)
+		if err := errors.Join(err, tar.Close()); err != nil || got != img.layers[i].DiffID {
+			t.Errorf("layer %d reads back as %s, not %s: %v", i+1, got, img.layers[i].DiffID, err)
+		}
 	}
 }
 

@@ -125,8 +125,10 @@ func (s *stager) unpack(ctx context.Context, l Layer, dest, scratch string, feed
 		return err
 	})
 	var contents graphdriver.DriverWithDifferOutput
-	group.Go(func() error {
-		return s.untar(layer.readers[1], dest, record, &contents)
+	var recorded int64
+	group.Go(func() (err error) {
+		recorded, err = s.untar(layer.readers[1], dest, record, &contents)
+		return err
 	})
 	if err := group.Wait(); err != nil {
 		return out, err
@@ -134,10 +136,13 @@ func (s *stager) unpack(ctx context.Context, l Layer, dest, scratch string, feed
 	out.UIDs, out.GIDs, out.RootDirMode = contents.UIDs, contents.GIDs, contents.RootDirMode
 	out.CompressedDigest, out.UncompressedDigest = l.Digest, l.DiffID
 	out.TarSplit = record
-	if err := verify(); err != nil {
+	if err := errors.Join(verify(), same("DiffID", l.DiffID, hash)); err != nil {
 		return out, err
 	}
-	return out, same("DiffID", l.DiffID, hash)
+	if recorded != out.Size {
+		return out, refuse("recording", fmt.Errorf("it ends within its last block: %w", errTorn))
+	}
+	return out, nil
 }
 
 // fetch feeds what the opener reads: it hashes the blob and decompresses it.
@@ -214,20 +219,21 @@ func (s *stager) countBytes(p []byte) error {
 	return nil
 }
 
-func (s *stager) untar(tar io.Reader, dest string, record *os.File, out *graphdriver.DriverWithDifferOutput) error {
+// untar returns how many bytes of the tar are in the record or in a file.
+func (s *stager) untar(tar io.Reader, dest string, record *os.File, out *graphdriver.DriverWithDifferOutput) (int64, error) {
 	to, err := openTree(dest)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer to.close()
 	w := bufio.NewWriterSize(record, chunkSize)
 	u := newUntarrer(tar, to, w, s.countEntry)
 	if err := u.run(); err != nil {
-		return err
+		return 0, err
 	}
 	out.UIDs, out.GIDs = u.uids.sorted(), u.gids.sorted()
 	out.RootDirMode = u.files.rootMode
-	return w.Flush()
+	return u.recorded, w.Flush()
 }
 
 func (s *stager) countEntry() error {

@@ -21,6 +21,8 @@ const maxOpenDirs = 64
 type tree struct {
 	root int
 	dirs map[string]int // open directories by cleaned absolute name in the tree
+
+	removed bool // something was, in favour of a later entry
 }
 
 func openTree(dest string) (*tree, error) {
@@ -142,6 +144,7 @@ func (e entry) lstat() (unix.Stat_t, error) {
 // remove deletes the entry and what is below. The parent's descriptor stays
 // valid; all other descriptors of the tree are closed.
 func (t *tree) remove(dir string, e entry) (entry, error) {
+	t.removed = true
 	// RemoveAll works on descriptors and does not follow links below the
 	// directory that contains e.
 	if err := os.RemoveAll(e.proc()); err != nil {

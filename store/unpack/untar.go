@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -53,6 +54,7 @@ type untarrer struct {
 	uids, gids owners
 	count      func() error // called for each entry
 	buffer     []byte
+	recorded   int64 // bytes of the stream that the record has, or knows a file for
 }
 
 // headerLimit fails a reader after a number of bytes.
@@ -121,10 +123,18 @@ func (u *untarrer) run() error {
 	if err := u.trailer(); err != nil {
 		return err
 	}
+	if u.files.removed {
+		return refuse("unpacking", fmt.Errorf("an entry replaces another: %w", errTorn))
+	}
 	return refuse("setting directory times", u.files.finish())
 }
 
-var errParsers = errors.New("tar readers disagree")
+var (
+	errParsers = errors.New("tar readers disagree")
+	// errTorn is the reason to refuse what contradicts itself: the library
+	// unpacks it, but what it did is looked at then (Writer.Destination).
+	errTorn = errors.New("its tar might not be put together again from its files")
+)
 
 // parseHeader parses the headers of one entry, which follow the padding of the
 // one before. It returns io.EOF for the end of the archive.
@@ -157,9 +167,13 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 		u.gids[uint32(recorded.Gid)] = struct{}{}
 	}
 	var crc crcISO
-	err := u.files.extract(hdr, func(fd int) error { return u.copy(fd, &crc) })
+	taken := false
+	err := u.files.extract(hdr, func(fd int) error { taken = true; return u.copy(fd, &crc) })
 	if err != nil {
 		return err
+	}
+	if recorded.Size > 0 && !taken {
+		return fmt.Errorf("it has contents and is no file: %w", errTorn)
 	}
 	if err := u.copy(-1, &crc); err != nil { // what no file took
 		return err
@@ -169,6 +183,7 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 		e.Payload = crc.sum()
 	}
 	e.SetName(recorded.Name)
+	u.recorded += recorded.Size
 	_, err = u.packer.AddEntry(e)
 	return err
 }
@@ -234,6 +249,7 @@ func (u *untarrer) segment(raw []byte) error {
 	if len(raw) == 0 {
 		return nil
 	}
+	u.recorded += int64(len(raw))
 	_, err := u.packer.AddEntry(splitstorage.Entry{Type: splitstorage.SegmentType, Payload: raw})
 	return err
 }

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+)
+
+// checkLayers finds what the library's check, which has made the report, does
+// not look at or is not asked for, and adds it: to the layers, to the images
+// that consist of them, and to the containers that were made from those.
+func (s *Store) checkLayers(ctx context.Context, report *storage.CheckReport) error {
+	layers, err := s.lib.Layers()
+	if err != nil {
+		return err
+	}
+	damage := map[string]error{}
+	parents := make(map[string]string, len(layers))
+	for i := range layers {
+		l := &layers[i]
+		parents[l.ID] = l.Parent
+		err := errors.Join(s.checkLower(l), s.checkContents(ctx, l))
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil {
+			continue
+		}
+		damage[l.ID] = fmt.Errorf("layer %s: %w", l.ID, err)
+		if l.ReadOnly {
+			report.ROLayers[l.ID] = append(report.ROLayers[l.ID], damage[l.ID])
+		} else {
+			report.Layers[l.ID] = append(report.Layers[l.ID], damage[l.ID])
+		}
+	}
+	if len(damage) == 0 {
+		return nil
+	}
+	return s.spread(report, damage, parents)
+}
+
+// checkLower finds a layer of the overlay driver that does not say what lies
+// below it. The library has that in a second file since v1.63 and misses
+// nothing; older tools show an image without its lower layers then.
+func (s *Store) checkLower(l *storage.Layer) error {
+	lower := filepath.Join(s.Root(), "overlay", l.ID, "lower")
+	if s.Driver() == "overlay" && l.Parent != "" && !l.ReadOnly && exists(filepath.Dir(lower)) && !exists(lower) {
+		return errors.New("its file lower is missing")
+	}
+	return nil
+}
+
+// checkContents reads a layer back. One without a digest belongs to a
+// container.
+func (s *Store) checkContents(ctx context.Context, l *storage.Layer) error {
+	want := l.UncompressedDigest
+	if want == "" {
+		return nil
+	}
+	if err := want.Validate(); err != nil {
+		return fmt.Errorf("its digest %q: %w", want, err)
+	}
+	got, size, err := s.layerDigest(ctx, l.ID, want.Algorithm())
+	switch {
+	case err != nil:
+		return err
+	case got != want:
+		return fmt.Errorf("%w: it is %s, not %s", storage.ErrLayerIncorrectContentDigest, got, want)
+	case l.UncompressedSize != -1 && size != l.UncompressedSize:
+		return fmt.Errorf("%w: it has %d bytes, not %d", storage.ErrLayerIncorrectContentSize, size, l.UncompressedSize)
+	}
+	return nil
+}
+
+// layerDigest reads a layer back.
+func (s *Store) layerDigest(ctx context.Context, id string, algorithm digest.Algorithm) (_ digest.Digest, size int64, err error) {
+	tar, err := s.layerTar(ctx, id)
+	if err != nil {
+		return "", 0, err
+	}
+	defer func() { err = errors.Join(err, tar.Close()) }()
+	sum := algorithm.Digester()
+	size, err = io.Copy(sum.Hash(), tar)
+	return sum.Digest(), size, err
+}
+
+// spread tells of damaged layers where they are used.
+func (s *Store) spread(report *storage.CheckReport, damage map[string]error, parents map[string]string) error {
+	images, err := s.lib.Images()
+	if err != nil {
+		return err
+	}
+	damaged := map[string]error{}
+	for i := range images {
+		img := &images[i]
+		for _, top := range append([]string{img.TopLayer}, img.MappedTopLayers...) {
+			for id, n := top, 0; id != "" && n <= len(parents); id, n = parents[id], n+1 {
+				if err := damage[id]; err != nil {
+					damaged[img.ID] = err
+				}
+			}
+		}
+		switch err := damaged[img.ID]; {
+		case err == nil:
+		case img.ReadOnly:
+			report.ROImages[img.ID] = append(report.ROImages[img.ID], err)
+		default:
+			report.Images[img.ID] = append(report.Images[img.ID], err)
+		}
+	}
+	containers, err := s.lib.Containers()
+	for i := range containers {
+		if err := damaged[containers[i].ImageID]; err != nil {
+			report.Containers[containers[i].ID] = append(report.Containers[containers[i].ID], err)
+		}
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/archive"
+
+	"github.com/mpull/mpull/store/unpack"
+)
+
+// LayerTar opens the tar of a layer, uncompressed and byte for byte as it was
+// unpacked: its digest is the DiffID, which the caller checks. See unpack.Tar
+// for what reading it cannot do.
+func (s *Store) LayerTar(ctx context.Context, id string) (io.ReadCloser, error) {
+	r, err := s.layerTar(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading layer %s: %w", id, err)
+	}
+	return r, nil
+}
+
+func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) {
+	if s.lib == nil {
+		return nil, storage.ErrLayerUnknown
+	}
+	dir, err := s.layerDir(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, root := range s.roots() {
+		record := filepath.Join(root, s.Driver()+"-layers", id+".tar-split.gz")
+		if dir == "" || !exists(record) {
+			continue
+		}
+		return unpack.Tar(ctx, dir, record)
+	}
+	// A layer without a record, or of a driver that keeps no plain directories:
+	// what the library makes of it need not be what it was made from.
+	none := archive.Uncompressed
+	return s.lib.Diff("", id, &storage.DiffOptions{Compression: &none})
+}
+
+// layerDir returns the directory that has a layer's own files, "" where the
+// driver keeps them in another form.
+func (s *Store) layerDir(id string) (string, error) {
+	switch s.Driver() {
+	case "overlay":
+		driver, err := s.lib.GraphDriver()
+		if err != nil {
+			return "", err
+		}
+		metadata, err := driver.Metadata(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("its directory is missing: %w", err)
+		}
+		if err != nil || exists(filepath.Join(filepath.Dir(metadata["UpperDir"]), "composefs-data")) {
+			return "", err
+		}
+		return metadata["UpperDir"], nil
+	case "vfs":
+		for _, root := range s.roots() {
+			if dir := filepath.Join(root, "vfs", "dir", id); exists(dir) {
+				return dir, nil
+			}
+		}
+		return "", fmt.Errorf("its directory is missing: %w", fs.ErrNotExist)
+	}
+	return "", nil
+}
+
+// roots are the graph roots that the open store reads from.
+func (s *Store) roots() []string {
+	roots := []string{s.lib.GraphRoot(), s.options.GraphRoot}
+	if s.options.ImageStore != "" {
+		roots = append(roots, s.options.ImageStore)
+	}
+	return append(roots, additionalStores(s.options.GraphDriverOptions)...)
+}

@@ -1,0 +1,114 @@
+package unpack
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/vbatts/tar-split/tar/asm"
+	splitstorage "github.com/vbatts/tar-split/tar/storage"
+	"golang.org/x/sys/unix"
+)
+
+// Tar opens the tar of a layer of the store, put together again from the
+// directory of its files and its tar-split record. It is the one way in which
+// mpull reads a layer back. Whatever lies in the directory, reading stays inside
+// it, opens regular files only, takes no more of each than the record says, and
+// ends with ctx: the library's own way holds the lock on all layers meanwhile,
+// follows ".." and links out of the layer, and waits for a FIFO.
+//
+// Whether the bytes are those that were unpacked, their digest tells.
+func Tar(ctx context.Context, dir, record string) (io.ReadCloser, error) {
+	f, err := os.Open(record)
+	if err != nil {
+		return nil, err
+	}
+	files, err := openTree(dir)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return tarOf(ctx, files, f)
+}
+
+// tarOf is Tar of what is open already, and closes that.
+func tarOf(ctx context.Context, files *tree, record io.ReadCloser) (io.ReadCloser, error) {
+	plain, err := newGzip(bufio.NewReaderSize(record, copyBuffer))
+	if err != nil {
+		files.close()
+		return nil, errors.Join(fmt.Errorf("reading the tar-split record: %w", err), record.Close())
+	}
+	read, write := io.Pipe()
+	t := &tarReader{PipeReader: read, done: make(chan struct{})}
+	t.stop = context.AfterFunc(ctx, func() { _ = write.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		defer close(t.done)
+		defer record.Close()
+		defer plain.Close()
+		defer files.close()
+		r := &rereader{tree: files, Unpacker: splitstorage.NewJSONUnpacker(plain)}
+		_ = write.CloseWithError(asm.WriteOutputTarStream(r, r, write)) // always nil
+	}()
+	return t, nil
+}
+
+// tarReader is a tar that is being put together.
+type tarReader struct {
+	*io.PipeReader
+	stop func() bool
+	done chan struct{}
+}
+
+// Close ends a Read in progress and waits until all files are closed.
+func (t *tarReader) Close() error {
+	t.stop()
+	err := t.PipeReader.Close()
+	<-t.done
+	return err
+}
+
+// rereader hands tar-split the entries of a record and the files that they name.
+type rereader struct {
+	*tree
+	splitstorage.Unpacker
+	size int64 // of the file that tar-split asks for next
+}
+
+// Next implements storage.Unpacker of tar-split.
+func (r *rereader) Next() (*splitstorage.Entry, error) {
+	e, err := r.Unpacker.Next()
+	if err == nil {
+		r.size = e.Size
+	}
+	return e, err
+}
+
+// Get implements storage.FileGetter of tar-split. What a later entry of the
+// same layer, or somebody else, put in a file's place is not read.
+func (r *rereader) Get(name string) (io.ReadCloser, error) {
+	dir, base := split(name)
+	parent, err := r.open(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := entry{parent, base}
+	st, err := e.lstat()
+	if err != nil {
+		return nil, &os.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != r.size {
+		return nil, fmt.Errorf("%q is no longer the file of %d bytes that it was", name, r.size)
+	}
+	// Should it be another one by now, it is one that does not block.
+	fd, err := unix.Openat(parent, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "openat", Path: name, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(f, r.size), f}, nil
+}
