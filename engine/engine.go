@@ -125,7 +125,18 @@ func (e *Engine) write(ctx context.Context, f func(*store.Writer, *store.Snapsho
 }
 
 // remove is write with the right to delete.
-func (e *Engine) remove(ctx context.Context, f func(*store.Deleter, *store.Snapshot) error) (err error) {
+func (e *Engine) remove(ctx context.Context, f func(*store.Deleter, *store.Snapshot) error) error {
+	return e.deleter(ctx, func(d *store.Deleter) error {
+		snap, err := d.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		return f(d, snap)
+	})
+}
+
+// deleter is remove without a snapshot: what deletes in one step takes its own.
+func (e *Engine) deleter(ctx context.Context, f func(*store.Deleter) error) (err error) {
 	s, err := store.Create(e.config.Store)
 	if err != nil {
 		return err
@@ -137,9 +148,5 @@ func (e *Engine) remove(ctx context.Context, f func(*store.Deleter, *store.Snaps
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
 	e.sweepRuns(ctx, &d.Writer)
-	snap, err := s.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	return f(d, snap)
+	return f(d)
 }

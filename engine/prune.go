@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/mpull/mpull/gc"
@@ -13,6 +14,9 @@ import (
 // then carried out with Prune.
 func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan, err error) {
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		if s.ReadOnly() && store.Present(e.config.Store) {
+			return fmt.Errorf("nothing can be removed from the store at %s: %w", s.Root(), store.ErrReadOnly)
+		}
 		usage := s.Usage()
 		if policy.Measure == nil {
 			policy.Measure = usage
@@ -58,8 +62,8 @@ func (e *Engine) Prune(ctx context.Context, plan *gc.Plan) (result *gc.Result, e
 	if plan.Empty() {
 		return &gc.Result{}, nil
 	}
-	err = e.remove(ctx, func(d *store.Deleter, snap *store.Snapshot) error {
-		result, err = gc.Execute(ctx, plan, snap, d, d.Usage())
+	err = e.deleter(ctx, func(d *store.Deleter) error {
+		result, err = gc.Execute(ctx, plan, d, d.Usage())
 		return err
 	})
 	return result, err

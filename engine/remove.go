@@ -73,15 +73,67 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 		r.Untagged = append(r.Untagged, name)
 		return nil
 	}
-	if c := usedBy(snap, img.ID); c != nil {
-		return fmt.Errorf("image %s is used by container %s, which the tool that made it can remove: %w", shortID(img.ID), containerName(c), store.ErrInUse)
-	}
-	if _, err := d.DeleteImage(ctx, img.ID); err != nil {
+	done, err := d.Delete(ctx, func(fresh *store.Snapshot) (store.Removal, error) { return removalOf(fresh, img) })
+	if err != nil {
 		return err
 	}
+	for _, one := range done {
+		if one.Err != nil {
+			return one.Err
+		}
+		r.Deleted = append(r.Deleted, one.ID)
+	}
 	r.Untagged = append(r.Untagged, img.Names...)
-	r.Deleted = append(r.Deleted, img.ID)
-	return e.removeParents(ctx, d, snap, img.ID, r)
+	return nil
+}
+
+// removalOf picks an image, as it was looked at before, and the nameless images
+// that were there only for it, as podman does.
+func removalOf(fresh *store.Snapshot, img *store.Image) (removal store.Removal, err error) {
+	at := slices.IndexFunc(fresh.Images, func(i store.Image) bool { return i.ID == img.ID && !i.ReadOnly })
+	removal.Images = []string{img.ID}
+	if at < 0 {
+		return removal, nil // somebody else was faster
+	}
+	now := &fresh.Images[at]
+	if err := unused(fresh, now); err != nil {
+		return removal, err
+	}
+	if gained := slices.DeleteFunc(slices.Clone(now.Names), func(n string) bool { return slices.Contains(img.Names, n) }); len(gained) > 0 {
+		return removal, fmt.Errorf("%w: image %s has the name %s since a moment ago, from another tool", ErrChanged, shortID(img.ID), strings.Join(gained, ", "))
+	}
+	for parent := gc.Kinship(fresh)[img.ID].Parent; parent != ""; {
+		rest := *fresh
+		rest.Images = slices.DeleteFunc(slices.Clone(fresh.Images), func(i store.Image) bool { return slices.Contains(removal.Images, i.ID) })
+		kin := gc.Kinship(&rest)
+		at := slices.IndexFunc(rest.Images, func(i store.Image) bool { return i.ID == parent })
+		if at < 0 || !kin[parent].Dangling || rest.Images[at].ReadOnly || gc.InUse(&rest, &rest.Images[at]) != nil {
+			break
+		}
+		removal.Images = append(removal.Images, parent)
+		parent = kin[parent].Parent
+	}
+	return removal, nil
+}
+
+// ErrChanged is returned when what was to be removed is not any more what was
+// looked at: nothing was removed.
+var ErrChanged = errors.New("the store changed meanwhile")
+
+// unused is an error when a container or a mount uses an image.
+func unused(snap *store.Snapshot, img *store.Image) error {
+	user := gc.InUse(snap, img)
+	switch {
+	case user == nil:
+		return nil
+	case user.Reason == gc.Mounted:
+		return fmt.Errorf("image %s is mounted, which the tool that mounted it can undo (podman image unmount): %w", shortID(img.ID), store.ErrInUse)
+	}
+	name := user.ByName
+	if name == "" {
+		name = shortID(user.By)
+	}
+	return fmt.Errorf("image %s is used by container %s, which the tool that made it can remove: %w", shortID(img.ID), name, store.ErrInUse)
 }
 
 // removable finds what an input names. With a platform it may be an image that
@@ -95,43 +147,4 @@ func (e *Engine) removable(snap *store.Snapshot, input string, o RemoveOptions) 
 		name = ""
 	}
 	return img, name, err
-}
-
-// removeParents deletes the nameless images that were there only for the one
-// that went, as podman does.
-func (e *Engine) removeParents(ctx context.Context, d *store.Deleter, before *store.Snapshot, id string, r *Removed) error {
-	parent := gc.Kinship(before)[id].Parent
-	for parent != "" {
-		snap, err := d.Snapshot(ctx)
-		if err != nil {
-			return err
-		}
-		kin := gc.Kinship(snap)
-		if !kin[parent].Dangling || usedBy(snap, parent) != nil {
-			return nil
-		}
-		next := kin[parent].Parent
-		if _, err := d.DeleteImage(ctx, parent); err != nil {
-			return err
-		}
-		r.Deleted = append(r.Deleted, parent)
-		parent = next
-	}
-	return nil
-}
-
-func usedBy(snap *store.Snapshot, imageID string) *store.Container {
-	for i := range snap.Containers {
-		if snap.Containers[i].ImageID == imageID {
-			return &snap.Containers[i]
-		}
-	}
-	return nil
-}
-
-func containerName(c *store.Container) string {
-	if len(c.Names) > 0 {
-		return c.Names[0]
-	}
-	return shortID(c.ID)
 }

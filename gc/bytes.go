@@ -50,7 +50,8 @@ func (p *planner) leftovers() {
 	wanted := make(map[int]bool, len(dead))
 	var leaves []int
 	for _, layer := range dead {
-		wanted[layer] = p.abandoned(p.snap.Layers[layer].Created)
+		l := &p.snap.Layers[layer]
+		wanted[layer] = l.Mounts == 0 && p.abandoned(l.Created)
 		if p.refs[layer] == 0 {
 			leaves = append(leaves, layer)
 		}

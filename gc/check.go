@@ -21,6 +21,7 @@ type check struct {
 type keeper struct {
 	reason Reason
 	by     string
+	name   string // of by, where it has one
 }
 
 func newCheck(plan *Plan, g *graph) *check {
@@ -54,8 +55,8 @@ func (c *check) changed(d *Decision, img *store.Image) (keeper, bool) {
 	if img.ReadOnly {
 		return keeper{reason: ReadOnly}, true
 	}
-	if user, ok := c.users[img.ID]; ok {
-		return keeper{UsedByContainer, user.ID}, true
+	if k, used := c.user(img); used {
+		return k, true
 	}
 	if d.Reason == Unused && !sameNames(d.Names, img.Names) || d.Reason != Unused && len(img.Names) > 0 {
 		return keeper{reason: Named}, true
@@ -94,16 +95,16 @@ func (c *check) settle(soft []int) {
 func (c *check) keptBy(k *kin, i int, img *store.Image) (keeper, bool) {
 	for _, child := range k.children[i] {
 		if id := c.snap.Images[child].ID; !c.goes(id) {
-			return keeper{Parent, id}, true
+			return keeper{reason: Parent, by: id}, true
 		}
 	}
 	for _, list := range c.lists[img.Digest] {
 		if id := c.snap.Images[list].ID; list != i && !c.goes(id) {
-			return keeper{ListMember, id}, true
+			return keeper{reason: ListMember, by: id}, true
 		}
 	}
 	if c.blind != nil {
-		return keeper{ListMember, c.blind.ID}, true
+		return keeper{reason: ListMember, by: c.blind.ID}, true
 	}
 	return keeper{}, false
 }
@@ -120,7 +121,7 @@ func (c *check) leftoverLayers() {
 	for i := range c.plan.Leftovers {
 		l := &c.plan.Leftovers[i]
 		layer := c.find(l.ID)
-		if !l.Goes || l.Kind != LeftoverLayer || layer == none || refs[layer] > 0 || c.snap.Layers[layer].ReadOnly {
+		if !l.Goes || l.Kind != LeftoverLayer || layer == none || refs[layer] > 0 || c.snap.Layers[layer].Mounts > 0 || c.snap.Layers[layer].ReadOnly {
 			continue
 		}
 		c.goingLayers[l.ID] = layer

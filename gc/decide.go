@@ -87,8 +87,8 @@ func (p *planner) stays(img *store.Image, d *Decision) (reason Reason, by, byNam
 	if img.ReadOnly {
 		return ReadOnly, "", ""
 	}
-	if c, ok := p.users[img.ID]; ok {
-		return UsedByContainer, c.ID, first(c.Names)
+	if k, used := p.user(img); used {
+		return k.reason, k.by, k.name
 	}
 	if len(img.Names) > 0 && !p.policy.All {
 		if slices.ContainsFunc(img.Names, func(name string) bool { return !strings.Contains(name, "@") }) {

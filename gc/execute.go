@@ -11,11 +11,9 @@ import (
 
 // Remover deletes. *store.Deleter is one: it holds the exclusive lock.
 type Remover interface {
-	// DeleteImages deletes images and the layers that only they use, and tells
-	// what became of each, in the order of ids.
-	DeleteImages(ctx context.Context, ids []string) ([]store.Deletion, error)
-	// DeleteLayers deletes layers that nothing uses, in the order of ids.
-	DeleteLayers(ctx context.Context, ids []string) ([]store.Deletion, error)
+	// Delete deletes what choose picks of a snapshot that nobody can change any
+	// more, and tells what became of each, in the order of the choice.
+	Delete(ctx context.Context, choose func(fresh *store.Snapshot) (store.Removal, error)) ([]store.Deletion, error)
 	// DeleteDownload removes the directory of a dead download.
 	DeleteDownload(ctx context.Context, path string) (gone bool, err error)
 }
@@ -62,40 +60,52 @@ func (r *Result) Err() error {
 // ErrUsed is returned when a plan is executed a second time.
 var ErrUsed = errors.New("this plan was executed already: make a new one")
 
-// Execute removes what the plan removes, and nothing else. fresh must have
-// been taken while the Remover's exclusive lock was held, after the plan was
-// made. What changed in between is skipped: an image that gained or lost a
-// name, a container, a child, a place in a list. What is gone is a success.
-// measure gives the bytes of layers that come free now but did not when the
-// plan was made; nil means estimates.
+// Execute removes what the plan removes, and nothing else. What changed since
+// the plan was made is skipped: an image that gained or lost a name, a
+// container, a mount, a child, a place in a list. That is decided at the last
+// moment, in the step that deletes. What is gone is a success. measure gives
+// the bytes of layers that come free now but did not when the plan was made;
+// nil means estimates.
 //
 // The result is complete as far as the work went, also when the error is not
 // nil: the plan was used, or ctx ended.
-func Execute(ctx context.Context, plan *Plan, fresh *store.Snapshot, remover Remover, measure Measure) (*Result, error) {
+func Execute(ctx context.Context, plan *Plan, remover Remover, measure Measure) (*Result, error) {
 	if plan.used.Swap(true) {
 		return &Result{}, ErrUsed
 	}
-	g := newGraph(fresh)
-	x := &execution{check: newCheck(plan, g), remover: remover, sizes: sizer{g, measure}, known: make(map[string]int64, len(plan.Layers)), result: &Result{}}
+	x := &execution{plan: plan, measure: measure, known: make(map[string]int64, len(plan.Layers)), result: &Result{}}
 	for _, l := range plan.Layers {
 		x.known[l.ID] = l.Bytes
 	}
-	x.measureFirst()
-	if err := x.leftovers(ctx); err != nil {
+	if err := x.downloads(ctx, remover); err != nil {
 		return x.result, fmt.Errorf("removing leftovers: %w", err)
 	}
-	if err := x.images(ctx); err != nil {
-		return x.result, fmt.Errorf("removing images: %w", err)
+	done, err := remover.Delete(ctx, x.choose)
+	for _, d := range done {
+		x.deleted(d)
+	}
+	if err != nil {
+		return x.result, fmt.Errorf("pruning: %w", err)
 	}
 	return x.result, nil
 }
 
 type execution struct {
 	*check
-	remover Remover
+	plan    *Plan
+	measure Measure
 	sizes   sizer
 	known   map[string]int64 // layer -> bytes
+	planned map[string]int64 // leftover layer, or an image's own data -> bytes
 	result  *Result
+}
+
+// choose picks what is still as it was when the plan was made.
+func (x *execution) choose(fresh *store.Snapshot) (store.Removal, error) {
+	g := newGraph(fresh)
+	x.check, x.sizes, x.planned = newCheck(x.plan, g), sizer{g, x.measure}, map[string]int64{}
+	x.measureFirst()
+	return store.Removal{Layers: x.leftoversToDelete(), Images: x.imagesToDelete()}, nil
 }
 
 // measureFirst measures, before it is too late, the layers that the plan did
@@ -123,46 +133,43 @@ func (x *execution) learn(layers []int) {
 	}
 }
 
-func (x *execution) leftovers(ctx context.Context) error {
-	var ids []string
-	bytes := make(map[string]int64)
+func (x *execution) downloads(ctx context.Context, remover Remover) error {
 	for i := range x.plan.Leftovers {
 		l := &x.plan.Leftovers[i]
-		if !l.Goes {
+		if !l.Goes || l.Kind != LeftoverDownload {
 			continue
 		}
-		bytes[l.ID] = l.Bytes
-		switch _, ok := x.goingLayers[l.ID]; {
-		case l.Kind == LeftoverDownload:
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			gone, err := x.remover.DeleteDownload(ctx, l.ID)
-			x.add(string(l.Kind), store.Deletion{ID: l.ID, Gone: gone, Err: err}, l.Bytes)
-		case ok:
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		gone, err := remover.DeleteDownload(ctx, l.ID)
+		x.add(string(l.Kind), store.Deletion{ID: l.ID, Gone: gone, Err: err}, l.Bytes)
+	}
+	return nil
+}
+
+func (x *execution) leftoversToDelete() (ids []string) {
+	for i := range x.plan.Leftovers {
+		l := &x.plan.Leftovers[i]
+		if !l.Goes || l.Kind != LeftoverLayer {
+			continue
+		}
+		switch _, goes := x.goingLayers[l.ID]; {
+		case goes:
 			ids = append(ids, l.ID)
+			x.planned[l.ID] = l.Bytes
 		case x.find(l.ID) == none:
 			x.add(string(l.Kind), store.Deletion{ID: l.ID, Gone: true}, 0)
+		case x.snap.Layers[x.find(l.ID)].Mounts > 0:
+			x.skip(string(l.Kind), l.ID, keeper{reason: Mounted})
 		default:
 			x.skip(string(l.Kind), l.ID, keeper{reason: Parent})
 		}
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	done, err := x.remover.DeleteLayers(ctx, ids)
-	for _, d := range done {
-		x.add(string(LeftoverLayer), d, bytes[d.ID])
-		if d.Err == nil {
-			x.drop(x.refs, x.above[x.goingLayers[d.ID]], nil, nil)
-		}
-	}
-	return err
+	return ids
 }
 
-func (x *execution) images(ctx context.Context) error {
-	var ids []string
-	data := make(map[string]int64)
+func (x *execution) imagesToDelete() (ids []string) {
 	for _, d := range x.plan.Removals() {
 		_, goes := x.going[d.ID]
 		k, skipped := x.kept[d.ID]
@@ -173,24 +180,29 @@ func (x *execution) images(ctx context.Context) error {
 			x.add("image", store.Deletion{ID: d.ID, Gone: true}, 0)
 		default:
 			ids = append(ids, d.ID)
-			data[d.ID] = d.Data
+			x.planned[d.ID] = d.Data
 		}
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	done, err := x.remover.DeleteImages(ctx, ids)
-	for _, d := range done {
-		bytes := data[d.ID]
+	return ids
+}
+
+// deleted takes note of what became of a layer or an image.
+func (x *execution) deleted(d store.Deletion) {
+	bytes := x.planned[d.ID]
+	if !d.Image {
+		x.add(string(LeftoverLayer), d, bytes)
 		if d.Err == nil {
-			_, freed := x.release(x.refs, &x.snap.Images[x.going[d.ID]])
-			for _, layer := range freed {
-				bytes += x.known[x.snap.Layers[layer].ID]
-			}
+			x.drop(x.refs, x.above[x.goingLayers[d.ID]], nil, nil)
 		}
-		x.add("image", d, bytes)
+		return
 	}
-	return err
+	if d.Err == nil {
+		_, freed := x.release(x.refs, &x.snap.Images[x.going[d.ID]])
+		for _, layer := range freed {
+			bytes += x.known[x.snap.Layers[layer].ID]
+		}
+	}
+	x.add("image", d, bytes)
 }
 
 func (x *execution) skip(kind, id string, k keeper) {
@@ -200,6 +212,8 @@ func (x *execution) skip(kind, id string, k keeper) {
 func (x *execution) add(kind string, d store.Deletion, bytes int64) {
 	o := Outcome{Kind: kind, ID: d.ID, Status: Removed, Bytes: bytes}
 	switch {
+	case errors.Is(d.Err, store.ErrMounted):
+		o.Status, o.Reason, o.Bytes = Skipped, Mounted, 0
 	case errors.Is(d.Err, store.ErrInUse):
 		o.Status, o.Reason, o.Bytes = Skipped, UsedByContainer, 0
 	case d.Err != nil:

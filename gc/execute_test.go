@@ -16,30 +16,29 @@ import (
 
 // fake is a Remover that remembers what it was asked to delete.
 type fake struct {
+	fresh   *store.Snapshot
 	deleted []string
 	gone    string // letter of what somebody else deleted
 	inUse   string // letter of what a container uses since a moment ago
 	broken  string // letter of what cannot be deleted
 }
 
-func (f *fake) DeleteImages(ctx context.Context, ids []string) ([]store.Deletion, error) {
-	return f.delete(ctx, ids)
-}
-func (f *fake) DeleteLayers(ctx context.Context, ids []string) ([]store.Deletion, error) {
-	return f.delete(ctx, ids)
-}
 func (f *fake) DeleteDownload(_ context.Context, path string) (bool, error) {
 	f.deleted = append(f.deleted, path)
 	return false, nil
 }
 
-func (f *fake) delete(ctx context.Context, ids []string) ([]store.Deletion, error) {
+func (f *fake) Delete(ctx context.Context, choose func(*store.Snapshot) (store.Removal, error)) ([]store.Deletion, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	wanted, err := choose(f.fresh)
+	if err != nil {
+		return nil, err
+	}
 	var done []store.Deletion
-	for _, id := range ids {
-		d := store.Deletion{ID: id, Gone: letter(id) == f.gone}
+	for i, id := range append(slices.Clone(wanted.Layers), wanted.Images...) {
+		d := store.Deletion{ID: id, Image: i >= len(wanted.Layers), Gone: letter(id) == f.gone}
 		switch letter(id) {
 		case f.inUse:
 			d.Err = fmt.Errorf("deleting: %w", store.ErrInUse)
@@ -80,6 +79,18 @@ func TestExecute(t *testing.T) {
 		{"a container was made", before, before + `
 			container x of A`, Policy{}, fake{}, "B", "A skipped used-by-container x 0, B removed 3 = 3"},
 		{"a container was made at the last moment", before, before, Policy{}, fake{inUse: "A"}, "B", "A skipped used-by-container 0, B removed 3 = 3"},
+		{"it was mounted", before, `
+			layer a 100
+			layer b 20 on a mounted
+			layer c 3 on a
+			image A b was app:1 3h
+			image B c was app:1 2h`, Policy{}, fake{}, "B", "A skipped mounted 0, B removed 3 = 3"},
+		{"what all are built on was mounted", before, `
+			layer a 100 mounted
+			layer b 20 on a
+			layer c 3 on a
+			image A b was app:1 3h
+			image B c was app:1 2h`, Policy{}, fake{}, "", "A skipped mounted 0, B skipped mounted 0 = 0"},
 		{"a child was built", before, before + `
 			layer d 1 on b
 			image C d from A app:2`, Policy{}, fake{}, "B", "A skipped parent C 0, B removed 3 = 3"},
@@ -119,6 +130,11 @@ func TestExecute(t *testing.T) {
 			layer b 5 on a age 48h`, `
 			layer a 10 age 48h
 			layer b 5 on a age 48h`, Policy{}, fake{}, "b a", "b removed 5, a removed 10 = 15"},
+		{"a leftover that is mounted", `
+			layer a 10 age 48h
+			layer b 5 on a age 48h`, `
+			layer a 10 age 48h
+			layer b 5 on a age 48h mounted`, Policy{}, fake{}, "", "b skipped mounted 0, a skipped parent 0 = 0"},
 		{"a leftover that is used again", `
 			layer a 10 age 48h
 			layer b 5 on a age 48h`, `
@@ -133,7 +149,8 @@ func TestExecute(t *testing.T) {
 				t.Fatal(err)
 			}
 			verified := Verify(plan, letters(t, tt.after))
-			result, err := Execute(t.Context(), plan, letters(t, tt.after), &tt.remover, nil)
+			tt.remover.fresh = letters(t, tt.after)
+			result, err := Execute(t.Context(), plan, &tt.remover, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,11 +192,11 @@ func TestExecuteOnceOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Execute(t.Context(), plan, snap, &fake{}, nil); err != nil {
+	if _, err := Execute(t.Context(), plan, &fake{fresh: snap}, nil); err != nil {
 		t.Fatal(err)
 	}
-	remover := new(fake)
-	if _, err := Execute(t.Context(), plan, snap, remover, nil); !errors.Is(err, ErrUsed) || len(remover.deleted) > 0 {
+	remover := &fake{fresh: snap}
+	if _, err := Execute(t.Context(), plan, remover, nil); !errors.Is(err, ErrUsed) || len(remover.deleted) > 0 {
 		t.Errorf("the second time: %v, deleted %v", err, remover.deleted)
 	}
 }
@@ -192,7 +209,7 @@ func TestExecuteEndsWithTheContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	result, err := Execute(ctx, plan, snap, &fake{}, nil)
+	result, err := Execute(ctx, plan, &fake{fresh: snap}, nil)
 	if !errors.Is(err, context.Canceled) || result.Reclaimed != 0 {
 		t.Errorf("got %+v, %v", result, err)
 	}
@@ -267,8 +284,8 @@ func FuzzReadPlan(f *testing.F) {
 		if err != nil {
 			return
 		}
-		remover := new(fake)
-		if _, err := Execute(t.Context(), plan, snap, remover, nil); err != nil {
+		remover := &fake{fresh: snap}
+		if _, err := Execute(t.Context(), plan, remover, nil); err != nil {
 			t.Fatal(err)
 		}
 		named := slices.ContainsFunc(plan.Images, func(d Decision) bool {

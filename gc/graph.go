@@ -17,6 +17,7 @@ type graph struct {
 	above []int          // layer -> its parent layer, or none
 	refs  []int          // writable layer -> images, child layers and containers that need it
 	users map[string]*store.Container
+	mount bool                    // a layer is mounted
 	lists map[digest.Digest][]int // manifest digest -> local lists that name it
 
 	digests map[digest.Digest][]int // digest -> images of that digest; only of those in lists
@@ -44,6 +45,7 @@ func newGraph(snap *store.Snapshot) *graph {
 	}
 	for i := range snap.Layers {
 		g.above[i] = g.findNear(i-1, snap.Layers[i].Parent)
+		g.mount = g.mount || snap.Layers[i].Mounts > 0
 		// The library too looks only at children in the same, writable store.
 		if !snap.Layers[i].ReadOnly {
 			g.hold(g.above[i])
@@ -100,6 +102,24 @@ func (g *graph) eachTop(img *store.Image, f func(int)) {
 	for _, id := range img.MappedTopLayers {
 		f(g.find(id))
 	}
+}
+
+// user tells what uses an image, so that it must not go whatever its names: a
+// container, or a mount of one of its layers. Image volumes of Kubernetes have
+// nothing but the mount.
+func (g *graph) user(img *store.Image) (keeper, bool) {
+	if c, ok := g.users[img.ID]; ok {
+		return keeper{UsedByContainer, c.ID, first(c.Names)}, true
+	}
+	mounted := false
+	if g.mount {
+		g.eachTop(img, func(layer int) {
+			for n := 0; layer != none && n <= len(g.above); layer, n = g.above[layer], n+1 {
+				mounted = mounted || g.snap.Layers[layer].Mounts > 0
+			}
+		})
+	}
+	return keeper{reason: Mounted}, mounted
 }
 
 func (g *graph) hold(layer int) {

@@ -28,3 +28,19 @@ func Kinship(snap *store.Snapshot) map[string]Kin {
 	}
 	return kin
 }
+
+// User is what uses an image, so that it must not go whatever its names are.
+type User struct {
+	Reason Reason // UsedByContainer or Mounted
+	By     string // ID of the container
+	ByName string // its first name
+}
+
+// InUse returns what uses an image, nil when nothing does.
+func InUse(snap *store.Snapshot, img *store.Image) *User {
+	k, used := newGraph(snap).user(img)
+	if !used {
+		return nil
+	}
+	return &User{k.reason, k.by, k.name}
+}

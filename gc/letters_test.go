@@ -98,6 +98,8 @@ func (l *lettersReader) layer(name string) {
 			layer.Created = l.age()
 		case "read-only":
 			layer.ReadOnly = true
+		case "mounted":
+			layer.Mounts = 1
 		default:
 			layer.UncompressedSize, _ = strconv.ParseInt(word, 10, 64)
 		}

@@ -26,6 +26,7 @@ const (
 // Why an image stays.
 const (
 	UsedByContainer Reason = "used-by-container" // container By was made from it
+	Mounted         Reason = "mounted"           // one of its layers is mounted, by whichever tool
 	Parent          Reason = "parent"            // image By, which stays, was built on it
 	ListMember      Reason = "list-member"       // manifest list By, which stays, names it
 	Named           Reason = "named"             // it has a name
@@ -43,7 +44,7 @@ func (r Reason) goes() (goes, known bool) {
 	switch r {
 	case Dangling, ParentRemoved, Unused, Incomplete:
 		return true, true
-	case UsedByContainer, Parent, ListMember, Named, Pinned, TooYoung, ReadOnly, KeptByCount, FilteredOut, TargetReached, Damaged:
+	case UsedByContainer, Mounted, Parent, ListMember, Named, Pinned, TooYoung, ReadOnly, KeptByCount, FilteredOut, TargetReached, Damaged:
 		return false, true
 	}
 	return false, false

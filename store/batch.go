@@ -1,22 +1,21 @@
 package store
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 
-	"go.podman.io/storage/pkg/ioutils"
-	"go.podman.io/storage/pkg/lockfile"
+	"go.podman.io/storage"
 )
 
-// batch deletes many images at once. Its steps are those of the library's
+// batch deletes images and layers. Its steps are those of the library's
 // DeleteImage and layerStore.internalDelete (storage v1.65.0, store.go and
-// layers.go), each done for all images before the next:
+// layers.go), each done for all of them before the next:
 //
 //  1. images.json without the images; then their big data directories;
 //  2. layers.json with the layers marked incomplete: whoever opens the store
@@ -27,231 +26,178 @@ import (
 // A kill leaves what a kill leaves in the library: unreferenced layers,
 // directories of images that are gone, never an image without its layers.
 type batch struct {
+	store  *Store
 	remove func(id string) (cleanup func() error, err error) // the driver's: moves a layer's directory aside
-	dir    string                                            // graph root
-	prefix string                                            // the driver's name and a dash
-	mounts string                                            // the library's list of mounted layers
+	step   func()                                            // called before each change on disk
 
-	locks      []*lockfile.LockFile // layers, images, containers: the library's order
-	images     table
-	layers     table
-	unmovable  map[string]bool // layers that are mounted, or recorded elsewhere
-	doomed     []int           // rows of images
-	freed      []int           // rows of layers, children first
-	cleanups   []func() error  // to run without the locks
+	additional *Snapshot // for what lies in additional stores
+	*lists
+	refs       []int           // layer -> images, child layers and containers that need it
 	containers map[string]bool // IDs of images that have containers
-	holds      []string        // layers of containers
-	volatile   []row           // layers recorded in the file for volatile ones
 
-	wanted []string
-	done   map[string]Deletion
+	doomed   []int          // rows of images
+	freed    []int          // rows of layers, children first
+	cleanups []func() error // to run without the locks
+	done     []Deletion
+	outcome  map[string]int // ID -> index in done
 }
 
-// row is what deleting needs to know of a record, of whichever file.
-type row struct {
-	ID     string         `json:"id"`
-	Layer  string         `json:"layer"`         // images, containers: the top layer
-	Mapped []string       `json:"mapped-layers"` // images
-	Image  string         `json:"image"`         // containers
-	Parent string         `json:"parent"`        // layers
-	Count  int            `json:"count"`         // mounts
-	Flags  map[string]any `json:"flags"`
-}
-
-// table is one of the store's lists. Records are kept byte for byte, so that
-// what a newer library writes survives.
-type table struct {
-	path string
-	raw  []json.RawMessage
-	rows []row
-	at   map[string]int
-}
-
-func (d *Deleter) newBatch(ids []string) (*batch, error) {
+func (d *Deleter) newBatch(ctx context.Context) (*batch, error) {
 	driver, err := d.lib.GraphDriver()
 	if err != nil {
 		return nil, err
 	}
 	b := &batch{
-		remove: func(id string) (func() error, error) { return driver.DeferredRemove(id) },
-		dir:    d.Root(), prefix: d.Driver() + "-", wanted: ids,
-		mounts: filepath.Join(d.RunRoot(), d.Driver()+"-layers", "mountpoints.json"),
-		done:   make(map[string]Deletion, len(ids)), unmovable: map[string]bool{}, containers: map[string]bool{},
+		store: d.Store, remove: func(id string) (func() error, error) { return driver.DeferredRemove(id) },
+		step: func() {}, additional: &Snapshot{}, outcome: map[string]int{},
 	}
-	for _, kind := range []string{"layers", "images", "containers"} {
-		// The library keeps one lock object per path and process: this is its own.
-		lock, err := lockfile.GetLockFile(b.path(kind, kind+".lock"))
-		if err != nil {
+	if len(driver.AdditionalImageStores()) > 0 {
+		if b.additional, err = d.Snapshot(ctx); err != nil {
 			return nil, err
 		}
-		b.locks = append(b.locks, lock)
 	}
 	return b, nil
 }
 
-func (b *batch) path(kind string, more ...string) string {
-	return filepath.Join(append([]string{b.dir, b.prefix + kind}, more...)...)
-}
-
-// run takes the locks, decides and deletes. Images that it leaves to the
-// library are not in done.
-func (b *batch) run() (err error) {
+// run takes the locks, decides and deletes.
+func (b *batch) run(ctx context.Context, choose func(*Snapshot) (Removal, error)) (_ []Deletion, err error) {
 	defer func() {
 		err = errors.Join(err, parallel(len(b.cleanups), func(i int) error { return b.cleanups[i]() }))
 	}()
-	b.locks[0].Lock()
-	defer b.locks[0].Unlock()
-	b.locks[1].Lock()
-	defer b.locks[1].Unlock()
-	b.locks[2].RLock()
-	defer b.locks[2].Unlock()
-	if err := b.load(); err != nil {
-		return err
+	if b.lists, err = b.store.lockLists(); err != nil {
+		return nil, err
 	}
-	b.choose()
-	if len(b.doomed) == 0 {
-		return nil
+	defer b.release()
+	if err := b.endOther(); err != nil {
+		return nil, err
 	}
-	if err := b.deleteImages(); err != nil {
-		return err
-	}
-	return b.deleteLayers()
-}
-
-func (b *batch) load() error {
-	var containers, volatileContainers, volatileLayers, mounts table
-	for _, read := range []struct {
-		into *table
-		path string
-	}{
-		{&b.images, b.path("images", "images.json")},
-		{&b.layers, b.path("layers", "layers.json")},
-		{&volatileLayers, b.path("layers", "volatile-layers.json")},
-		{&containers, b.path("containers", "containers.json")},
-		{&volatileContainers, b.path("containers", "volatile-containers.json")},
-		{&mounts, b.mounts},
-	} {
-		if err := read.into.read(read.path); err != nil {
-			return err
-		}
-	}
-	for _, m := range mounts.rows {
-		if m.Count > 0 {
-			b.unmovable[m.ID] = true
-		}
-	}
-	for _, l := range volatileLayers.rows {
-		b.unmovable[l.ID] = true
-	}
-	b.volatile = volatileLayers.rows
-	for _, c := range append(containers.rows, volatileContainers.rows...) {
-		b.containers[c.Image] = true
-		b.holds = append(b.holds, c.Layer, c.ID)
-	}
-	return nil
-}
-
-func (t *table) read(path string) error {
-	t.path, t.at = path, map[string]int{}
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(data) == 0 {
-		return nil
-	}
+	fresh, err := b.snapshot(b.additional)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := json.Unmarshal(data, &t.raw); err != nil {
-		return fmt.Errorf("reading %s: %w", path, err)
+	wanted, err := choose(fresh)
+	if err != nil {
+		return nil, err
 	}
-	t.rows = make([]row, len(t.raw))
-	for i := range t.raw {
-		if err := json.Unmarshal(t.raw[i], &t.rows[i]); err != nil {
-			return fmt.Errorf("reading %s, record %d: %w", path, i, err)
-		}
-		id := t.rows[i].ID
-		if _, twice := t.at[id]; twice || !isName(id) {
-			return fmt.Errorf("reading %s: record %d has the ID %q, which is empty, a path or used twice", path, i, id)
-		}
-		t.at[id] = i
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	return nil
+	b.count()
+	for _, id := range wanted.Layers {
+		b.chooseLayer(id)
+	}
+	for _, id := range wanted.Images {
+		b.chooseImage(id)
+	}
+	if err := b.unlist(); err != nil {
+		return nil, err
+	}
+	return b.done, errors.Join(b.deleteData(), b.deleteLayers())
 }
 
-// isName tells whether an ID is safe as the name of a directory.
-func isName(id string) bool {
-	return id != "" && id != "." && id != ".." && !strings.ContainsAny(id, "/\x00")
-}
-
-// choose decides which images and layers go, by the library's rules: not an
-// image with a container; a layer when no other image has it on top, it has
-// no child that stays, and no container is on it.
-func (b *batch) choose() {
-	refs := make([]int, len(b.layers.rows))
+// count fills what tells whether something is in use.
+func (b *batch) count() {
+	b.refs, b.containers = make([]int, len(b.layers.rows)), map[string]bool{}
 	hold := func(id string) {
 		if at, ok := b.layers.at[id]; ok {
-			refs[at]++
+			b.refs[at]++
 		}
 	}
-	for _, l := range b.layers.rows {
-		hold(l.Parent)
+	for i := range b.layers.rows {
+		hold(b.layers.rows[i].Parent)
 	}
-	for _, l := range b.volatile {
-		hold(l.Parent)
+	for i := range b.conts.rows {
+		c := &b.conts.rows[i]
+		b.containers[c.Image] = true
+		hold(c.Layer)
+		hold(c.ID)
 	}
-	for _, id := range b.holds {
-		hold(id)
-	}
-	for _, img := range b.images.rows {
-		for _, top := range tops(&img) {
+	for i := range b.images.rows {
+		for _, top := range b.images.rows[i].tops() {
 			hold(top)
 		}
 	}
-	for _, id := range b.wanted {
-		at, ok := b.images.at[id]
-		switch {
-		case b.done[id].ID != "":
-		case !ok:
-			b.done[id] = Deletion{ID: id, Gone: true}
-		case b.containers[id]:
-			b.done[id] = Deletion{ID: id, Err: fmt.Errorf("deleting image %s: %w", id, ErrInUse)}
-		case b.movable(&b.images.rows[at]):
-			b.done[id] = Deletion{ID: id}
-			b.doomed = append(b.doomed, at)
-			for _, top := range tops(&b.images.rows[at]) {
-				b.drop(refs, top)
-			}
-		}
-	}
 }
 
-func tops(img *row) []string { return append([]string{img.Layer}, img.Mapped...) }
-
-// movable tells whether no layer of an image is mounted. Mounted ones are for
-// the library, which knows how to unmount.
-func (b *batch) movable(img *row) bool {
-	for _, id := range tops(img) {
-		for range len(b.layers.rows) + 1 { // a bound, should parents form a ring
-			at, ok := b.layers.at[id]
-			if b.unmovable[id] {
-				return false
-			}
-			if !ok {
-				break
-			}
-			id = b.layers.rows[at].Parent
-		}
+func (b *batch) tell(d Deletion) bool {
+	if _, twice := b.outcome[d.ID]; twice {
+		return false
 	}
+	b.outcome[d.ID] = len(b.done)
+	b.done = append(b.done, d)
 	return true
 }
 
-func (b *batch) drop(refs []int, id string) {
+// chooseLayer takes a layer that nothing uses.
+func (b *batch) chooseLayer(id string) {
+	at, ok := b.layers.at[id]
+	switch {
+	case !ok:
+		b.tell(Deletion{ID: id, Gone: true})
+	case b.refs[at] > 0:
+		b.tell(Deletion{ID: id, Err: fmt.Errorf("deleting layer %s: another layer, an image or a container needs it: %w", id, ErrInUse)})
+	case b.mounts[id] > 0:
+		b.tell(Deletion{ID: id, Err: fmt.Errorf("deleting layer %s: it is mounted: %w", id, ErrInUse)})
+	case b.tell(Deletion{ID: id}):
+		b.freed = append(b.freed, at)
+		if above, ok := b.layers.at[b.layers.rows[at].Parent]; ok {
+			b.refs[above]--
+		}
+	}
+}
+
+// chooseImage takes an image by the library's rules: not one with a container;
+// with a layer when no other image has it on top, it has no child that stays,
+// and no container is on it. Beyond those, not one of which a layer is mounted.
+func (b *batch) chooseImage(id string) {
+	at, ok := b.images.at[id]
+	switch {
+	case !ok:
+		b.tell(Deletion{ID: id, Image: true, Gone: true})
+		return
+	case b.containers[id]:
+		b.tell(Deletion{ID: id, Image: true, Err: fmt.Errorf("deleting image %s: %w: %w", id, ErrInUse, storage.ErrImageUsedByContainer)})
+		return
+	case slices.ContainsFunc(b.images.rows[at].tops(), b.chainMounted):
+		b.tell(Deletion{ID: id, Image: true, Err: fmt.Errorf("deleting %w", errMounted(id))})
+		return
+	}
+	if !b.tell(Deletion{ID: id, Image: true}) {
+		return
+	}
+	for i := range b.images.rows {
+		if b.images.rows[i].ID != id {
+			continue
+		}
+		b.doomed = append(b.doomed, i) // in each file that has it
+		for _, top := range b.images.rows[i].tops() {
+			b.drop(top)
+		}
+	}
+}
+
+func (b *batch) chainMounted(id string) bool {
+	for range len(b.layers.rows) + 1 { // a bound, should parents form a ring
+		if b.mounts[id] > 0 {
+			return true
+		}
+		at, ok := b.layers.at[id]
+		if !ok {
+			return false
+		}
+		id = b.layers.rows[at].Parent
+	}
+	return false
+}
+
+func (b *batch) drop(id string) {
 	for {
 		at, ok := b.layers.at[id]
 		if !ok {
 			return // none, or in a read-only store
 		}
-		refs[at]--
-		if refs[at] > 0 {
+		b.refs[at]--
+		if b.refs[at] > 0 {
 			return
 		}
 		b.freed = append(b.freed, at)
@@ -259,20 +205,34 @@ func (b *batch) drop(refs []int, id string) {
 	}
 }
 
-func (b *batch) deleteImages() error {
+// unlist takes the images out of their list: from here on they are gone.
+func (b *batch) unlist() error {
+	if len(b.doomed) == 0 {
+		return nil
+	}
+	b.step()
+	b.journal()
 	for _, at := range b.doomed {
 		b.images.raw[at] = nil
 	}
-	if err := b.images.save(b.locks[1]); err != nil {
-		for _, at := range b.doomed {
-			delete(b.done, b.images.rows[at].ID)
-		}
+	return b.images.save(b.step, b.imageLocks, b.doomed)
+}
+
+// deleteData removes the images' directories, still behind the lock: who adds
+// the same image again must not lose data.
+func (b *batch) deleteData() error {
+	if len(b.doomed) == 0 {
+		return nil
+	}
+	b.step()
+	if err := parallel(len(b.doomed), func(i int) error {
+		at := b.doomed[i]
+		return os.RemoveAll(filepath.Join(filepath.Dir(b.images.files[b.images.from[at]]), b.images.rows[at].ID))
+	}); err != nil {
 		return err
 	}
-	// Still behind the lock: who adds the same image again must not lose data.
-	return parallel(len(b.doomed), func(i int) error {
-		return os.RemoveAll(b.path("images", b.images.rows[b.doomed[i]].ID))
-	})
+	b.step()
+	return b.endJournal()
 }
 
 // parallel calls f for 0 to n-1, some at a time: removing files is waiting for
@@ -303,21 +263,27 @@ func (b *batch) deleteLayers() error {
 		}
 		b.layers.raw[at] = marked
 	}
-	if err := b.layers.save(b.locks[0]); err != nil {
+	if err := b.layers.save(b.step, b.layerLocks, b.freed); err != nil {
 		return err
 	}
 	var errs []error
 	for _, at := range b.freed {
-		if err := b.deleteLayer(b.layers.rows[at].ID); err != nil {
-			errs = append(errs, fmt.Errorf("deleting layer %s: %w", b.layers.rows[at].ID, err))
+		id := b.layers.rows[at].ID
+		if err := b.deleteLayer(id); err != nil {
+			err = fmt.Errorf("deleting layer %s: %w", id, err)
+			if i, asked := b.outcome[id]; asked {
+				b.done[i].Err = err
+			}
+			errs = append(errs, err)
 			continue // it stays in the list, marked incomplete
 		}
 		b.layers.raw[at] = nil
 	}
-	return errors.Join(append(errs, b.layers.save(b.locks[0]))...)
+	return errors.Join(append(errs, b.layers.save(b.step, b.layerLocks, b.freed))...)
 }
 
 func (b *batch) deleteLayer(id string) error {
+	b.step()
 	cleanup, err := b.remove(id)
 	if cleanup != nil {
 		b.cleanups = append(b.cleanups, cleanup)
@@ -325,50 +291,11 @@ func (b *batch) deleteLayer(id string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Remove(b.path("layers", id+".tar-split.gz")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dir := filepath.Dir(b.layers.files[0]) // the library's layerdir, whichever file the record is in
+	b.step()
+	if err := os.Remove(filepath.Join(dir, id+".tar-split.gz")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.RemoveAll(b.path("layers", id))
-}
-
-// markIncomplete sets the flag by which the library knows a layer that is to
-// be removed.
-func markIncomplete(raw json.RawMessage) (json.RawMessage, error) {
-	var record map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &record); err != nil {
-		return nil, err
-	}
-	flags := map[string]any{}
-	if old, ok := record["flags"]; ok {
-		if err := json.Unmarshal(old, &flags); err != nil {
-			return nil, err
-		}
-	}
-	flags["incomplete"] = true
-	data, err := json.Marshal(flags)
-	if err != nil {
-		return nil, err
-	}
-	record["flags"] = data
-	return json.Marshal(record)
-}
-
-// save writes the records that are left, as the library does: first the note
-// in the lock file that makes others read again, then a new file, synced and
-// renamed into place.
-func (t *table) save(lock *lockfile.LockFile) error {
-	left := make([]json.RawMessage, 0, len(t.raw))
-	for _, raw := range t.raw {
-		if raw != nil {
-			left = append(left, raw)
-		}
-	}
-	data, err := json.Marshal(left)
-	if err != nil {
-		return err
-	}
-	if _, err := lock.RecordWrite(); err != nil {
-		return err
-	}
-	return ioutils.AtomicWriteFile(t.path, data, 0o600)
+	b.step()
+	return os.RemoveAll(filepath.Join(dir, id))
 }

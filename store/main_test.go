@@ -6,11 +6,15 @@ import (
 	"testing"
 
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/mpull/mpull/integration/testenv"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	reexec.Register(crashName, deleteAndCrash)
+	testenv.Main(m)
+}
 
 // testOptions is a store of its own: vfs mounts nothing, so any user may.
 func testOptions(t *testing.T) Options {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -136,36 +135,3 @@ func (i *Image) party() Party {
 // now is the time written into records: seconds are enough for people and
 // keep the records short.
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
-
-// ErrInUse is returned when an image cannot be deleted because a container,
-// of whichever tool, was made from it.
-var ErrInUse = errors.New("image is used by a container")
-
-// DeleteImage deletes an image and the layers that only it uses, by the
-// library's own rules. gone is true when somebody else had deleted it already.
-func (d *Deleter) DeleteImage(_ context.Context, id string) (gone bool, err error) {
-	_, err = d.lib.DeleteImage(id, true)
-	switch {
-	case err == nil:
-		return false, nil
-	case IsGone(err):
-		return true, nil
-	case errors.Is(err, storage.ErrImageUsedByContainer):
-		return false, fmt.Errorf("deleting image %s: %w: %w", id, ErrInUse, err)
-	}
-	return false, fmt.Errorf("deleting image %s: %w", id, err)
-}
-
-// DeleteLayer deletes a layer that no image and no container uses and that has
-// no child layer; otherwise it is an error and nothing changes. gone is true
-// when somebody else had deleted it already.
-func (d *Deleter) DeleteLayer(_ context.Context, id string) (gone bool, err error) {
-	err = d.lib.DeleteLayer(id)
-	if IsGone(err) {
-		return true, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("deleting layer %s: %w", id, err)
-	}
-	return false, nil
-}

@@ -125,8 +125,8 @@ func TestDeleteImage(t *testing.T) {
 	}
 	defer d.Close()
 	for i, want := range []bool{false, true} {
-		if gone, err := d.DeleteImage(t.Context(), a); gone != want || err != nil {
-			t.Errorf("deletion %d: gone %v, %v", i+1, gone, err)
+		if done, err := d.DeleteImages(t.Context(), a); err != nil || len(done) != 1 || done[0].Gone != want || done[0].Err != nil {
+			t.Errorf("deletion %d: %+v, %v", i+1, done, err)
 		}
 	}
 }

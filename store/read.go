@@ -42,11 +42,13 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		return nil, fmt.Errorf("reading the store at %s: %w", s.Root(), err)
 	}
 	snap.Layers = make([]Layer, len(list.Layers))
+	mounted := s.mountPoints()
 	for i := range list.Layers {
 		snap.Layers[i] = toLayer(&list.Layers[i])
+		snap.Layers[i].Mounts = max(list.Layers[i].MountCount, mounted[list.Layers[i].ID])
 	}
-	for _, c := range list.Containers {
-		snap.Containers = append(snap.Containers, Container{ID: c.ID, Names: c.Names, ImageID: c.ImageID, LayerID: c.LayerID, Created: c.Created})
+	for i := range list.Containers {
+		snap.Containers = append(snap.Containers, toContainer(&list.Containers[i]))
 	}
 	snap.Images = s.toImages(list.Images)
 	if err := s.readAllDetails(ctx, snap.Images); err != nil {
@@ -119,6 +121,10 @@ func toLayer(l *storage.Layer) Layer {
 	}
 }
 
+func toContainer(c *storage.Container) Container {
+	return Container{ID: c.ID, Names: c.Names, ImageID: c.ImageID, LayerID: c.LayerID, Created: c.Created}
+}
+
 func toImage(i *storage.Image) Image {
 	img := Image{
 		ID: i.ID, Digest: i.Digest, Digests: i.Digests, Names: i.Names, NamesHistory: i.NamesHistory,
@@ -133,20 +139,25 @@ func toImage(i *storage.Image) Image {
 
 // ReadDetails fills what lies in the image's big data: config, members,
 // displacement record. What cannot be read is in ConfigError and RecordError.
-func (s *Store) ReadDetails(img *Image) {
+func (s *Store) ReadDetails(img *Image) { s.readDetails(img, s.bigData) }
+
+// items reads one big data item of an image: bigData or bigDataAlone.
+type items func(img *Image, key string) ([]byte, error)
+
+func (s *Store) readDetails(img *Image, item items) {
 	if _, ok := img.BigData[RecordKey]; ok {
-		img.Displaced, img.RecordError = s.readRecord(img.ID, img.Names)
+		img.Displaced, img.RecordError = readRecord(img, item)
 	}
-	if img.TopLayer == "" && s.readList(img) {
+	if img.TopLayer == "" && readList(img, item) {
 		return
 	}
-	img.Config, img.ConfigError = s.readConfig(img)
+	img.Config, img.ConfigError = s.readConfig(img, item)
 }
 
 // readList fills Members when the image is a local manifest list, by the rule
 // of podman: no layer, and an index where an image has its manifest.
-func (s *Store) readList(img *Image) bool {
-	blob, err := s.bigData(img, storage.ImageDigestBigDataKey)
+func readList(img *Image, item items) bool {
+	blob, err := item(img, storage.ImageDigestBigDataKey)
 	if err != nil || !manifest.MIMETypeIsMultiImage(manifest.GuessMIMEType(blob)) {
 		return false
 	}
@@ -160,24 +171,24 @@ func (s *Store) readList(img *Image) bool {
 	return true
 }
 
-func (s *Store) readConfig(img *Image) (*Config, error) {
-	config, err := s.parsedConfig(img)
+func (s *Store) readConfig(img *Image, item items) (*Config, error) {
+	config, err := s.parsedConfig(img, item)
 	if err != nil {
 		return nil, err
 	}
 	if config.Variant == "" && (config.Architecture == "arm" || config.Architecture == "arm64") {
-		config.Variant = s.variantFromIndex(img)
+		config.Variant = variantFromIndex(img, item)
 	}
 	return &config, nil
 }
 
 // parsedConfig reads an image's config once: its digest is the image's ID, so
 // what was read stays right.
-func (s *Store) parsedConfig(img *Image) (Config, error) {
+func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
 	if known, ok := s.configs.Load(img.ID); ok {
 		return known.(Config), nil
 	}
-	blob, err := s.configBlob(img)
+	blob, err := configBlob(img, item)
 	if err != nil {
 		return Config{}, err
 	}
@@ -226,10 +237,10 @@ func parseConfig(blob []byte) (Config, error) {
 
 // configBlob finds the config among the big data: under the image's ID for
 // all but a few images, else under the digest that the manifest names.
-func (s *Store) configBlob(img *Image) ([]byte, error) {
+func configBlob(img *Image, item items) ([]byte, error) {
 	key := "sha256:" + img.ID
 	if _, ok := img.BigData[key]; !ok {
-		blob, err := s.bigData(img, storage.ImageDigestBigDataKey)
+		blob, err := item(img, storage.ImageDigestBigDataKey)
 		if err != nil {
 			return nil, fmt.Errorf("reading the manifest of image %s: %w", img.ID, err)
 		}
@@ -239,7 +250,7 @@ func (s *Store) configBlob(img *Image) ([]byte, error) {
 		}
 		key = m.ConfigInfo().Digest.String()
 	}
-	blob, err := s.bigData(img, key)
+	blob, err := item(img, key)
 	if err != nil {
 		return nil, fmt.Errorf("reading the config of image %s: %w", img.ID, err)
 	}
@@ -249,12 +260,12 @@ func (s *Store) configBlob(img *Image) ([]byte, error) {
 // variantFromIndex returns the variant that the index names for an image whose
 // config names none: many arm images are labelled only there. The index is
 // kept with the image when it was pulled through one.
-func (s *Store) variantFromIndex(img *Image) string {
+func variantFromIndex(img *Image, item items) string {
 	for key := range img.BigData {
 		if !strings.HasPrefix(key, storage.ImageDigestManifestBigDataNamePrefix+"-") {
 			continue
 		}
-		blob, err := s.bigData(img, key)
+		blob, err := item(img, key)
 		if err != nil {
 			continue
 		}
@@ -274,17 +285,37 @@ func (s *Store) variantFromIndex(img *Image) string {
 
 // bigData reads one item after checking its size against maxConfig.
 func (s *Store) bigData(img *Image, key string) ([]byte, error) {
-	size, ok := img.BigData[key]
-	if !ok {
-		return nil, fmt.Errorf("%s is missing: %w", key, fs.ErrNotExist)
-	}
-	if size > maxConfig {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d that a config or manifest may have", key, size, maxConfig)
+	size, err := itemSize(img, key)
+	if err != nil {
+		return nil, err
 	}
 	if blob, ok := s.bigDataFile(img, key, size); ok {
 		return blob, nil
 	}
 	return s.lib.ImageBigData(img.ID, key)
+}
+
+// bigDataAlone is bigData without the library, whose locks are taken.
+func (s *Store) bigDataAlone(img *Image, key string) ([]byte, error) {
+	size, err := itemSize(img, key)
+	if err != nil {
+		return nil, err
+	}
+	if blob, ok := s.bigDataFile(img, key, size); ok {
+		return blob, nil
+	}
+	return nil, fmt.Errorf("the file of %s is not what its record says", key)
+}
+
+func itemSize(img *Image, key string) (int64, error) {
+	size, ok := img.BigData[key]
+	if !ok {
+		return 0, fmt.Errorf("%s is missing: %w", key, fs.ErrNotExist)
+	}
+	if size > maxConfig {
+		return 0, fmt.Errorf("%s has %d bytes, more than the %d that a config or manifest may have", key, size, maxConfig)
+	}
+	return size, nil
 }
 
 // bigDataFile reads an item's file without the library, which locks the store
@@ -293,7 +324,7 @@ func (s *Store) bigData(img *Image, key string) ([]byte, error) {
 // and makeBigDataBaseName), and it is replaced as a whole. Whatever is not as
 // expected is left to the library.
 func (s *Store) bigDataFile(img *Image, key string, size int64) ([]byte, bool) {
-	if img.ReadOnly || s.temp != "" || s.options.ImageStore != "" || strings.ContainsRune(img.ID, '/') {
+	if img.ReadOnly || s.temp != "" || strings.ContainsRune(img.ID, '/') {
 		return nil, false
 	}
 	name := key
@@ -302,6 +333,11 @@ func (s *Store) bigDataFile(img *Image, key string, size int64) ([]byte, bool) {
 	}
 	if strings.ContainsRune(name, '/') {
 		return nil, false
+	}
+	if s.options.ImageStore != "" { // the library looks there first, too
+		if blob, ok := readExactly(filepath.Join(s.options.ImageStore, s.lib.GraphDriverName()+"-images", img.ID, name), int(size)); ok {
+			return blob, true
+		}
 	}
 	return readExactly(filepath.Join(s.options.GraphRoot, s.lib.GraphDriverName()+"-images", img.ID, name), int(size))
 }
@@ -348,7 +384,7 @@ func (s *Store) ConfigBlob(img *Image) ([]byte, error) {
 	if s.lib == nil {
 		return nil, storage.ErrImageUnknown
 	}
-	return s.configBlob(img)
+	return configBlob(img, s.bigData)
 }
 
 // IsGone tells whether err says that an image or layer vanished meanwhile:

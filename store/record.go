@@ -29,16 +29,16 @@ type record struct {
 // readRecord returns the entries about names that the image does not hold: an
 // entry about a name that it holds was written before a move that did not
 // happen, or the name came back since.
-func (s *Store) readRecord(id string, names []string) ([]Displacement, error) {
-	data, err := s.lib.ImageBigData(id, RecordKey)
+func readRecord(img *Image, item items) ([]Displacement, error) {
+	data, err := item(img, RecordKey)
 	if err != nil {
-		return nil, fmt.Errorf("reading the displacement record of image %s: %w", id, err)
+		return nil, fmt.Errorf("reading the displacement record of image %s: %w", img.ID, err)
 	}
 	all, err := parseRecord(data)
 	if err != nil {
-		return nil, fmt.Errorf("reading the displacement record of image %s: %w", id, err)
+		return nil, fmt.Errorf("reading the displacement record of image %s: %w", img.ID, err)
 	}
-	return slices.DeleteFunc(all, func(d Displacement) bool { return slices.Contains(names, d.Name) }), nil
+	return slices.DeleteFunc(all, func(d Displacement) bool { return slices.Contains(img.Names, d.Name) }), nil
 }
 
 func parseRecord(data []byte) ([]Displacement, error) {

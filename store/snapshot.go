@@ -94,6 +94,7 @@ type Layer struct {
 	UncompressedSize   int64         // bytes of the tar stream; -1 when not known
 	ReadOnly           bool          // held by an additional, read-only image store
 	Incomplete         bool          // being written, or left by a writer that died
+	Mounts             int           // how often it is mounted, by whichever tool; 0 when not
 }
 
 // Container is one container of a snapshot, of whichever tool made it.

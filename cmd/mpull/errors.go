@@ -19,7 +19,7 @@ import (
 const (
 	exitOK          = 0
 	exitNo          = 1   // no such image, or the answer is no
-	exitInUse       = 2   // a container uses the image
+	exitInUse       = 2   // a container or a mount uses the image
 	exitFailed      = 125 // mpull, registry or store failed, or bad usage
 	exitInterrupted = 130 // SIGINT; SIGTERM ends with 143
 )

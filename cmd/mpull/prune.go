@@ -22,7 +22,7 @@ func (p *program) pruneCommand() *cli.Command {
 		Usage:     "remove dangling images: shows the plan, asks, gives the bytes back",
 		UsageText: "prune [flags]",
 		Description: `Lists the images that nothing needs any more (no name, no image built on them, in
-no manifest list, used by no container of any tool), the name each had, and the
+no manifest list, used by no container of any tool, not mounted), the name each had, and the
 bytes that the disk gets back; asks; and removes exactly those. Where nobody can
 be asked it does nothing without --force. What interrupted pulls left is listed
 and removed too, once it is a day old.
@@ -210,6 +210,8 @@ func whyStays(d *gc.Decision) string {
 	switch d.Reason {
 	case gc.UsedByContainer:
 		return "used by container " + by
+	case gc.Mounted:
+		return "mounted"
 	case gc.Parent:
 		return "parent of " + by
 	case gc.ListMember:

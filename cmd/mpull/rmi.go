@@ -17,7 +17,7 @@ func (p *program) rmiCommand() *cli.Command {
 		UsageText: "rmi [flags] IMAGE...",
 		Description: `Takes a name away; with its last name, or by ID, the image goes, and with it
 nameless parents that nothing else needs. An image that a container uses, of
-whichever tool, is never removed, also not by --force.
+whichever tool, or that is mounted, is never removed, also not by --force.
 
 Examples:
   mpull rmi alpine:3.15

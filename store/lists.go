@@ -1,0 +1,176 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/lockfile"
+)
+
+// lists is all that a store's lists say at one moment, read without the
+// library behind the library's own locks: while they are held, the library
+// would wait for them itself.
+type lists struct {
+	store  *Store
+	layers *table
+	images *table
+	conts  *table
+	mounts map[string]int // layer -> how often it is mounted
+
+	layerLocks, imageLocks []*lockfile.LockFile
+	release                func()
+}
+
+// lockLists takes the library's locks in the library's order (store.go,
+// writeToAllStores and DeleteImage) and reads the lists. The caller must call
+// release. The library keeps one lock object per path and process: these are
+// its own.
+func (s *Store) lockLists() (l *lists, err error) {
+	l = &lists{store: s}
+	var unlocks []func()
+	l.release = func() {
+		for _, unlock := range slices.Backward(unlocks) {
+			unlock()
+		}
+	}
+	defer func() {
+		if err != nil {
+			l.release()
+		}
+	}()
+	take := func(path string, reading bool) (*lockfile.LockFile, error) {
+		lock, err := lockfile.GetLockFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if reading {
+			lock.RLock()
+		} else {
+			lock.Lock()
+		}
+		unlocks = append(unlocks, lock.Unlock)
+		return lock, nil
+	}
+	p := s.places()
+	for _, path := range p.layerLocks {
+		lock, err := take(path, false)
+		if err != nil {
+			return nil, err
+		}
+		l.layerLocks = append(l.layerLocks, lock)
+	}
+	for i, path := range p.imageLocks {
+		lock, err := take(path, false)
+		if err != nil {
+			return nil, err
+		}
+		l.imageLocks = append(l.imageLocks, lock)
+		if i > 0 {
+			continue
+		}
+		if _, err := take(p.containerLock, true); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := take(p.mountLock, true); err != nil {
+		return nil, err
+	}
+	return l, l.read(p)
+}
+
+func (l *lists) read(p places) error {
+	var mounts *table
+	for _, read := range []struct {
+		into  **table
+		files []string
+	}{{&l.layers, p.layers}, {&l.images, p.images}, {&l.conts, p.containers}, {&mounts, []string{p.mounts}}} {
+		var err error
+		if *read.into, err = readTable(read.files...); err != nil {
+			return err
+		}
+	}
+	l.mounts = l.store.mountPoints()
+	for i := range mounts.rows {
+		l.mounts[mounts.rows[i].ID] = max(l.mounts[mounts.rows[i].ID], mounts.rows[i].Count)
+	}
+	return nil
+}
+
+func (s *Store) places() places {
+	return placesOf(s.options.GraphRoot, s.options.RunRoot, s.options.ImageStore, s.Driver(), s.lib != nil && s.lib.TransientStore())
+}
+
+// snapshot makes a Snapshot of the lists. What lies in additional stores,
+// which nobody here changes, is taken from one that the library read.
+func (l *lists) snapshot(additional *Snapshot) (*Snapshot, error) {
+	snap := &Snapshot{TakenAt: time.Now()}
+	for i := range l.layers.rows {
+		var record storage.Layer
+		if err := json.Unmarshal(l.layers.raw[i], &record); err != nil {
+			return nil, fmt.Errorf("reading layer %s: %w", l.layers.rows[i].ID, err)
+		}
+		if l.layers.at[record.ID] != i {
+			continue
+		}
+		layer := toLayer(&record)
+		layer.Mounts = l.mounts[layer.ID]
+		snap.Layers = append(snap.Layers, layer)
+	}
+	var records []storage.Image
+	for i := range l.images.rows {
+		var record storage.Image
+		if err := json.Unmarshal(l.images.raw[i], &record); err != nil {
+			return nil, fmt.Errorf("reading image %s: %w", l.images.rows[i].ID, err)
+		}
+		record.Digests = digestsOf(&record)
+		records = append(records, record)
+	}
+	snap.Images = l.store.toImages(records)
+	for i := range snap.Images {
+		l.store.readDetails(&snap.Images[i], l.store.bigDataAlone)
+	}
+	for i := range l.conts.rows {
+		var c storage.Container
+		if err := json.Unmarshal(l.conts.raw[i], &c); err != nil {
+			return nil, fmt.Errorf("reading container %s: %w", l.conts.rows[i].ID, err)
+		}
+		snap.Containers = append(snap.Containers, toContainer(&c))
+	}
+	for i := range additional.Layers {
+		if additional.Layers[i].ReadOnly {
+			snap.Layers = append(snap.Layers, additional.Layers[i])
+		}
+	}
+	for i := range additional.Images {
+		if _, shadowed := l.images.at[additional.Images[i].ID]; additional.Images[i].ReadOnly && !shadowed {
+			snap.Images = append(snap.Images, additional.Images[i])
+		}
+	}
+	return snap, nil
+}
+
+// digestsOf returns the digests that an image is found by, and sets the one of
+// an old record that has none, as the library does when it loads a record
+// (images.go, recomputeDigests).
+func digestsOf(record *storage.Image) []digest.Digest {
+	var all []digest.Digest
+	if record.Digest != "" {
+		all = append(all, record.Digest)
+	}
+	for _, key := range slices.Sorted(maps.Keys(record.BigDataDigests)) {
+		d := record.BigDataDigests[key]
+		if strings.HasPrefix(key, storage.ImageDigestManifestBigDataNamePrefix) && !slices.Contains(all, d) {
+			all = append(all, d)
+		}
+	}
+	if record.Digest == "" && len(all) > 0 {
+		record.Digest = all[0]
+	}
+	return all
+}
