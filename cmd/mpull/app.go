@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"os"
-	"os/signal"
 	"sync"
 
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
 	"go.podman.io/storage/pkg/unshare"
-	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
@@ -25,17 +22,13 @@ import (
 func run(ctx context.Context, args []string, s *streams) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s.release = sync.OnceFunc(cancelOnSignal(cancel))
+	ended := make(chan struct{})
+	s.release = sync.OnceFunc(cancelOnSignal(s, cancel, ended))
 	defer s.release()
-	app := newApp(s)
-	args, err := arrange(app, args)
-	if err == nil {
-		err = app.RunContext(ctx, args)
-	}
-	var help *helpRequest
-	if errors.As(err, &help) {
-		err = printHelp(s, app, help.path)
-	}
+	go tellWaits(s, ended)
+	err := guarded(func() error { return command(ctx, args, s) })
+	close(ended)
+	err = s.outcome(err)
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 		err = errors.Join(cause, err)
 	}
@@ -45,6 +38,20 @@ func run(ctx context.Context, args []string, s *streams) int {
 	return exitCode(err)
 }
 
+// command carries out one command line.
+func command(ctx context.Context, args []string, s *streams) error {
+	app := newApp(s)
+	args, err := arrange(app, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
+	var help *helpRequest
+	if errors.As(err, &help) {
+		return printHelp(s, app, help.path)
+	}
+	return err
+}
+
 // arrange puts a command line into order. What shells hand over to be completed
 // is no command line yet.
 func arrange(app *cli.App, args []string) ([]string, error) {
@@ -52,25 +59,6 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 		return completionArgs(app, args), nil
 	}
 	return straighten(app, args)
-}
-
-// cancelOnSignal makes SIGINT, SIGTERM and SIGHUP end the context, so that
-// what was begun is cleaned up. A second one ends the program at once.
-func cancelOnSignal(cancel context.CancelCauseFunc) (stop func()) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	go func() {
-		sig, ok := <-signals
-		if !ok {
-			return
-		}
-		cancel(&signalError{sig})
-		signal.Reset(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(signals)
-	}
 }
 
 // program is what commands share: streams, and global flags once parsed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -70,9 +71,12 @@ func exitCode(err error) int {
 	var unknown *engine.UnknownImageError
 	var notHere *engine.NotHereError
 	var refused *engine.RefusedError
+	var lost *lostError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &lost):
+		return exitFailed
 	case errors.As(err, &refused):
 		return refused.Result.ExitCode
 	case errors.As(err, &coded):
@@ -102,6 +106,7 @@ func hint(err error) string {
 	var refused *engine.RefusedError
 	var led *registry.RefusedError
 	var notLocked *engine.NotLockedError
+	var crashed *crashError
 	switch {
 	case errors.As(err, &notLocked):
 		return "mpull lock FILE IMAGE locks more names and platforms"
@@ -123,10 +128,24 @@ func hint(err error) string {
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):
 		return led.Next
+	case errors.As(err, new(*lostError)):
+		return ""
+	case errors.As(err, &crashed):
+		return "please report it, with what --log-level debug shows"
 	case errors.Is(err, unix.ENOSPC):
-		return "mpull prune shows what can be freed"
+		return fullHint(err)
 	}
 	return ""
+}
+
+// fullHint names the disk that is full, where the error does.
+func fullHint(err error) string {
+	var path *os.PathError
+	var written *os.SyscallError
+	if errors.As(err, &path) && filepath.IsAbs(path.Path) && !errors.As(err, &written) {
+		return fmt.Sprintf("the disk of %s is full; where that is the store's, mpull prune shows what can be freed", filepath.Dir(path.Path))
+	}
+	return "mpull prune shows what can be freed"
 }
 
 // report prints an error as one line, and a hint as another. What an error
@@ -136,7 +155,7 @@ func report(s *streams, err error) {
 	if errors.As(err, &coded) {
 		return
 	}
-	if s.events != nil {
+	if s.events != nil && !errors.As(err, new(*lostError)) { // whom an event would tell that
 		s.events.failed(err)
 		return
 	}

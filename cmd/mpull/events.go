@@ -171,6 +171,8 @@ func (e *eventWriter) pruned(r *gc.Result) {
 	e.write("pruned", prunedBody{removed, r.Reclaimed})
 }
 
+func (e *eventWriter) note(text string) { e.write("note", noteBody{text}) }
+
 func (e *eventWriter) failed(err error) {
 	e.write("error", errorBody{err.Error(), hint(err), exitCode(err)})
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.podman.io/storage/pkg/reexec"
 
+	_ "github.com/mpull/mpull/cmd/mpull/prelude" // closed streams, crashes
 	"github.com/mpull/mpull/engine"
 )
 

@@ -29,13 +29,13 @@ type streams struct {
 
 func systemStreams() *streams {
 	s := &streams{
-		in: os.Stdin, rawOut: os.Stdout, rawErr: os.Stderr,
+		in: os.Stdin, rawOut: &sink{w: os.Stdout}, rawErr: os.Stderr,
 		inTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	s.width = columns(os.Stdout)
-	s.out = display{escaper{os.Stdout}, s.width}
+	s.out = display{escaper{s.rawOut}, s.width}
 	s.err = display{escaper{os.Stderr}, columns(os.Stderr)}
 	return s
 }
