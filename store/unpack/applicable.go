@@ -3,11 +3,9 @@ package unpack
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
-	"go.podman.io/storage/pkg/unshare"
 )
 
 // Applicable says why Fetch cannot be used on this store for these layers, or
@@ -26,46 +24,15 @@ func Applicable(store storage.Store, layers []Layer) string {
 }
 
 func storeReason(store storage.Store) string {
-	switch {
-	case store.GraphDriverName() != "overlay":
-		return fmt.Sprintf("storage driver is %q, not overlay", store.GraphDriverName())
-	case os.Geteuid() != 0 || unshare.IsRootless():
-		return "not running as root of the initial user namespace"
-	case len(store.UIDMap()) > 0 || len(store.GIDMap()) > 0:
-		return "the store maps user or group IDs"
-	}
-	for _, option := range store.GraphOptions() {
-		if reason := optionReason(option); reason != "" {
-			return reason
-		}
+	if os.Geteuid() != 0 {
+		return "running neither as root nor in a user namespace"
 	}
 	driver, err := store.GraphDriver()
 	if err != nil {
 		return fmt.Sprintf("storage driver: %v", err)
 	}
 	if _, ok := driver.(graphdriver.DriverWithDiffer); !ok {
-		return "storage driver cannot stage layers"
-	}
-	return ""
-}
-
-// optionReason looks at one storage option, "overlay.NAME=VALUE". The driver
-// takes the part after the last dot and ignores case, so does this.
-func optionReason(option string) string {
-	key, value, _ := strings.Cut(option, "=")
-	name := strings.ToLower(key[strings.LastIndexByte(key, '.')+1:])
-	switch name {
-	case "mount_program", "force_mask":
-		if value != "" {
-			return "storage option " + name + " is set"
-		}
-	case "ignore_chown_errors", "use_composefs":
-		// strconv.ParseBool spells false in these ways.
-		switch strings.ToLower(value) {
-		case "", "0", "f", "false":
-		default:
-			return "storage option " + name + " is set"
-		}
+		return fmt.Sprintf("storage driver %q cannot stage layers", driver.String())
 	}
 	return ""
 }

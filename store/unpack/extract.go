@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -13,11 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	overlayOpaque = "trusted.overlay.opaque"
-	// The library never sets the label an image asks for.
-	xattrIgnored = "security.selinux"
-)
+// The library never sets the label an image asks for.
+const xattrIgnored = "security.selinux"
 
 // dirTimes is what is left to do for a directory once nothing more is created
 // in it.
@@ -27,11 +23,13 @@ type dirTimes struct {
 }
 
 // extractor creates what tar headers describe, in the order and with the
-// outcome of archive.Unpack running in a chroot with WhiteoutFormat overlay.
+// outcome of archive.Unpack running in a chroot with the same options, of which
+// the driver sets those that manner.go is about.
 type extractor struct {
 	*tree
-	dirs     []dirTimes
-	rootMode *fs.FileMode // of an entry for the root itself
+	manner
+	dirs []dirTimes
+	root *tar.Header // of an entry for the root itself
 }
 
 // contents writes the data of the current entry to a file.
@@ -45,19 +43,22 @@ func (x *extractor) extract(hdr *tar.Header, write contents) error {
 	if isRoot && hdr.Typeflag != tar.TypeDir {
 		return errors.New("root of the archive is not a directory")
 	}
-	parent, err := x.openMaking(dir)
-	whiteout := !isRoot && strings.HasPrefix(base, archive.WhiteoutPrefix)
+	parent, err := x.openMaking(dir, x.ids.RootPair())
+	whiteout := x.opaque != "" && !isRoot && strings.HasPrefix(base, archive.WhiteoutPrefix)
 	if errors.Is(err, unix.ENOTDIR) && whiteout && base != archive.WhiteoutOpaqueDir {
 		return nil // some tools whiteout "foo" and then "foo/bar"
 	}
 	if err != nil {
 		return err
 	}
+	if err := x.mapOwner(hdr); err != nil {
+		return err
+	}
 	e := entry{parent, base}
 	if whiteout {
 		return x.whiteout(hdr, dir, e)
 	}
-	if hdr.Typeflag == tar.TypeXGlobalHeader {
+	if x.leftOut(hdr) {
 		_, err := x.makeRoom(hdr, dir, e)
 		return err
 	}
@@ -67,8 +68,7 @@ func (x *extractor) extract(hdr *tar.Header, write contents) error {
 	if hdr.Typeflag == tar.TypeDir {
 		x.dirs = append(x.dirs, dirTimes{hdr.Name, hdr.AccessTime, hdr.ModTime})
 		if isRoot {
-			mode := hdr.FileInfo().Mode()
-			x.rootMode = &mode
+			x.root = hdr
 		}
 	}
 	return nil
@@ -82,7 +82,7 @@ func (x *extractor) whiteout(hdr *tar.Header, dir string, e entry) error {
 		return err
 	}
 	if e.base == archive.WhiteoutOpaqueDir {
-		return unix.Fsetxattr(e.parent, overlayOpaque, []byte{'y'}, 0)
+		return unix.Fsetxattr(e.parent, x.opaque, []byte{'y'}, 0)
 	}
 	e.base = strings.TrimPrefix(e.base, archive.WhiteoutPrefix)
 	switch e.base {
@@ -123,16 +123,16 @@ func (x *extractor) create(hdr *tar.Header, dir string, e entry, write contents)
 	if err != nil {
 		return e, err
 	}
-	if hdr.Typeflag == tar.TypeReg {
+	if x.kind(hdr) == tar.TypeReg {
 		return e, nil // done on the open file
 	}
 	return e, x.setMetadata(hdr, e)
 }
 
 func (x *extractor) make(hdr *tar.Header, e entry, write contents) error {
-	switch hdr.Typeflag {
+	switch x.kind(hdr) {
 	case tar.TypeReg:
-		return writeFile(hdr, e, write)
+		return x.writeFile(hdr, e, write)
 	case tar.TypeDir:
 		if e.base == "." {
 			return nil
@@ -172,7 +172,8 @@ func device(major, minor int64) int {
 	return int(uint32(minor&0xfff00)<<12 | uint32(major&0xfff)<<8 | uint32(minor&0xff))
 }
 
-// finish sets the times of directories, which creating their contents changed.
+// finish sets the times of directories, which creating their contents changed,
+// and what is noted of the root.
 func (x *extractor) finish() error {
 	for _, d := range x.dirs {
 		dir, base := split(d.name)
@@ -192,5 +193,5 @@ func (x *extractor) finish() error {
 			return err
 		}
 	}
-	return nil
+	return x.noteRoot(x.tree.root, x.root)
 }

@@ -12,6 +12,7 @@ import (
 
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
+	"go.podman.io/storage/pkg/idtools"
 	"go.podman.io/storage/pkg/system"
 	"golang.org/x/sys/unix"
 )
@@ -64,19 +65,19 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 	f := &fetcher{
 		stager: &stager{store: store, open: open, opts: opts, chunks: newChunks()},
 		layers: layers,
-		ids:    chainIDs(layers),
+		chain:  chainIDs(layers),
 		cancel: cancel,
 	}
 	defer f.wait()
 	// Before looking what is there, lest another call finishes in between.
-	f.claims = opts.Group.claim(f.ids)
+	f.claims = opts.Group.claim(f.chain)
 	defer f.release()
 	first := f.present()
-	if err := f.checkBase(first); err != nil {
+	if err := f.mapIDs(first); err != nil {
 		return Result{}, err
 	}
 	f.start(ctx, first)
-	result := Result{IDs: f.ids}
+	result := Result{IDs: f.chain}
 	for i := first; i < len(layers); i++ {
 		fetched, err := f.finish(ctx, i)
 		if err != nil {
@@ -94,7 +95,7 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 type fetcher struct {
 	*stager
 	layers []Layer
-	ids    []string
+	chain  []string // IDs of the layers
 	cancel context.CancelCauseFunc
 	claims map[string]*claim
 	// staged has a channel for each layer that this call stages; it gives one
@@ -105,12 +106,12 @@ type fetcher struct {
 
 // present returns how many layers, from the bottom, the store has.
 func (f *fetcher) present() int {
-	for i := range f.ids {
+	for i := range f.chain {
 		if !f.whole(i) {
 			return i
 		}
 	}
-	return len(f.ids)
+	return len(f.chain)
 }
 
 // whole reports whether the store has a layer and its files. The library
@@ -118,7 +119,7 @@ func (f *fetcher) present() int {
 // steps: when those to replace them with are swept away in between (see
 // apply), it leaves the layer without any. Then it is put in once more.
 func (f *fetcher) whole(i int) bool {
-	if !f.store.Exists(f.ids[i]) {
+	if !f.store.Exists(f.chain[i]) {
 		return false
 	}
 	_, err := os.Lstat(f.diff(i))
@@ -127,21 +128,35 @@ func (f *fetcher) whole(i int) bool {
 
 // elsewhere reports whether a layer is in an additional, read-only image store.
 func (f *fetcher) elsewhere(i int) bool {
-	l, err := f.store.Layer(f.ids[i])
+	l, err := f.store.Layer(f.chain[i])
 	return err == nil && l.ReadOnly
 }
 
-// checkBase refuses to build on a layer with mapped IDs.
-func (f *fetcher) checkBase(first int) error {
-	if first == 0 || first == len(f.ids) {
+// mapIDs finds out, as the library does when it creates a layer, how the owners
+// in archives are mapped to those on disk: as in the layer below, else as the
+// store says, unless the mapping is left to whoever mounts it.
+func (f *fetcher) mapIDs(first int) error {
+	uids, gids := f.store.UIDMap(), f.store.GIDMap()
+	if first > 0 && first < len(f.chain) {
+		below, err := f.store.Layer(f.chain[first-1])
+		if err != nil {
+			return f.parentGone(first, err)
+		}
+		uids, gids = below.UIDMap, below.GIDMap
+	}
+	if len(uids) == 0 && len(gids) == 0 {
 		return nil
 	}
-	l, err := f.store.Layer(f.ids[first-1])
+	driver, err := f.store.GraphDriver()
 	if err != nil {
-		return f.parentGone(first, err)
+		return err
 	}
-	if len(l.UIDMap) > 0 || len(l.GIDMap) > 0 {
-		return &UnsupportedError{Reason: fmt.Sprintf("layer %s maps user or group IDs", l.ID)}
+	if !driver.SupportsShifting(uids, gids) {
+		f.ids = idtools.NewIDMappingsFromMaps(uids, gids)
+		return nil
+	}
+	if first > 0 {
+		return &UnsupportedError{Reason: fmt.Sprintf("layer %s maps user or group IDs, and those above need not", f.chain[first-1])}
 	}
 	return nil
 }
@@ -151,7 +166,7 @@ func (f *fetcher) start(ctx context.Context, first int) {
 	f.staged = make([]chan staged, len(f.layers))
 	var mine []int
 	for i := first; i < len(f.layers); i++ {
-		if f.claims[f.ids[i]].mine {
+		if f.claims[f.chain[i]].mine {
 			mine = append(mine, i)
 			f.staged[i] = make(chan staged, 1)
 		}
@@ -184,7 +199,7 @@ func (f *fetcher) stageOne(ctx context.Context, i int) {
 
 // finish gets layer i into the store, and reports whether this call fetched it.
 func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
-	c := f.claims[f.ids[i]]
+	c := f.claims[f.chain[i]]
 	for !c.mine {
 		select {
 		case <-c.done:
@@ -195,7 +210,7 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 			return false, nil
 		}
 		// The other call failed: its error is not this one's.
-		id := f.ids[i]
+		id := f.chain[i]
 		c = f.opts.Group.claim([]string{id})[id]
 		f.claims[id] = c
 		if c.mine {
@@ -262,17 +277,17 @@ func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWi
 	}
 	parent := ""
 	if i > 0 {
-		parent = f.ids[i-1]
+		parent = f.chain[i-1]
 	}
 	if err := f.inherit(output, parent); err != nil {
 		return false, f.parentGone(i, err)
 	}
-	if f.store.Exists(f.ids[i]) {
+	if f.store.Exists(f.chain[i]) {
 		return f.mend(i, output)
 	}
 	target := output.Target
 	_, err = f.store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
-		ID: f.ids[i], ParentLayer: parent, DiffOutput: output,
+		ID: f.chain[i], ParentLayer: parent, DiffOutput: output,
 		DiffOptions: &graphdriver.ApplyDiffWithDifferOpts{},
 	})
 	if errors.Is(err, storage.ErrDuplicateID) {
@@ -307,13 +322,13 @@ func (f *fetcher) mend(i int, output *graphdriver.DriverWithDifferOutput) (appli
 
 // diff is where the driver keeps the files of a layer.
 func (f *fetcher) diff(i int) string {
-	return filepath.Join(f.store.GraphRoot(), "overlay", f.ids[i], "diff")
+	return filepath.Join(f.store.GraphRoot(), "overlay", f.chain[i], "diff")
 }
 
 // parentGone tells the removal of the layer below from other errors.
 func (f *fetcher) parentGone(i int, err error) error {
-	if i > 0 && !f.store.Exists(f.ids[i-1]) {
-		return &ParentGoneError{Layer: f.ids[i], Parent: f.ids[i-1]}
+	if i > 0 && !f.store.Exists(f.chain[i-1]) {
+		return &ParentGoneError{Layer: f.chain[i], Parent: f.chain[i-1]}
 	}
 	return fmt.Errorf("layer %d (%s): %w", i+1, f.layers[i].Digest, err)
 }

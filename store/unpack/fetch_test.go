@@ -454,15 +454,6 @@ func TestApplicable(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", l, got, tt.want)
 		}
 	}
-	for option, want := range map[string]bool{
-		"overlay.mountopt=nodev": true, "overlay.mount_program=/usr/bin/fuse-overlayfs": false, ".force_mask=shared": false,
-		"overlay2.IGNORE_chown_errors=true": false, "overlay.ignore_chown_errors=false": true, "overlay.use_composefs=1": false,
-		"overlay.mount_program=": true, "nonsense": true,
-	} {
-		if got := optionReason(option) == ""; got != want {
-			t.Errorf("option %s: applicable = %v", option, got)
-		}
-	}
 }
 
 func TestApplicableStores(t *testing.T) {
@@ -475,9 +466,6 @@ func TestApplicableStores(t *testing.T) {
 	defer vfs.Free()
 	if got := Applicable(vfs, nil); !strings.Contains(got, "vfs") {
 		t.Errorf("vfs: %q", got)
-	}
-	if got := Applicable(newStore(t, "overlay.force_mask=700"), nil); !strings.Contains(got, "force_mask") {
-		t.Errorf("force_mask: %q", got)
 	}
 	if got := Applicable(newStore(t), nil); got != "" {
 		t.Errorf("overlay: %q", got)

@@ -16,6 +16,7 @@ import (
 	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/chrootarchive"
+	"go.podman.io/storage/pkg/unshare"
 )
 
 // libraryUntar is what PutLayer does with the tar of a layer.
@@ -24,7 +25,9 @@ func libraryUntar(plain []byte, dest string, record io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = chrootarchive.UntarUncompressed(payload, dest, &archive.TarOptions{WhiteoutFormat: archive.OverlayWhiteoutFormat})
+	err = chrootarchive.UntarUncompressed(payload, dest, &archive.TarOptions{
+		WhiteoutFormat: archive.OverlayWhiteoutFormat, InUserNS: unshare.IsRootless(),
+	})
 	if err == nil {
 		_, err = io.Copy(io.Discard, payload)
 	}
@@ -41,7 +44,8 @@ func ourUntar(plain []byte, dest string, record io.Writer) error {
 		return err
 	}
 	defer to.close()
-	return newUntarrer(bytes.NewReader(plain), to, record, func() error { return nil }).run()
+	how := mannerOf(&archive.TarOptions{WhiteoutFormat: archive.OverlayWhiteoutFormat, InUserNS: unshare.IsRootless()})
+	return newUntarrer(bytes.NewReader(plain), to, how, record, func() error { return nil }).run()
 }
 
 // sameOutcome unpacks a tar in both ways. Where this package accepts it, the

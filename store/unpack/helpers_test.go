@@ -21,11 +21,16 @@ import (
 	imagestorage "go.podman.io/image/v5/storage"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/idtools"
+	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/integration/testenv"
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(userEnv) != "" {
+		unshare.MaybeReexecUsingUserNamespace(true) // as the program does
+	}
 	if os.Getenv(fetchRootEnv) != "" {
 		if err := fetchProcess(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -36,23 +41,46 @@ func TestMain(m *testing.M) {
 	testenv.Main(m)
 }
 
-// needStore skips the test for an ordinary user.
+// needStore skips the test for who has no overlay store: an ordinary user
+// outside a user namespace, or where the kernel does not let one mount.
 func needStore(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root for an overlay store")
+		t.Skip("needs root, or a user namespace, for an overlay store")
 	}
 }
 
 // newStore opens an empty overlay store in a directory of its own.
 func newStore(t testing.TB, options ...string) storage.Store {
 	t.Helper()
+	return setting{options: options}.newStore(t)
+}
+
+// setting is a way in which a store writes its layers.
+type setting struct {
+	name    string
+	options []string // of the driver
+	mapped  bool     // root's files belong to another
+}
+
+func (s setting) newStore(t testing.TB) storage.Store {
+	t.Helper()
 	needStore(t)
 	dir := t.TempDir()
-	s, err := storage.GetStore(storage.StoreOptions{
+	o := storage.StoreOptions{
 		GraphRoot: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"),
-		GraphDriverName: "overlay", GraphDriverOptions: options,
-	})
+		GraphDriverName: "overlay", GraphDriverOptions: s.options,
+	}
+	if s.mapped {
+		o.UIDMap = []idtools.IDMap{{ContainerID: 0, HostID: 1000, Size: 60000}}
+		o.GIDMap = []idtools.IDMap{{ContainerID: 0, HostID: 2000, Size: 60000}}
+	}
+	return openStore(t, o)
+}
+
+func openStore(t testing.TB, o storage.StoreOptions) storage.Store {
+	t.Helper()
+	s, err := storage.GetStore(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
 	"go.podman.io/storage/pkg/archive"
+	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -25,7 +26,8 @@ type stager struct {
 	open    Opener
 	opts    Options
 	chunks  *sync.Pool
-	bytes   atomic.Int64 // unpacked so far, all layers
+	ids     *idtools.IDMappings // of the owners of files
+	bytes   atomic.Int64        // unpacked so far, all layers
 	entries atomic.Int64
 }
 
@@ -52,20 +54,28 @@ func (s *stager) stage(ctx context.Context, index int, l Layer) (staged, error) 
 	if output, err := s.stageTwin(ctx, index, l); output != nil || err != nil {
 		return staged{output, false}, err
 	}
-	output, err := s.fill(index, l, func(dest, scratch string) (graphdriver.DriverWithDifferOutput, error) {
-		return s.unpack(ctx, l, dest, scratch, s.fetch(index, l))
+	output, err := s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
+		return s.unpack(ctx, l, to, s.fetch(index, l))
 	})
 	return staged{output, true}, err
 }
 
+// target is where and how the driver wants the files of a layer.
+type target struct {
+	dest, scratch string // a directory of its own, and one for other files beside it
+	manner
+}
+
 // fill has the driver make a staging directory, and fills that.
-func (s *stager) fill(index int, l Layer, unpack func(dest, scratch string) (graphdriver.DriverWithDifferOutput, error)) (*graphdriver.DriverWithDifferOutput, error) {
-	output, err := s.store.PrepareStagedLayer(nil, differ(
+func (s *stager) fill(index int, l Layer, unpack func(target) (graphdriver.DriverWithDifferOutput, error)) (*graphdriver.DriverWithDifferOutput, error) {
+	var options graphdriver.ApplyDiffWithDifferOpts
+	options.Mappings = s.ids
+	output, err := s.store.PrepareStagedLayer(&options, differ(
 		func(dest string, options *archive.TarOptions, differ *graphdriver.DifferOptions) (graphdriver.DriverWithDifferOutput, error) {
-			if err := checkOptions(options, differ); err != nil {
-				return graphdriver.DriverWithDifferOutput{}, err
+			if differ == nil || differ.Format != graphdriver.DifferOutputFormatDir {
+				return graphdriver.DriverWithDifferOutput{}, &UnsupportedError{Reason: "the driver does not store plain directories"}
 			}
-			return unpack(dest, differ.StagingDirectory)
+			return unpack(target{dest, differ.StagingDirectory, mannerOf(options)})
 		}))
 	if err == nil {
 		return output, nil
@@ -76,30 +86,14 @@ func (s *stager) fill(index int, l Layer, unpack func(dest, scratch string) (gra
 	return nil, fmt.Errorf("layer %d (%s): %w", index+1, l.Digest, err)
 }
 
-// checkOptions refuses what the driver would have PutLayer do differently. It
-// asks the driver itself, so it also covers options Applicable does not know.
-func checkOptions(options *archive.TarOptions, differ *graphdriver.DifferOptions) error {
-	switch {
-	case options.WhiteoutFormat != archive.OverlayWhiteoutFormat:
-		return &UnsupportedError{Reason: "whiteouts are not overlay's"}
-	case options.ForceMask != nil, options.IgnoreChownErrors, options.InUserNS:
-		return &UnsupportedError{Reason: "owners or modes are not kept"}
-	case len(options.UIDMaps) > 0, len(options.GIDMaps) > 0:
-		return &UnsupportedError{Reason: "the store maps user or group IDs"}
-	case differ == nil || differ.Format != graphdriver.DifferOutputFormatDir:
-		return &UnsupportedError{Reason: "the driver does not store plain directories"}
-	}
-	return nil
-}
-
 // feed starts what writes a layer's tar into a stream. It returns what ends
 // that early, and what is to be verified when all of it was written.
 type feed func(ctx context.Context, group *errgroup.Group, layer *stream) (stop func() error, verify func() error, err error)
 
 // unpack runs the pipeline of one layer: write its tar, hash it, and unpack it,
 // each in its own goroutine.
-func (s *stager) unpack(ctx context.Context, l Layer, dest, scratch string, feed feed) (out graphdriver.DriverWithDifferOutput, err error) {
-	record, err := scratchFile(scratch)
+func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out graphdriver.DriverWithDifferOutput, err error) {
+	record, err := scratchFile(to.scratch)
 	if err != nil {
 		return out, err
 	}
@@ -127,7 +121,7 @@ func (s *stager) unpack(ctx context.Context, l Layer, dest, scratch string, feed
 	var contents graphdriver.DriverWithDifferOutput
 	var recorded int64
 	group.Go(func() (err error) {
-		recorded, err = s.untar(layer.readers[1], dest, record, &contents)
+		recorded, err = s.untar(layer.readers[1], to, record, &contents)
 		return err
 	})
 	if err := group.Wait(); err != nil {
@@ -220,19 +214,22 @@ func (s *stager) countBytes(p []byte) error {
 }
 
 // untar returns how many bytes of the tar are in the record or in a file.
-func (s *stager) untar(tar io.Reader, dest string, record *os.File, out *graphdriver.DriverWithDifferOutput) (int64, error) {
-	to, err := openTree(dest)
+func (s *stager) untar(tar io.Reader, to target, record *os.File, out *graphdriver.DriverWithDifferOutput) (int64, error) {
+	tree, err := openTree(to.dest)
 	if err != nil {
 		return 0, err
 	}
-	defer to.close()
+	defer tree.close()
+	if err := to.own(tree.root); err != nil {
+		return 0, err
+	}
 	w := bufio.NewWriterSize(record, chunkSize)
-	u := newUntarrer(tar, to, w, s.countEntry)
+	u := newUntarrer(tar, tree, to.manner, w, s.countEntry)
 	if err := u.run(); err != nil {
 		return 0, err
 	}
 	out.UIDs, out.GIDs = u.uids.sorted(), u.gids.sorted()
-	out.RootDirMode = u.files.rootMode
+	out.RootDirMode = to.rootMode(u.files.root)
 	return u.recorded, w.Flush()
 }
 
@@ -252,7 +249,7 @@ func same(what string, want digest.Digest, h hash.Hash) error {
 
 // inherit gives a staged layer without an entry for its root the owner that
 // PutLayer gives it, the one of the layer below. The driver itself takes care
-// of the mode.
+// of the mode, but where an attribute of the layer below says what was meant.
 func (s *stager) inherit(output *graphdriver.DriverWithDifferOutput, parent string) error {
 	if parent == "" || output.RootDirMode != nil {
 		return nil
@@ -264,6 +261,10 @@ func (s *stager) inherit(output *graphdriver.DriverWithDifferOutput, parent stri
 	metadata, err := driver.Metadata(parent)
 	if err != nil {
 		return err
+	}
+	if meant, err := idtools.GetContainersOverrideXattr(metadata["UpperDir"]); err == nil {
+		output.RootDirMode = &meant.Mode
+		return errors.Join(os.Chown(output.Target, meant.IDs.UID, meant.IDs.GID), os.Chmod(output.Target, meant.Mode))
 	}
 	owner, err := owner(metadata["UpperDir"])
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sys/unix"
 )
 
@@ -97,8 +98,8 @@ func (t *tree) resolve(dir string) (int, error) {
 }
 
 // openMaking is open, but creates what is missing as the library does: mode
-// 0777 less the process's umask, owned by root.
-func (t *tree) openMaking(dir string) (int, error) {
+// 0777 less the process's umask, owned by whom the layer has for root.
+func (t *tree) openMaking(dir string, root idtools.IDPair) (int, error) {
 	fd, err := t.open(dir)
 	if !errors.Is(err, unix.ENOENT) {
 		return fd, err
@@ -118,7 +119,7 @@ func (t *tree) openMaking(dir string) (int, error) {
 		if err := unix.Mkdirat(parent, element, 0o777); err != nil {
 			return -1, &os.PathError{Op: "mkdirat", Path: at, Err: err}
 		}
-		if err := unix.Fchownat(parent, element, 0, 0, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err := unix.Fchownat(parent, element, root.UID, root.GID, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return -1, &os.PathError{Op: "fchownat", Path: at, Err: err}
 		}
 	}

@@ -19,8 +19,8 @@ func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (*graphdrive
 	if twin == "" {
 		return nil, nil
 	}
-	output, err := s.fill(index, l, func(dest, scratch string) (graphdriver.DriverWithDifferOutput, error) {
-		return s.unpack(ctx, l, dest, scratch, s.reread(twin))
+	output, err := s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
+		return s.unpack(ctx, l, to, s.reread(twin))
 	})
 	var limit *LimitError
 	var unsupported *UnsupportedError

@@ -78,7 +78,7 @@ func (l *headerLimit) Read(p []byte) (int, error) {
 }
 
 // newUntarrer unpacks in to the tree and writes tar-split's record to record.
-func newUntarrer(in io.Reader, to *tree, record io.Writer, count func() error) *untarrer {
+func newUntarrer(in io.Reader, to *tree, how manner, record io.Writer, count func() error) *untarrer {
 	limited := &headerLimit{in, -1}
 	r := splittar.NewReader(limited)
 	r.RawAccounting = true
@@ -86,7 +86,7 @@ func newUntarrer(in io.Reader, to *tree, record io.Writer, count func() error) *
 		in:     limited,
 		split:  r,
 		packer: splitstorage.NewJSONPacker(record),
-		files:  &extractor{tree: to},
+		files:  &extractor{tree: to, manner: how},
 		uids:   make(owners),
 		gids:   make(owners),
 		count:  count,
