@@ -59,12 +59,9 @@ func startInMemory(dir string) error {
 	if unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "") == nil {
 		_ = unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=755")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	err = unix.Exec(self, os.Args, append(os.Environ(), dirVar+"="+dir))
-	return fmt.Errorf("starting %s again: %w", self, err)
+	// Not by its path: in a user's namespace it runs from a mount without one.
+	err := unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), dirVar+"="+dir))
+	return fmt.Errorf("starting the test again: %w", err)
 }
 
 // remove undoes folder.

@@ -22,12 +22,16 @@ import (
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/idtools"
+	"go.podman.io/storage/pkg/reexec"
 	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/integration/testenv"
 )
 
 func TestMain(m *testing.M) {
+	if reexec.Init() {
+		return
+	}
 	if os.Getenv(userEnv) != "" {
 		unshare.MaybeReexecUsingUserNamespace(true) // as the program does
 	}

@@ -99,9 +99,9 @@ func ordinaryKinds() []kind {
 			b.xattrs("trusted", map[string]string{"trusted.overlay.opaque": "y", "trusted.x": "1"})
 		}),
 		tarKind("links to what has attributes", false, func(b *tarball, _ string) {
-			cap := map[string]string{"security.capability": "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"}
-			b.xattrs("cap", cap).add(tar.Header{Name: "same", Typeflag: tar.TypeLink, Linkname: "cap"}, "")
-			b.xattrs("cap2", cap).link("other", "cap2")
+			attr := map[string]string{"security.capability": "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"}
+			b.xattrs("cap", attr).add(tar.Header{Name: "same", Typeflag: tar.TypeLink, Linkname: "cap"}, "")
+			b.xattrs("cap2", attr).link("other", "cap2")
 		}),
 		tarKind("noted owners", false, func(b *tarball, _ string) {
 			b.add(tar.Header{Name: "./", Typeflag: tar.TypeDir, Mode: 0o755, Format: tar.FormatPAX,
