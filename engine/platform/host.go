@@ -42,6 +42,21 @@ type Host struct {
 	// MaxMapping is the largest writable mapping that the kernel grants, in
 	// bytes; 0 when it is not known.
 	MaxMapping uint64 `json:"maxMapping,omitempty"`
+	// StackLimit is the limit on the stack that a container's program gets. It
+	// decides where the kernel maps files. A runtime hands down its own when
+	// the container's settings name none.
+	StackLimit StackLimit `json:"stackLimit,omitempty"`
+	// MmapRndBits and MmapRndCompatBits are the sysctls vm.mmap_rnd_bits and
+	// vm.mmap_rnd_compat_bits, how many pages mappings are moved at random, as
+	// a power of two; 0 when they are not known, as only root may read them.
+	MmapRndBits       int `json:"mmapRndBits,omitempty"`
+	MmapRndCompatBits int `json:"mmapRndCompatBits,omitempty"`
+	// NoRandom says that nothing is moved at random (sysctl
+	// kernel.randomize_va_space, setarch -R).
+	NoRandom bool `json:"noRandom,omitempty"`
+	// LegacyLayout says that files are mapped from the bottom up (sysctl
+	// vm.legacy_va_layout, setarch -L).
+	LegacyLayout bool `json:"legacyLayout,omitempty"`
 	// Binfmt holds the registered handlers of binfmt_misc.
 	Binfmt Binfmt `json:"binfmt"`
 }
@@ -51,6 +66,7 @@ const (
 	maxHostJSON = 1 << 20
 	maxHandlers = 512
 	maxHostText = 256
+	maxRndBits  = 33 // of arm64, the highest CONFIG_ARCH_MMAP_RND_BITS_MAX
 )
 
 // ReadHost reads a Host from its JSON form, as written by json.Marshal. It
@@ -97,6 +113,11 @@ func (h Host) validate() error {
 	}
 	if h.PageSize < 0 || h.PageSize > 1<<20 || h.PageSize&(h.PageSize-1) != 0 {
 		return fmt.Errorf("page size %d is not a power of two up to 1 MiB", h.PageSize)
+	}
+	for _, bits := range []int{h.MmapRndBits, h.MmapRndCompatBits} {
+		if bits < 0 || bits > maxRndBits {
+			return fmt.Errorf("%d random bits of an address are not between 0 and %d", bits, maxRndBits)
+		}
 	}
 	if len(h.Binfmt.Handlers) > maxHandlers {
 		return fmt.Errorf("more than %d binfmt handlers", maxHandlers)

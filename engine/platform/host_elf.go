@@ -185,9 +185,12 @@ type Loader struct {
 	// DynBase is ELF_ET_DYN_BASE, where position independent programs with a
 	// loader are mapped, but for a random offset; 0 means that it is not known.
 	DynBase uint64
-	// MaxRandom is the largest random offset of mappings, in bytes, that
-	// vm.mmap_rnd_bits or vm.mmap_rnd_compat_bits allows; 0 where DynBase is.
+	// MaxRandom is the largest random offset of mappings, in bytes: as the host
+	// says, or the most that a kernel can be set to; 0 where DynBase is.
 	MaxRandom uint64
+	// StackRandom is the largest random offset of the stack, in bytes; 0 where
+	// DynBase is.
+	StackRandom uint64
 }
 
 // Accepts is elf_check_arch of the kernel's architecture, and elf_check_fdpic.
@@ -206,10 +209,12 @@ func (h Host) Loaders() []Loader {
 	switch h.Platform.Architecture {
 	case "amd64": // arch/x86/include/asm/elf.h; the class is not looked at
 		l := native(true, 1<<47-4096, machine(machineX86_64))
-		l.DynBase, l.MaxRandom = l.TaskSize/3*2&^4095, 4096<<32
+		l.DynBase, l.MaxRandom, l.StackRandom = l.TaskSize/3*2&^4095, h.random(h.MmapRndBits, 32), h.random(22, 0)
 		return append([]Loader{l}, h.compatX86()...)
 	case "386":
-		return []Loader{native(false, 0xc0000000, is386)}
+		l := native(false, 0xc0000000, is386)
+		l.DynBase, l.MaxRandom, l.StackRandom = 0x400000, h.random(h.MmapRndBits, 16), h.random(11, 0)
+		return []Loader{l}
 	case "arm64": // arch/arm64/include/asm/elf.h
 		ls := []Loader{native(true, 0, machine(machineAArch64))}
 		if h.Has(CompatAArch32) {
@@ -242,9 +247,23 @@ func (h Host) compatX86() []Loader {
 	if !ia32 && !x32 {
 		return nil
 	}
-	return []Loader{{TaskSize: 0xffffe000, DynBase: 0x55555000 + 0x1000000, MaxRandom: 4096 << 16, accepts: func(e ELFHeader) bool {
+	l := Loader{TaskSize: 0xffffe000, DynBase: 0x55555000 + 0x1000000, MaxRandom: h.random(h.MmapRndCompatBits, 16), StackRandom: h.random(11, 0)}
+	l.accepts = func(e ELFHeader) bool {
 		return ia32 && is386(e) || x32 && e.Machine == machineX86_64
-	}}}
+	}
+	return []Loader{l}
+}
+
+// random is the offset in bytes below which so many random bits of a page's
+// number stay; most where the bits are not known.
+func (h Host) random(bits, most int) uint64 {
+	switch {
+	case h.NoRandom:
+		return 0
+	case bits == 0:
+		bits = most
+	}
+	return 4096 << bits
 }
 
 func is386(e ELFHeader) bool { return e.Machine == machine386 || e.Machine == machine486 }

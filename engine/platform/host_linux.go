@@ -34,8 +34,12 @@ func LocalHost() Host {
 		ProtectedSymlinks: strings.TrimSpace(readHead("/proc/sys/fs/protected_symlinks", 16)) == "1",
 		MmapMinAddr:       readNumber("/proc/sys/vm/mmap_min_addr"),
 		MaxMapping:        maxMapping(),
+		StackLimit:        stackLimit(),
+		MmapRndBits:       int(readNumber("/proc/sys/vm/mmap_rnd_bits")),
+		MmapRndCompatBits: int(readNumber("/proc/sys/vm/mmap_rnd_compat_bits")),
 		Binfmt:            ReadBinfmt(binfmtDir),
 	}
+	h.NoRandom, h.LegacyLayout = layout()
 	h.Binfmt.Hidden, h.Binfmt.local = hidden(h.Binfmt), true
 	switch h.Platform.Architecture {
 	case "amd64":
@@ -89,6 +93,27 @@ func maxMapping() uint64 {
 		return 0
 	}
 	return (uint64(si.Totalram) + uint64(si.Totalswap)) * uint64(si.Unit) //nolint:unconvert // narrower on 32 bits
+}
+
+// stackLimit is the limit that a program which this process starts inherits.
+func stackLimit() StackLimit {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_STACK, &l) != nil {
+		return 0
+	}
+	return StackLimit(max(l.Cur, 1))
+}
+
+// layout reads two ways to lay out an address space that sysctls switch on for
+// all programs, and personalities for those that inherit them.
+func layout() (noRandom, legacy bool) {
+	const query, noRandomize, compatLayout = 0xffffffff, 0x0040000, 0x0200000
+	p, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, query, 0, 0)
+	if errno != 0 {
+		p = 0
+	}
+	noRandom = strings.TrimSpace(readHead("/proc/sys/kernel/randomize_va_space", 16)) == "0" || p&noRandomize != 0
+	return noRandom, readNumber("/proc/sys/vm/legacy_va_layout") != 0 || p&compatLayout != 0
 }
 
 // readHead reads at most n bytes of a file of /proc, or "".

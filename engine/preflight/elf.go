@@ -153,8 +153,8 @@ func (l *loading) loadELF(p *program) *fault {
 	switch e := l.mapped(p, ld); {
 	case e.killed != "":
 		return &fault{errKilled, p.id.path, "the kernel kills the process with SIGSEGV while loading: " + e.killed}
-	case e.random != "":
-		return &fault{at: p.id.path, why: e.random}
+	case e.unsure != "":
+		return &fault{at: p.id.path, why: e.unsure}
 	}
 	l.out.program = l.cur.id
 	l.note("%s is an ELF program that this kernel loads", p.id.path)

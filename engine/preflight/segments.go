@@ -10,97 +10,231 @@ import (
 // is success.
 type end struct {
 	killed string // why the kernel kills the process with SIGSEGV
-	random string // why that depends on chance
+	unsure string // why that is not known: it depends on chance
+}
+
+// or adds what else ends the loading: what kills it for sure comes first.
+func (e end) or(f end) end {
+	if e.killed != "" || f.killed == "" && e.unsure != "" {
+		return e
+	}
+	return f
 }
 
 // mapped follows the part of load_elf_binary that comes after the old process
 // image is gone. What fails there kills the process.
 func (l *loading) mapped(p, ld *program) end {
-	if e := l.segments(p, p.spot(ld != nil), "segment"); e != (end{}) {
+	s := spaceOf(p.loader, l.host, l.arguments())
+	at, e := s.program(p, ld != nil)
+	e = e.or(l.segments(p, at, "segment"))
+	switch {
+	case e.killed != "":
 		return e
-	}
-	if ld == nil {
-		return p.entry(p.spot(false))
-	}
-	if t := ld.header.Type; t != platform.ELFTypeExec && t != platform.ELFTypeDyn {
+	case ld == nil:
+		return e.or(p.entry(at))
+	case ld.header.Type != platform.ELFTypeExec && ld.header.Type != platform.ELFTypeDyn:
 		return end{killed: "the loader is neither executable nor shared object"}
-	}
-	if !ld.loads() {
+	case !ld.loads():
 		return end{killed: "the loader has nothing to load"}
 	}
-	at := ld.loaderSpot(p)
-	if e := l.segments(ld, at, "segment of the loader"); e != (end{}) {
-		return e
-	}
-	return ld.entry(at)
+	to, f := s.loader(ld, p, at)
+	return e.or(f).or(l.segments(ld, to, "segment of the loader")).or(ld.entry(to))
 }
 
-// A spot is where the kernel puts the first segment of a file. The others
-// follow at their distance.
+// arguments is the size of arguments and environment, of which each has a
+// pointer too.
+func (l *loading) arguments() uint64 {
+	n := uint64(0)
+	for _, list := range [][]string{l.cmd.Argv(), l.cmd.Env} {
+		for _, s := range list {
+			n += uint64(len(s)) + 1 + 8
+		}
+	}
+	return n
+}
+
+// A spot is where the kernel puts a file: what it adds to every address.
 type spot struct {
 	loader bool
-	// known says that bias is what the kernel adds to every address. Else it
-	// maps the first segment above the base of position independent programs,
-	// or where there is room.
+	bias   within
+	// known says that the bias is the one that bias says, whatever the kernel:
+	// else it is not known where the address space is not.
 	known bool
-	bias  uint64
-	base  bool
 }
 
-// spot is where load_elf_binary puts a program. Without a loader the address
+// fixed is the spot of a file that lies where its addresses say, but for bias.
+func fixed(bias uint64) spot { return spot{bias: within{bias, bias}, known: true} }
+
+// program is where load_elf_binary puts a program. Without a loader the address
 // comes from mapping the file; a first segment without bytes in the file maps
 // none, and lands at 0.
-func (p *program) spot(withLoader bool) spot {
+func (s space) program(p *program, withLoader bool) (spot, end) {
+	span := p.span()
 	switch {
 	case p.header.Type == platform.ELFTypeExec, !p.loads():
-		return spot{known: true}
+		return fixed(0), s.odd(p).or(s.spares(p, within{}))
+	case span == 0:
+		return fixed(0), spans(span)
+	case s.task == 0:
+		return spot{}, s.odd(p)
 	case withLoader:
-		return spot{base: true}
+		return s.based(p, span)
 	case p.empty():
-		return spot{known: true, bias: -p.firstPage()}
+		at := fixed(-p.firstPage())
+		if p.first() != p.firstPage() {
+			return at, end{killed: "the first segment has no bytes in the file and begins within a page"}
+		}
+		return at, s.spares(p, at.bias)
 	}
-	return spot{}
+	at, e := s.float(span, nil, within{})
+	if a := p.alignment(); a > p.page {
+		back := s.pageUp(p.first()) - p.firstPage()
+		at = within{less(at.lo&^(a-1), back), less(at.hi&^(a-1), back)}
+	}
+	return spot{bias: at.plus(-p.firstPage())}, e.or(s.reaches(p, at))
 }
 
-// loaderSpot is where load_elf_interp puts the loader of a program: a position
-// independent one, of a program with a fixed address, where it was linked if
-// there is room.
-func (p *program) loaderSpot(main *program) spot {
-	at := spot{loader: true}
-	fixed := main.header.Type == platform.ELFTypeExec || !main.loads()
-	switch {
-	case p.header.Type == platform.ELFTypeExec, fixed && p.empty():
-		at.known = true
-	case p.empty():
-		at.known, at.bias = true, -p.firstPage()
-	case fixed:
-		at.bias, at.known = p.hinted(main)
+// based is where a position independent program with a loader goes: at
+// ELF_ET_DYN_BASE and a random offset, aligned.
+func (s space) based(p *program, span uint64) (spot, end) {
+	base := s.dyn
+	if a := p.alignment(); a > 1 {
+		base = within{base.lo &^ (a - 1), base.hi &^ (a - 1)}
 	}
-	return at
+	at := spot{bias: base.plus(-s.pageUp(p.first()))}
+	first, e := at.bias.plus(p.firstPage()), end{}
+	switch {
+	case p.empty():
+		e = s.spares(p, at.bias)
+	case span > less(s.stack.hi, first.lo):
+		e = spans(span)
+	case span > less(s.stack.lo, first.hi):
+		e = chance(span)
+	}
+	return at, e.or(s.reaches(p, first))
+}
+
+// reaches checks what lies before the first segment, which is at first.
+func (s space) reaches(p *program, first within) end {
+	lowest, _ := p.bounds()
+	switch below := p.firstPage() - lowest + s.low; {
+	case first.hi < below:
+		return end{killed: "no address is left below the first segment"}
+	case first.lo < below:
+		return end{unsure: "whether there is room below the first segment depends on chance"}
+	}
+	return end{}
+}
+
+// loader is where load_elf_interp puts the loader of a program that is at at.
+func (s space) loader(p, main *program, at spot) (spot, end) {
+	var to spot
+	var e end
+	first, span, own := p.firstPage(), p.span(), at.bias == within{} && at.known // own: no_base is 0
+	switch {
+	case p.header.Type == platform.ELFTypeExec:
+		to, e = fixed(0), s.odd(p).or(s.clears(p, span)).or(s.spares(p, within{}))
+	case span == 0:
+		e = spans(span)
+	case s.task == 0:
+		e = s.odd(p)
+	case p.empty() && own:
+		to, e = fixed(0), s.spares(p, within{})
+	case p.empty():
+		to = fixed(-first)
+		e = s.spares(p, to.bias)
+	default:
+		to, e = s.mappedLoader(p, main, at.bias, own)
+	}
+	to.loader = true
+	return to, e
+}
+
+// mappedLoader is where a position independent loader goes: where it was
+// linked, if its program lies at a fixed address and there is room, or anywhere.
+func (s space) mappedLoader(p, main *program, bias within, own bool) (spot, end) {
+	first, span := p.firstPage(), p.span()
+	if wish := max(first, lowestHint, s.low); own && first != 0 && s.free(wish, span, main) {
+		switch {
+		case span <= less(s.stack.lo-guardGap, wish):
+			return fixed(wish - first), end{}
+		case span <= less(s.stack.hi-guardGap, wish):
+			return spot{bias: within{s.low - first, s.stack.hi - first}}, chance(span)
+		}
+	}
+	at, e := s.float(span, main.extents(), bias)
+	return spot{bias: at.plus(-first)}, e.or(s.reaches(p, at))
 }
 
 // lowestHint is CONFIG_LSM_MMAP_MIN_ADDR as distributions have it: the kernel
 // maps no lower where it may choose (round_hint_to_min of mm/mmap.c).
 const lowestHint = 1 << 16
 
-// hinted is what the kernel adds to the addresses of a loader that it maps
-// where it was linked, or at the lowest address that may be mapped. It does so
-// where nothing else lies; ok is false elsewhere and near the stack.
-func (p *program) hinted(main *program) (bias uint64, ok bool) {
-	first, span, task := p.firstPage(), p.span(), p.loader.TaskSize
-	if first == 0 || task == 0 {
-		return 0, false
+// free reports whether a program with a fixed address maps nothing there.
+func (s space) free(at, span uint64, main *program) bool {
+	for _, e := range main.extents() {
+		if at < e.end && e.start < at+s.pageUp(span) {
+			return false
+		}
 	}
-	at := max(first, lowestHint)
-	below := task - 4*p.stackGap()
-	if at >= below || span > below-at {
-		return 0, false
+	return true
+}
+
+// clears checks the first mapping of a loader with a fixed address, which
+// reserves the whole span and throws away what was there, the stack too.
+func (s space) clears(p *program, span uint64) end {
+	first := p.firstPage()
+	switch {
+	case span == 0:
+		return spans(span)
+	case s.task == 0 || p.empty():
+		return end{}
+	case first >= s.task || span > s.task-first:
+		return spans(span)
+	case first <= s.stack.lo && s.pageUp(first+span) >= s.task:
+		return end{killed: "the loader takes the place of the stack"}
+	case first+span > s.stack.lo:
+		return end{unsure: "whether the loader takes the place of the stack depends on chance"}
 	}
-	low, high := main.bounds()
-	if at < high && low < at+span {
-		return 0, false
+	return end{}
+}
+
+// spares checks that segments which nothing reserves a place for are mapped in
+// the address space, and leave the stack alone.
+func (s space) spares(p *program, bias within) end {
+	for _, e := range p.extents() {
+		switch {
+		case s.task == 0:
+		case bias.lo+e.end > s.task:
+			return end{killed: fmt.Sprintf("a segment is mapped up to %#x, outside the address space", bias.lo+e.end)}
+		case bias.hi+e.end > s.stack.lo:
+			return end{unsure: "whether a segment takes the place of the stack depends on chance"}
+		}
 	}
-	return at - first, true
+	return end{}
+}
+
+// odd is what is known of a file where the kernel's address space is not: that
+// small files at low addresses find their place.
+func (s space) odd(p *program) end {
+	limit := uint64(oddSpan)
+	if p.loader.Class64 {
+		limit = oddSpace
+	}
+	_, high := p.bounds()
+	if s.task != 0 || !p.loads() || high <= limit && p.span() <= limit {
+		return end{}
+	}
+	return end{unsure: fmt.Sprintf("whether this kernel's address space reaches to %#x is not known", high)}
+}
+
+func spans(span uint64) end {
+	return end{killed: fmt.Sprintf("the segments span %d bytes", span)}
+}
+
+// chance is for a span that fits only if what is random leaves enough.
+func chance(span uint64) end {
+	return end{unsure: fmt.Sprintf("whether there is room for the %d bytes that the segments span depends on chance", span)}
 }
 
 // empty reports whether the first segment has no bytes in the file.
@@ -116,38 +250,17 @@ func (p *program) empty() bool {
 // firstPage is the page of the first segment's address.
 func (p *program) firstPage() uint64 { return p.first() &^ (p.page - 1) }
 
-// entry checks that the first instruction lies in the address space. Where
-// the kernel chooses the address it is near the top, at random: within a
-// seventh, the most that vm.mmap_rnd_bits allows.
+// entry checks that the first instruction lies in the address space.
 func (p *program) entry(at spot) end {
 	task, e := p.loader.TaskSize, p.header.Entry
-	rel := e - p.firstPage()
-	bad := end{killed: fmt.Sprintf("the entry point %#x is outside the address space", e)}
+	from, to := at.bias.lo+e, at.bias.hi+e
 	switch {
-	case task == 0:
+	case task == 0 || from < task && to < task && from <= to:
 		return end{}
-	case at.known:
-		if at.bias+e >= task {
-			return bad
-		}
-		return end{}
-	case rel <= p.span()+p.stackGap():
-		return end{}
-	case -rel < task-task/7: // below the file
-		return end{}
-	case rel < task/7 || -rel < task:
-		return end{random: fmt.Sprintf("whether the entry point %#x is in the address space depends on chance", e)}
+	case from >= task && to >= task && from <= to:
+		return end{killed: fmt.Sprintf("the entry point %#x is outside the address space", e)}
 	}
-	return bad
-}
-
-// stackGap is what mmap_base of arch/x86/mm/mmap.c leaves free above the files
-// at least: the stack's random offset, 16 GiB, or 128 MiB.
-func (p *program) stackGap() uint64 {
-	if p.loader.Class64 {
-		return 16 << 30
-	}
-	return 128 << 20
+	return end{unsure: fmt.Sprintf("whether the entry point %#x is in the address space depends on chance", e)}
 }
 
 // first is the address of the first segment.
@@ -169,7 +282,7 @@ func (p *program) loads() bool {
 	return false
 }
 
-// segments checks every PT_LOAD, and whether all fit where the kernel puts them.
+// segments checks every PT_LOAD.
 func (l *loading) segments(p *program, at spot, what string) end {
 	limit := l.host.MaxMapping
 	whole := at.loader || p.header.Type == platform.ELFTypeDyn // the first mapping reserves the whole span
@@ -183,7 +296,7 @@ func (l *loading) segments(p *program, at spot, what string) end {
 			needs = max(needs, p.span())
 		}
 		why := p.segment(s, at)
-		switch low := at.known && (at.bias+s.vaddr)&^(p.page-1) < l.host.MmapMinAddr && s.memsz != 0; {
+		switch low := at.known && (at.bias.lo+s.vaddr)&^(p.page-1) < l.host.MmapMinAddr && s.memsz != 0; {
 		case why != "":
 		case low:
 			why = "is mapped below vm.mmap_min_addr"
@@ -194,74 +307,6 @@ func (l *loading) segments(p *program, at spot, what string) end {
 			return end{killed: fmt.Sprintf("%s %d %s", what, n, why)}
 		}
 		n++
-	}
-	if n > 0 && whole {
-		return p.layout(at, l.host)
-	}
-	return end{}
-}
-
-// layout checks what concerns all segments of a file that is mapped as a
-// whole.
-func (p *program) layout(at spot, h platform.Host) end {
-	task, span := p.loader.TaskSize, p.span()
-	tooLarge := end{killed: fmt.Sprintf("the segments span %d bytes", span)}
-	switch {
-	case span == 0:
-		return tooLarge
-	case task == 0:
-		return end{}
-	case at.known:
-		if first := at.bias + p.first(); !p.empty() && (first >= task || span > task-first) {
-			return tooLarge
-		}
-		return end{}
-	case at.base:
-		return p.aboveBase(span, h, tooLarge)
-	case p.alignment() > task && !at.loader:
-		return end{killed: "the alignment leaves only address 0"}
-	}
-	// The whole span is mapped right below what is taken at the top; what lies
-	// before the first segment goes below that.
-	top, random := task-p.stackGap(), p.loader.MaxRandom+p.stackGap()+p.alignment()
-	switch needs := span + p.before() + h.MmapMinAddr; {
-	case needs > top:
-		return tooLarge
-	case needs > top-min(top, random):
-		return p.noRoom(span)
-	}
-	return end{}
-}
-
-// noRoom is for a span that fits only if what is random leaves enough.
-func (p *program) noRoom(span uint64) end {
-	return end{random: fmt.Sprintf("whether there is room for the %d bytes that the segments span depends on chance", span)}
-}
-
-// before is how far below the first segment others lie.
-func (p *program) before() uint64 {
-	lowest, _ := p.bounds()
-	return p.firstPage() - lowest
-}
-
-// aboveBase checks a program with a loader: it is mapped at ELF_ET_DYN_BASE and
-// a random offset, aligned, and must not reach the stack.
-func (p *program) aboveBase(span uint64, h platform.Host, tooLarge end) end {
-	if p.loader.DynBase == 0 {
-		return end{}
-	}
-	lowest, highest := p.loader.DynBase, p.loader.DynBase+p.loader.MaxRandom
-	if a := p.alignment(); a > 1 {
-		lowest, highest = lowest&^(a-1), highest&^(a-1)
-	}
-	below, random := p.before()+h.MmapMinAddr, 2*p.stackGap()
-	switch task := p.loader.TaskSize; {
-	case highest < below:
-		return end{killed: "no address is left below the first segment"}
-	case span > task-lowest:
-		return tooLarge
-	case lowest < below, span > task-highest-random:
-		return p.noRoom(span)
 	}
 	return end{}
 }
@@ -292,7 +337,7 @@ func (p *program) segment(s segment, at spot) string {
 		return "has more bytes in the file than in memory"
 	// The addresses of a program are looked at as they are in its header,
 	// those of a loader where they are mapped.
-	case !at.loader && outside(s.vaddr), at.known && outside(at.bias+s.vaddr), task != 0 && s.memsz > task:
+	case !at.loader && outside(s.vaddr), at.known && outside(at.bias.lo+s.vaddr), task != 0 && s.memsz > task:
 		return "lies outside the address space"
 	case s.filesz != 0 && (s.offset-inPage)&(page-1) != 0:
 		return "has an offset and an address that differ within a page"

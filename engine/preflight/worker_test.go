@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -51,19 +53,69 @@ func commandOf(c kernelcases.Command) Command {
 	return Command{Entrypoint: c.Entrypoint, Cmd: c.Cmd, Args: c.Args, Env: c.Env, WorkingDir: c.WorkingDir, User: c.User}
 }
 
-// answer is a case's outcome on both sides.
+// answer is what the kernel and Check say of a case.
 type answer struct {
-	Name     string
-	Kernel   kernelcases.Seen
-	Want     string
-	WantCode int
-	Got      Result
+	Name    string
+	Deep    bool
+	Kernel  kernelcases.Seen
+	Differs bool // from what the kernel starts without handlers
+	Chance  bool // may decide
+	Got     Result
 }
 
-// worked is what a worker reports: the answers of each state.
+// A job is what one worker does.
+type job struct {
+	name  string // of the subtest
+	state string // of binfmt_misc; "" asks for the facts
+	stack platform.StackLimit
+	cases func() []kernelcases.Case
+}
+
+// jobs are the facts, the matrix in each state of binfmt_misc, and under other
+// limits on the stack, which move what the kernel maps.
+func jobs() []job {
+	all := func() []kernelcases.Case {
+		if testing.Short() {
+			return usual()
+		}
+		return slices.Concat(usual(), kernelcases.Mutated(), kernelcases.Segments(), kernelcases.Placement(), spanCases())
+	}
+	js := []job{{name: "facts"}, {"none", "none", platform.UsualStack, all}}
+	if !testing.Short() {
+		js = append(js, job{"none, unlimited stack", "none", platform.UnlimitedStack, all})
+		for _, gib := range []platform.StackLimit{1, 3, 8, 64} {
+			js = append(js, job{fmt.Sprintf("none, stack of %d GiB", gib), "none", gib << 30, func() []kernelcases.Case {
+				return slices.Concat(kernelcases.Placement(), spanCases())
+			}})
+		}
+	}
+	for _, st := range kernelcases.States()[1:] {
+		js = append(js, job{st.Name, st.Name, platform.UsualStack, usual})
+	}
+	return js
+}
+
+func usual() []kernelcases.Case { return append(kernelcases.All(), kernelcases.Random(random())...) }
+
+func spanCases() []kernelcases.Case {
+	return append(kernelcases.Spans(), kernelcases.RandomSpans(random())...)
+}
+
+// random is the seed of random cases and their number: few, always the same.
+// PREFLIGHT_RANDOM=SEED,N makes others.
+func random() (seed uint64, n int) {
+	seed, n = 1, 200
+	if v := os.Getenv("PREFLIGHT_RANDOM"); v != "" {
+		_, err := fmt.Sscanf(v, "%d,%d", &seed, &n)
+		must(err)
+	}
+	return seed, n
+}
+
+// worked is what a worker reports.
 type worked struct {
-	States map[string][]answer
-	Order  map[string]string // facts about match order, for TestMatchOrder
+	Answers []answer
+	Order   map[string]string // facts about match order
 	// Hidden has verdicts about programs for arm64 where binfmt_misc is not to be seen.
 	Hidden map[string][]Verdict
 	// Overlay says where Layers and a mounted overlay differ.
@@ -74,7 +126,8 @@ type worked struct {
 // workerMain runs in user and mount namespaces of its own and prints JSON.
 func workerMain() {
 	runtime.LockOSThread()
-	out := worked{States: map[string][]answer{}, Order: map[string]string{}}
+	flag.Parse() // what testing.Short reads
+	out := worked{Order: map[string]string{}}
 	func() {
 		defer func() {
 			if e := recover(); e != nil {
@@ -93,31 +146,48 @@ func work(out *worked) {
 	must(unix.Mount("tmpfs", base, "tmpfs", 0, "mode=755"))
 	must(os.Mkdir(misc, 0o755))
 	must(kernelcases.MountBinfmt(misc))
-	matchOrder(misc, out.Order)
-	out.Overlay = overlayFacts(filepath.Join(base, "overlay"))
-	out.Hidden = hiddenHandlers(base, misc)
-	plain := map[string]string{}
+	at := slices.IndexFunc(jobs(), func(j job) bool { return j.name == os.Getenv(workerVar) })
+	j := jobs()[at]
+	if j.state == "" {
+		matchOrder(misc, out.Order)
+		out.Overlay = overlayFacts(filepath.Join(base, "overlay"))
+		out.Hidden = hiddenHandlers(base, misc)
+		return
+	}
+	must(limitStack(j.stack))
 	for _, st := range kernelcases.States() {
-		kernelcases.ClearHandlers(misc)
-		emu := filepath.Join(base, "emu")
-		st.Register(misc, emu)
-		host := platform.LocalHost()
-		host.Binfmt = platform.ReadBinfmt(misc)
-		cases := append(kernelcases.All(), randomCases()...)
-		if st.Name == "none" && os.Getenv("PREFLIGHT_SHORT") == "" {
-			cases = slices.Concat(cases, kernelcases.Mutated(), kernelcases.Segments(), kernelcases.Placement())
-		}
-		for i, c := range cases {
-			t := kernelcases.Tree{Root: filepath.Join(base, st.Name, fmt.Sprint(i))}
-			a := oneCase(t, c, host)
-			key := fmt.Sprint(c.Name, i)
-			if st.Name == "none" {
-				plain[key] = a.Kernel.Exe
-			}
-			a.Want, a.WantCode = a.Kernel.Want(st.Name != "none" && a.Kernel.Exe != plain[key], c.Deep())
-			out.States[st.Name] = append(out.States[st.Name], a)
+		if st.Name == j.state {
+			st.Register(misc, filepath.Join(base, "emu"))
 		}
 	}
+	host := platform.LocalHost()
+	host.Binfmt = platform.ReadBinfmt(misc)
+	only := regexp.MustCompile(os.Getenv("PREFLIGHT_ONLY"))
+	for i, c := range j.cases() {
+		if only.MatchString(slug(c.Name)) {
+			out.Answers = append(out.Answers, oneCase(kernelcases.Tree{Root: filepath.Join(base, fmt.Sprint("root", i))}, c, host, misc))
+		}
+	}
+}
+
+// limitStack sets the limit that the programs of this process inherit.
+func limitStack(n platform.StackLimit) error {
+	l := unix.Rlimit{}
+	if err := unix.Getrlimit(unix.RLIMIT_STACK, &l); err != nil {
+		return err
+	}
+	l.Cur = uint64(n)
+	return unix.Setrlimit(unix.RLIMIT_STACK, &l)
+}
+
+// slug is a case's name as the name of a subtest.
+func slug(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 128 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-') {
+			return r
+		}
+		return '_'
+	}, name)
 }
 
 // hiddenHandlers asks what is known of handlers that another mount namespace
@@ -162,20 +232,11 @@ func hiddenHandlers(base, misc string) map[string][]Verdict {
 	return verdicts
 }
 
-// randomCases are few, always the same; PREFLIGHT_RANDOM=SEED,N makes others.
-func randomCases() []kernelcases.Case {
-	seed, n := uint64(1), 200
-	if v := os.Getenv("PREFLIGHT_RANDOM"); v != "" {
-		_, err := fmt.Sscanf(v, "%d,%d", &seed, &n)
-		must(err)
-	}
-	return kernelcases.Random(seed, n)
-}
-
 // oneCase builds the root, asks the kernel, and asks Check. Its file goes
 // away so that memory stays small.
-func oneCase(t kernelcases.Tree, c kernelcases.Case, host platform.Host) (a answer) {
-	a.Name = c.Name
+func oneCase(t kernelcases.Tree, c kernelcases.Case, host platform.Host, misc string) (a answer) {
+	a.Name, a.Deep = c.Name, c.Deep()
+	a.Chance = c.ByChance() || host.MmapRndBits != 28 || host.MmapRndCompatBits != 8
 	must(os.MkdirAll(t.Root, 0o755))
 	defer os.RemoveAll(t.Root)
 	t.File("etc/passwd", []byte(kernelcases.Passwd), 0o644)
@@ -187,22 +248,27 @@ func oneCase(t kernelcases.Tree, c kernelcases.Case, host platform.Host) (a answ
 	a.Got = Check(context.Background(), root, commandOf(c.Command), host)
 	a.Kernel, err = kernelcases.Ask(c.Attempt(t.Root))
 	must(err)
+	if a.Kernel.Exe != "" && host.Binfmt.Enabled && len(host.Binfmt.Handlers) > 0 {
+		kernelcases.Switch(misc, false)
+		plain, err := kernelcases.Ask(c.Attempt(t.Root))
+		must(err)
+		kernelcases.Switch(misc, true)
+		a.Differs = plain.Exe != a.Kernel.Exe
+	}
 	a.Kernel.Exe = strings.TrimPrefix(a.Kernel.Exe, t.Root)
 	a.Got.Steps = nil
 	return a
 }
 
-// runWorker starts the worker in its namespaces, or skips the test.
-func runWorker(t *testing.T) worked {
+// runWorker starts a worker in its namespaces, for a job and those of its
+// cases whose slug matches; or skips the test.
+func runWorker(t *testing.T, name, only string) worked {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("asking the kernel as several users needs root, for a user namespace with more than one ID")
 	}
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), workerVar+"=1", "PREFLIGHT_DIR="+t.TempDir())
-	if testing.Short() {
-		cmd.Env = append(cmd.Env, "PREFLIGHT_SHORT=1")
-	}
+	cmd := exec.Command("/proc/self/exe", "-test.short="+fmt.Sprint(testing.Short()))
+	cmd.Env = append(os.Environ(), workerVar+"="+name, "PREFLIGHT_DIR="+t.TempDir(), "PREFLIGHT_ONLY="+only)
 	kernelcases.Isolate(cmd)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
