@@ -141,13 +141,14 @@ func TestParseHandler(t *testing.T) {
 func TestHostJSON(t *testing.T) {
 	h := Host{
 		Platform: linux("arm64", "v8"), Compat: []Compat{CompatAArch32}, PageSize: 16384, Kernel: "6.1.0", ProtectedSymlinks: true, MmapMinAddr: 4096, MaxMapping: 1 << 30,
+		StackLimit: UnlimitedStack, MmapRndBits: 28, MmapRndCompatBits: 8, NoRandom: true, LegacyLayout: true,
 		Binfmt: Binfmt{Enabled: true, Handlers: []Handler{qemuArm("F"), {Name: "j", Interpreter: "/j", Extension: "jar", Opened: &OpenedFile{Size: 9, Head: []byte("#!/x\n")}}}},
 	}
 	data, err := json.Marshal(h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{`"platform":{"os":"linux","architecture":"arm64","variant":"v8"}`, `"compat":["aarch32"]`, `"magic":"7f454c46010101`, `"enabled":true`, `"pageSize":16384`} {
+	for _, name := range []string{`"platform":{"os":"linux","architecture":"arm64","variant":"v8"}`, `"compat":["aarch32"]`, `"magic":"7f454c46010101`, `"enabled":true`, `"pageSize":16384`, `"stackLimit":"unlimited"`} {
 		if !strings.Contains(string(data), name) {
 			t.Errorf("%s is not in %s", name, data)
 		}
@@ -157,11 +158,14 @@ func TestHostJSON(t *testing.T) {
 		t.Errorf("read back %+v, %v", got, err)
 	}
 	p := `{"platform":{"os":"linux","architecture":"amd64"}`
-	if _, err := ReadHost(strings.NewReader(p + "}")); err != nil {
-		t.Errorf("the platform alone is refused: %v", err)
+	if h, err := ReadHost(strings.NewReader(p + "}")); err != nil || h.Stack() != 8<<20 {
+		t.Errorf("the platform alone: %v, a stack of %d bytes", err, h.Stack())
+	}
+	if h, err := ReadHost(strings.NewReader(p + `,"stackLimit":1048576}`)); err != nil || h.Stack() != 1<<20 {
+		t.Errorf("a limit of 1 MiB: %v, a stack of %d bytes", err, h.Stack())
 	}
 	for _, bad := range []string{
-		"", "null", "[]", `{"platform":{"os":"linux"}}`, p, p + "}{}", p + `,"new":1}`, p + `,"compat":["z80"]}`, p + `,"pageSize":3}`, p + `,"pageSize":-1}`, p + `,"pageSize":1e400}`,
+		"", "null", "[]", `{"platform":{"os":"linux"}}`, p, p + "}{}", p + `,"new":1}`, p + `,"compat":["z80"]}`, p + `,"pageSize":3}`, p + `,"pageSize":-1}`, p + `,"stackLimit":-1}`, p + `,"stackLimit":"8M"}`, p + `,"stackLimit":1e99}`, p + `,"mmapRndBits":64}`, p + `,"mmapRndCompatBits":-1}`, p + `,"pageSize":1e400}`,
 		p + `,"binfmt":{"handlers":[{"name":"a"}]}}`, p + `,"binfmt":{"handlers":[{"name":"a","interpreter":"/i","magic":"zz"}]}}`, p + `,"kernel":"` + strings.Repeat("x", 300) + `"}`,
 		p + `,"binfmt":{"handlers":[` + strings.Repeat(`{"name":"a","interpreter":"/i","extension":"x"},`, 600) + `{"name":"a","interpreter":"/i","extension":"x"}]}}`,
 		p + strings.Repeat(" ", 1<<20) + "}",

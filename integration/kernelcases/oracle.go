@@ -132,7 +132,21 @@ type Seen struct {
 // Ask runs one child under ptrace. The exec event shows the program loaded,
 // before its first instruction; it is killed there. The caller's goroutine
 // must be locked to its thread.
-func Ask(a Attempt) (Seen, error) {
+//
+// ELOOP is asked for again: when anybody mounts or renames something at that
+// moment, the kernel walks a path a second time and does not forget the links
+// that it counted in the first (total_link_count of fs/namei.c). A path of more
+// than 20 links then fails though 40 are allowed.
+func Ask(a Attempt) (s Seen, err error) {
+	for range 6 {
+		if s, err = ask(a); s.Errno != int(syscall.ELOOP) {
+			break
+		}
+	}
+	return s, err
+}
+
+func ask(a Attempt) (Seen, error) {
 	if a.Dir == "/" && strings.Contains(a.Argv[0], "/") {
 		return askDirect(a)
 	}

@@ -6,18 +6,23 @@ import (
 	"math/rand/v2"
 )
 
-// span gives a program two small segments far apart: the last begins a page
-// before end. It needs no memory. gaps are offsets of more such segments.
-func span(s ELF, end uint64, gaps ...uint64) ELF {
+// Span gives a program two small segments far apart: the last begins a page
+// before end, from where the program begins. It needs no memory. gaps are
+// offsets of more such segments.
+func Span(s ELF, end uint64, gaps ...uint64) ELF {
 	at := 0
 	if s.Interp != "" {
 		at = 1
 	}
 	s.Phnum = at + 2 + len(gaps)
+	base := s.Vaddr
+	if base == 0 && s.Type != 3 {
+		base = 0x400000
+	}
 	s.Edit = func(b []byte) {
 		readOnly(b, at)
 		for i, v := range append([]uint64{end - 0x1000}, gaps...) {
-			header(b, at+1+i, s.Vaddr+v)
+			header(b, at+1+i, base+v)
 		}
 	}
 	return s
@@ -60,20 +65,20 @@ func Spans() []Case {
 		dyn := ELF{Arch: arch, Type: 3, Interp: "/lib/ld.so"}
 		for _, end := range ends {
 			name := fmt.Sprintf("%s to %#x", arch, end)
-			add(name, span(pie, end), ELF{})
-			add(name+" with a loader", span(dyn, end), pie)
-			add(name+", fixed with a loader", span(exec, end-0x400000), pie)
-			add(name+", loader of a pie", dyn, span(pie, end))
-			add(name+", loader of an exec", exec, span(pie, end))
-			add(name+", linked loader of an exec", exec, span(ELF{Arch: arch, Type: 3, Vaddr: 0x1000000}, end-0x1000000))
-			add(name+", fixed loader", dyn, span(ELF{Arch: arch, Vaddr: 0x1000000}, end-0x1000000))
-			add(name+", both", span(dyn, end), span(pie, end))
-			add(name+", loader between", span(dyn, end), span(pie, end/4*3))
-			add(name+", loader between three", span(dyn, end, end/2), span(pie, end/16*7))
+			add(name, Span(pie, end), ELF{})
+			add(name+" with a loader", Span(dyn, end), pie)
+			add(name+", fixed with a loader", Span(exec, end-0x400000), pie)
+			add(name+", loader of a pie", dyn, Span(pie, end))
+			add(name+", loader of an exec", exec, Span(pie, end))
+			add(name+", linked loader of an exec", exec, Span(ELF{Arch: arch, Type: 3, Vaddr: 0x1000000}, end-0x1000000))
+			add(name+", fixed loader", dyn, Span(ELF{Arch: arch, Vaddr: 0x1000000}, end-0x1000000))
+			add(name+", both", Span(dyn, end), Span(pie, end))
+			add(name+", loader between", Span(dyn, end), Span(pie, end/4*3))
+			add(name+", loader between three", Span(dyn, end, end/2), Span(pie, end/16*7))
 		}
 	}
 	for _, end := range []uint64{0x555500000000, 0x565500000000} { // the second fits below a program by a chance of one in a thousand
-		add(fmt.Sprintf("amd64 to %#x, loader of a pie", end), ELF{Type: 3, Interp: "/lib/ld.so"}, span(ELF{Type: 3}, end))
+		add(fmt.Sprintf("amd64 to %#x, loader of a pie", end), ELF{Type: 3, Interp: "/lib/ld.so"}, Span(ELF{Type: 3}, end))
 	}
 	return cs
 }
