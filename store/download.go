@@ -27,7 +27,7 @@ type Download struct {
 // Downloads lists the directories of downloads whose owner is dead.
 func (s *Store) Downloads() ([]Download, error) {
 	dir := filepath.Join(s.Root(), DownloadDir)
-	entries, err := os.ReadDir(dir)
+	entries, err := readOwnDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -52,7 +52,7 @@ func (s *Store) Downloads() ([]Download, error) {
 
 // owned tells whether the owner of a download's directory lives.
 func owned(path string) bool {
-	f, err := os.Open(path)
+	f, err := openOwn(path, unix.O_DIRECTORY)
 	if err != nil {
 		return true
 	}

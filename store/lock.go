@@ -31,7 +31,7 @@ const gateTime = 15 * time.Second
 
 // flockDir takes the exclusive lock of a directory that exists.
 func flockDir(ctx context.Context, path string) (*os.File, error) {
-	f, err := os.Open(path)
+	f, err := openOwn(path, unix.O_DIRECTORY)
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
@@ -41,7 +41,7 @@ func flockDir(ctx context.Context, path string) (*os.File, error) {
 // flock opens path and takes the lock how (unix.LOCK_SH or unix.LOCK_EX). The
 // lock is released by closing the file, also when the process dies.
 func flock(ctx context.Context, path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openOwn(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		if errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
 			return nil, fmt.Errorf("locking %s: %w", path, ErrReadOnly)

@@ -41,7 +41,7 @@ func (s *Store) keepReserve() {
 	if disk, err := DiskOf(s.Root()); err != nil || disk.Free < 16*size {
 		return
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	f, err := openOwn(path, os.O_WRONLY|os.O_CREATE)
 	if err != nil {
 		return
 	}

@@ -63,7 +63,7 @@ func (w *Writer) CreateRun(ctx context.Context, imageID string) (*Run, error) {
 // there: a container of mpull without a directory never exists.
 func (r *Run) claim(ctx context.Context) error {
 	root := filepath.Join(r.store.Root(), RunDir)
-	if err := os.MkdirAll(root, 0o700); err != nil {
+	if err := makeOwnDir(root); err != nil {
 		return err
 	}
 	folder, err := flockDir(ctx, root)
@@ -142,7 +142,7 @@ func DeadRunDirs(o Options) ([]string, error) {
 
 func deadRunDirs(graphRoot string) ([]string, error) {
 	root := filepath.Join(graphRoot, RunDir)
-	entries, err := os.ReadDir(root)
+	entries, err := readOwnDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -14,7 +14,7 @@ import (
 // of dead owners are removed on the way.
 func (w *Writer) TempDir(ctx context.Context) (dir string, release func() error, err error) {
 	root := filepath.Join(w.Root(), DownloadDir)
-	if err := os.MkdirAll(root, 0o700); err != nil {
+	if err := makeOwnDir(root); err != nil {
 		return "", nil, fmt.Errorf("making the download directory: %w", err)
 	}
 	// Making a directory and locking it are two steps, between which a sweep

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
@@ -267,7 +268,7 @@ func (f *fetcher) apply(ctx context.Context, i int, output *graphdriver.DriverWi
 	// under a running container. Of several processes of ours only one is
 	// between looking and applying. The lock is not on the staging directory:
 	// storage before 1.54 (podman 4) removes that whole when it shuts down.
-	unlock, err := lockDir(f.store.GraphRoot())
+	unlock, err := lockDir(ctx, f.store.GraphRoot())
 	if err != nil {
 		return false, err
 	}
@@ -333,22 +334,31 @@ func (f *fetcher) parentGone(i int, err error) error {
 	return fmt.Errorf("layer %d (%s): %w", i+1, f.layers[i].Digest, err)
 }
 
-// lockDir waits for an exclusive flock(2) on a directory.
-func lockDir(dir string) (unlock func(), err error) {
+// lockPoll is how often a lock that another process holds is tried.
+const lockPoll = 10 * time.Millisecond
+
+// lockDir waits for an exclusive flock(2) on a directory, or until ctx ends.
+func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
+	tick := time.NewTicker(lockPoll)
+	defer tick.Stop()
 	for {
-		err = unix.Flock(int(d.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = d.Close() }, nil // closing unlocks
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(&os.PathError{Op: "flock", Path: dir, Err: err}, d.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("waiting for the lock %s, held by another process: %w", dir, context.Cause(ctx)), d.Close())
+		case <-tick.C:
 		}
 	}
-	if err != nil {
-		return nil, errors.Join(&os.PathError{Op: "flock", Path: dir, Err: err}, d.Close())
-	}
-	return func() { _ = d.Close() }, nil // closing unlocks
 }
 
 type ids struct{ uid, gid int }
