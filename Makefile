@@ -16,29 +16,35 @@ MANDIR ?= $(PREFIX)/share/man
 CONFDIR ?= /etc/containers
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI ?= $(shell command -v golangci-lint || echo $$($(GO) env GOPATH)/bin/golangci-lint)
-TESTFLAGS ?= -timeout 20m
+TESTFLAGS ?= -timeout 30m
 FUZZTIME ?= 10s
-# The fault tests with small figures; empty for those of docs/reliability.md.
-FAULTFLAGS ?= -short
 SOAK ?= 30m
 
-.PHONY: help build demo test soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install package clean
+.PHONY: help build demo test test-all soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install package clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What go build -v says, with a dot for each package that it compiles.
+DOTS = while IFS= read -r l; do case "$$l" in *[[:blank:]]*) echo "$$l";; *) printf .; n=1;; esac; done; [ -z "$$n" ] || echo
+
 build: ## Build bin/mpull
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/mpull ./cmd/mpull
+	@echo 'Building bin/mpull; the first time that takes some minutes, with a dot for each of some 700 packages'
+	@set -o pipefail; $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o bin/mpull ./cmd/mpull 2>&1 | { $(DOTS); }
 
 demo: build ## Walk the story with the real binary, on a throw-away store and registry
-	$(GO) run ./contrib/demo bin/mpull
+	@set -o pipefail; $(GO) build -v -o .cache/demo ./contrib/demo 2>&1 | { $(DOTS); }
+	.cache/demo bin/mpull
 
-test: build ## Run the tests; what this machine cannot test is skipped by name (with CI=true: fails)
+TESTRUN = MPULL_BINARY='$(CURDIR)/bin/mpull' $(GO) run ./contrib/testrun -count=1 $(TESTFLAGS)
+test: build ## Run the tests, in some minutes, and sum up; what this machine cannot test is skipped by name (with CI=true: fails)
 	$(GO) vet ./...
-	$(GO) test $(TESTFLAGS) $$($(GO) list ./... | grep -v /integration/faults)
-	$(GO) test $(TESTFLAGS) $(FAULTFLAGS) ./integration/faults
+	$(TESTRUN) -short ./...
+
+test-all: build ## Run the tests with all their cases and long figures, on the disk instead of in memory
+	MPULL_TEST_DISK=1 $(TESTRUN) ./...
 
 soak: build ## Run the fault-injection tests with their long figures, then everything at once for SOAK (30m)
-	MPULL_SOAK=$(SOAK) MPULL_BINARY=$(CURDIR)/bin/mpull $(GO) test -count=1 -timeout 6h -v ./integration/faults
+	MPULL_SOAK=$(SOAK) MPULL_BINARY='$(CURDIR)/bin/mpull' $(GO) test -count=1 -timeout 6h -v ./integration/faults
 
 race: ## Run the unit tests with the race detector
 	$(GO) test -race $(TESTFLAGS) ./cmd/... ./engine/... ./gc/... ./store/...
@@ -66,8 +72,8 @@ lint-tool: ## Install golangci-lint into GOPATH/bin
 
 cover: build ## Run the tests and print what they cover, the binary's runs included
 	rm -rf .cache/cover && mkdir -p .cache/cover
-	GOCOVERDIR=$(CURDIR)/.cache/cover $(GO) test $(TESTFLAGS) -count=1 -cover -coverpkg=./... ./... \
-		-args -test.gocoverdir=$(CURDIR)/.cache/cover
+	GOCOVERDIR='$(CURDIR)/.cache/cover' $(GO) test $(TESTFLAGS) -count=1 -cover -coverpkg=./... ./... \
+		-args '-test.gocoverdir=$(CURDIR)/.cache/cover'
 	$(GO) tool covdata textfmt -i=.cache/cover -o .cache/cover.out
 	$(GO) tool cover -func=.cache/cover.out | tail -1
 
@@ -104,7 +110,7 @@ install: build ## Install program, man pages, completions under DESTDIR and PREF
 
 package: build ## Build dist/*.deb, *.rpm, *.tar.gz and the list of components, reproducibly
 	rm -rf dist && mkdir -p dist
-	$(MAKE) install DESTDIR=$(CURDIR)/dist/root PREFIX=/usr
+	$(MAKE) install DESTDIR=dist/root PREFIX=/usr
 	VERSION='$(VERSION)' contrib/package/package.sh bin/mpull
 
 clean: ## Remove what was built

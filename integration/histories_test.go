@@ -28,9 +28,9 @@ func TestHistories(t *testing.T) {
 	registry := testregistry.New()
 	defer registry.Close()
 	stockHistories(t, registry)
-	many := 10
-	if os.Getenv("CI") == "true" {
-		many = 50
+	many := 50
+	if testing.Short() {
+		many = 6
 	}
 	ended := make([]*history, many)
 	t.Run("seed", func(t *testing.T) { // ends when its parallel tests have ended

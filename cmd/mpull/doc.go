@@ -10,4 +10,7 @@
 // parses its flags into a value of package engine and prints what comes back
 // through streams (streams.go). One place maps errors to exit codes and hints
 // (errors.go).
+//
+// go build, go vet and go test need the build tags of .envrc, or they end in C
+// headers (gpgme, btrfs): make has them, and a shell after `. ./.envrc`.
 package main

@@ -40,18 +40,16 @@ func namespaces() bool {
 	return exec.Command("unshare", "--user", "--map-root-user", "--mount", "true").Run() == nil
 }
 
-// figure is how often something is done: few with -short, the CI figure with
-// CI=true and a third of it without, or many with MPULL_SOAK=1.
-func figure(few, ci, soak int) int {
+// figure is how often something is done: few with -short (make test), all
+// without (make test-all), or soak with MPULL_SOAK=1.
+func figure(few, all, soak int) int {
 	switch {
 	case os.Getenv("MPULL_SOAK") != "":
 		return soak
 	case testing.Short():
 		return few
-	case os.Getenv("CI") != "true":
-		return max(few, ci/3)
 	}
-	return ci
+	return all
 }
 
 func newBed(t testing.TB) *testbed.Bed {
