@@ -23,9 +23,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if os.Getenv(rootlessVar) != "" {
 		return
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("only root can make a user; this user's own run tests rootless")
-	}
+	testenv.Root(t)
 	testenv.Need(t, "useradd", "userdel", "setpriv", "newuidmap", "unshare")
 	name := fmt.Sprintf("mpull-t%d", os.Getpid())
 	account := addUser(t, name)

@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,11 +43,9 @@ func drivers(t *testing.T) []string {
 	if d := os.Getenv(driversVar); d != "" {
 		return strings.Split(d, ",")
 	}
+	testenv.Store(t)
 	if os.Geteuid() == 0 {
 		return []string{"overlay", "vfs"}
-	}
-	if err := exec.Command("unshare", "--user", "--map-root-user", "true").Run(); err != nil {
-		testenv.Missing(t, "user namespaces are not available to this user: "+err.Error())
 	}
 	return []string{"vfs"}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 const (
@@ -205,9 +207,7 @@ func TestOpenCreatesNothing(t *testing.T) {
 }
 
 func TestReadOnlyStore(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a file system read-only")
-	}
+	testenv.Root(t)
 	s, o := testStore(t)
 	id := addImage(t, s, amd64, name)
 	find(t, s, id) // makes the folder of layers, which the library wants to lock

@@ -222,15 +222,14 @@ func said(output []string) []string {
 
 // reason is what a skipped test said last, without the place.
 func reason(output []string) string {
-	lines := said(output)
-	if len(lines) == 0 {
-		return "no reason given"
+	place := regexp.MustCompile(`^\s*[\w-]+\.go:\d+: `)
+	for _, l := range slices.Backward(output) {
+		if place.MatchString(l) {
+			return strings.TrimSpace(place.ReplaceAllString(l, ""))
+		}
 	}
-	return place.ReplaceAllString(strings.TrimSpace(lines[len(lines)-1]), "")
+	return "no reason given"
 }
-
-//nolint:gochecknoglobals // constant, but for Go
-var place = regexp.MustCompile(`^[\w-]+\.go:\d+: `)
 
 // folder is a package as the command line names it.
 func folder(pkg string) string {

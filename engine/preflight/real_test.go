@@ -18,10 +18,9 @@ import (
 // TestRunc compares with a real runtime. It ends with 1 for every failure, so
 // the text of its error is compared.
 func TestRunc(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("runc on a plain root filesystem needs root")
-	}
+	testenv.Root(t)
 	testenv.Need(t, "runc")
+	needContainers(t)
 	host := platform.LocalHost()
 	if host.Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")
@@ -85,6 +84,26 @@ func TestRunc(t *testing.T) {
 		right++
 	}
 	t.Logf("runc: %d cases right / %d", right, len(tests))
+}
+
+// needContainers skips the test where runc starts not even what must start: it
+// wants a cgroup of its own, and namespaces.
+func needContainers(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	tr := tree{Root: filepath.Join(dir, "rootfs")}
+	for _, d := range []string{"proc", "dev", "sys"} {
+		tr.Dir(d, 0o755)
+	}
+	tr.ELF("bin/prog", elfSpec{})
+	if out, err := runRunc(t, dir, run("/bin/prog")); err != nil {
+		testenv.Missing(t, "runc starts nothing here: "+lastLine(out))
+	}
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
 // runRunc runs one bundle with the standard specification, without limits and

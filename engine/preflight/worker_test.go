@@ -264,9 +264,7 @@ func oneCase(t kernelcases.Tree, c kernelcases.Case, host platform.Host, misc st
 // cases whose slug matches; or skips the test.
 func runWorker(t *testing.T, name, only string) worked {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("asking the kernel as several users needs root, for a user namespace with more than one ID")
-	}
+	testenv.Root(t)
 	cmd := exec.Command("/proc/self/exe", "-test.short="+fmt.Sprint(testing.Short()))
 	cmd.Env = append(os.Environ(), workerVar+"="+name, "PREFLIGHT_DIR="+t.TempDir(), "PREFLIGHT_ONLY="+only)
 	kernelcases.Isolate(cmd)

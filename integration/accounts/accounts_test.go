@@ -85,6 +85,9 @@ func (m *machine) run(input string, args ...string) result {
 		program = testenv.Binary()
 	} else {
 		testenv.Need(m.t, program)
+		if program == "podman" {
+			testenv.Store(m.t) // without the rights for one it does not end
+		}
 	}
 	cmd := exec.Command(program, args[1:]...)
 	cmd.Dir = m.dir

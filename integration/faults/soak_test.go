@@ -21,7 +21,7 @@ import (
 func TestSoak(t *testing.T) {
 	length, err := time.ParseDuration(os.Getenv("MPULL_SOAK"))
 	if err != nil {
-		t.Skip("MPULL_SOAK is no duration")
+		t.Skip("make soak runs this: MPULL_SOAK is no duration")
 	}
 	testenv.Need(t, "podman")
 	b, reg := newBed(t), newRegistry(t)

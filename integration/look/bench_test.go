@@ -31,6 +31,7 @@ type bench struct {
 
 func newBench(t *testing.T, entries ...testimage.Entry) *bench {
 	t.Helper()
+	testenv.Store(t)
 	b := &bench{T: t, registry: testregistry.New(), dir: t.TempDir(), entries: entries}
 	t.Cleanup(b.registry.Close)
 	for _, e := range entries {

@@ -259,9 +259,7 @@ func TestTransports(t *testing.T) {
 // TestRootless runs the look-ups as a user who has no store, no policy.json,
 // no home and no right to a user namespace.
 func TestRootless(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user; the other tests are rootless already")
-	}
+	testenv.Root(t)
 	testenv.Need(t, "setpriv")
 	b := some(t, "library/alpine:3.15")
 	dir, err := testenv.Public("mr-")

@@ -203,9 +203,7 @@ func TestCreatesNothing(t *testing.T) {
 
 // TestReadOnlyStore looks at a store on a read-only file system.
 func TestReadOnlyStore(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a store read-only")
-	}
+	testenv.Root(t)
 	b := some(t, "library/alpine:3.15")
 	name := b.name("library/alpine:3.15")
 	b.pull(name)

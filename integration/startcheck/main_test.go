@@ -70,9 +70,7 @@ const noNamespace = 77
 // work runs a worker to its end and reads what it returns.
 func work(t *testing.T, name string, result any) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("a user namespace with the IDs of several users needs root")
-	}
+	testenv.Root(t)
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the programs of these images are for amd64")
 	}

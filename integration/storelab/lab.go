@@ -18,6 +18,8 @@ import (
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // Lab is a store of its own, and the directories to hand to other tools.
@@ -53,9 +55,7 @@ func Dir(tb testing.TB) string {
 // when the driver does not work here.
 func New(tb testing.TB, dir, driver string) *Lab {
 	tb.Helper()
-	if os.Geteuid() != 0 {
-		tb.Skip("making a store of its own needs root")
-	}
+	testenv.Root(tb)
 	l := &Lab{TB: tb, Root: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"), Driver: driver, configs: map[string]imgspecv1.Image{}}
 	lib, err := storage.GetStore(types.StoreOptions{GraphRoot: l.Root, RunRoot: l.RunRoot, GraphDriverName: driver})
 	if err != nil {

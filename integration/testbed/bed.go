@@ -22,9 +22,7 @@ import (
 // NeedRoot ends a test that an ordinary user cannot run.
 func NeedRoot(t testing.TB) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		testenv.Missing(t, "overlay and tmpfs mounts need root or a user namespace")
-	}
+	testenv.Root(t)
 }
 
 // Bed is one throw-away store and how to run mpull on it.

@@ -49,9 +49,7 @@ func TestMain(m *testing.M) {
 // outside a user namespace, or where the kernel does not let one mount.
 func needStore(t testing.TB) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, or a user namespace, for an overlay store")
-	}
+	testenv.Root(t)
 }
 
 // newStore opens an empty overlay store in a directory of its own.
