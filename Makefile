@@ -11,8 +11,10 @@ GOFLAGS += -buildvcs=false
 VERSION ?= 0.1.0-dev
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
+BIN ?= bin/mpull
 PREFIX ?= /usr/local
 MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/mpull
 CONFDIR ?= /etc/containers
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI ?= $(shell command -v golangci-lint || echo $$($(GO) env GOPATH)/bin/golangci-lint)
@@ -20,7 +22,7 @@ TESTFLAGS ?= -timeout 30m
 FUZZTIME ?= 10s
 SOAK ?= 30m
 
-.PHONY: help build demo test test-all soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install package clean
+.PHONY: help build demo test test-all soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install uninstall package cross emulated clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -28,8 +30,13 @@ help: ## Show the targets
 DOTS = while IFS= read -r l; do case "$$l" in *[[:blank:]]*) echo "$$l";; *) printf .; n=1;; esac; done; [ -z "$$n" ] || echo
 
 build: ## Build bin/mpull
-	@echo 'Building bin/mpull; the first time that takes some minutes, with a dot for each of some 700 packages'
-	@set -o pipefail; $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o bin/mpull ./cmd/mpull 2>&1 | { $(DOTS); }
+	@[ "$$($(GO) env GOOS)" = linux ] || { echo "mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux"; exit 1; }
+	@echo 'Building $(BIN); the first time that takes some minutes, with a dot for each of some 700 packages'
+	@set -o pipefail; $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/mpull 2>&1 | { $(DOTS); }
+
+# What is installed is built by whoever has the compiler, not under sudo.
+$(BIN):
+	$(MAKE) build
 
 demo: build ## Walk the story with the real binary, on a throw-away store and registry
 	@set -o pipefail; $(GO) build -v -o .cache/demo ./contrib/demo 2>&1 | { $(DOTS); }
@@ -92,10 +99,10 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 generate: build ## Write man pages and completions anew, from what mpull says about itself
 	$(GO) run ./contrib/gen bin/mpull contrib
 
-install: build ## Install program, man pages, completions under DESTDIR and PREFIX (/usr/local); configuration where none is
+install: $(BIN) ## Install program, man pages, completions, docs under DESTDIR and PREFIX (/usr/local); configuration where none is
 	install -d $(DESTDIR)$(PREFIX)/bin
 	@# Written at once, the file gets large folios in the page cache, as the linker's does: each start takes a third less.
-	dd if=bin/mpull of=$(DESTDIR)$(PREFIX)/bin/.mpull.new bs=64M status=none
+	dd if=$(BIN) of=$(DESTDIR)$(PREFIX)/bin/.mpull.new bs=64M status=none
 	chmod 0755 $(DESTDIR)$(PREFIX)/bin/.mpull.new
 	mv -f $(DESTDIR)$(PREFIX)/bin/.mpull.new $(DESTDIR)$(PREFIX)/bin/mpull
 	install -d $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5
@@ -104,14 +111,21 @@ install: build ## Install program, man pages, completions under DESTDIR and PREF
 	install -D -m 0644 contrib/completions/mpull.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/mpull
 	install -D -m 0644 contrib/completions/_mpull $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mpull
 	install -D -m 0644 contrib/completions/mpull.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mpull.fish
+	install -d $(DESTDIR)$(DOCDIR)/docs $(DESTDIR)$(DOCDIR)/contrib/config
+	install -m 0644 LICENSE CHANGELOG.md $(DESTDIR)$(DOCDIR)
+	install -m 0644 docs/*.md $(DESTDIR)$(DOCDIR)/docs
+	install -m 0644 contrib/config/* $(DESTDIR)$(DOCDIR)/contrib/config
 	@for f in policy.json registries.conf; do \
 		if [ -e $(DESTDIR)/usr/share/containers/$$f ] || [ -e $(DESTDIR)$(CONFDIR)/$$f ]; then echo "keeping $$f"; \
 		else install -v -D -m 0644 contrib/config/$$f $(DESTDIR)$(CONFDIR)/$$f; fi; done
 
-package: build ## Build dist/*.deb, *.rpm, *.tar.gz and the list of components, reproducibly
-	rm -rf dist && mkdir -p dist
-	$(MAKE) install DESTDIR=dist/root PREFIX=/usr
-	VERSION='$(VERSION)' contrib/package/package.sh bin/mpull
+	@[ "$$($(GO) env GOOS)" = linux ] || { echo "mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux"; exit 1; }
+	@echo 'Building $(BIN); the first time that takes some minutes, with a dot for each of some 700 packages'
+	@set -o pipefail; $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/mpull 2>&1 | { $(DOTS); }
+
+# What is installed is built by whoever has the compiler, not under sudo.
+$(BIN):
+	$(MAKE) build
 
 clean: ## Remove what was built
 	rm -rf bin dist .cache

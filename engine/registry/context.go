@@ -102,7 +102,7 @@ func (o Options) CheckFiles() error {
 func Policy(sys *types.SystemContext) (*signature.PolicyContext, error) {
 	policy, err := signature.DefaultPolicy(sys)
 	if err != nil {
-		return nil, fmt.Errorf("reading the signature policy, without which no image is accepted (policy.json; sample: contrib/config/policy.json): %w", err)
+		return nil, fmt.Errorf("reading the signature policy, without which no image is accepted (policy.json; a sample is contrib/config/policy.json in mpull's source and under /usr/share/doc/mpull): %w", err)
 	}
 	return signature.NewPolicyContext(policy)
 }
