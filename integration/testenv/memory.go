@@ -44,7 +44,7 @@ func folder() (string, error) {
 func memory() uint64 {
 	var machine unix.Sysinfo_t
 	_ = unix.Sysinfo(&machine)
-	return machine.Totalram * uint64(machine.Unit)
+	return uint64(machine.Totalram) * uint64(machine.Unit) //nolint:unconvert // 32 bits wide on 32-bit machines
 }
 
 // startInMemory starts this program again, and returns where it may not make a
