@@ -208,9 +208,9 @@ func TestRunKilledLeavesNothing(t *testing.T) {
 				if next[0] == "run" {
 					code = 3
 				}
-				m.fails(code, append([]string{"mpull"}, next...)...)
+				said := m.fails(code, append([]string{"mpull"}, next...)...)
 				if after := m.left(); !slices.Equal(after, before) {
-					t.Errorf("%v as %s left %v, before %v", next, user, after, before)
+					t.Errorf("%v as %s left %v, before %v, and said %s", next, user, after, before, said)
 				}
 			}
 		}

@@ -68,11 +68,8 @@ func TestReplaceKeepsModeAndOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	uid := os.Getuid()
-	if uid == 0 {
+	if uid == 0 && os.Chown(path, 4321, 4321) == nil { // root may have one ID only
 		uid = 4321
-		if err := os.Chown(path, uid, uid); err != nil {
-			t.Fatal(err)
-		}
 	}
 	if err := Replace(t.Context(), path, 0o666, text("new")); err != nil {
 		t.Fatal(err)
