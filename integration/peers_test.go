@@ -75,9 +75,11 @@ func (m *machine) run(store string, args ...string) string {
 }
 
 func (m *machine) command(store string, args ...string) *exec.Cmd {
-	cmd := exec.Command(args[0], args[1:]...)
-	if args[0] == "mpull" {
-		cmd = exec.Command(testenv.Binary(), args[1:]...)
+	m.t.Helper()
+	cmd := exec.Command(testenv.Binary(), args[1:]...)
+	if args[0] != "mpull" {
+		testenv.Need(m.t, args[0])
+		cmd = exec.Command(args[0], args[1:]...)
 	}
 	cmd.Env, cmd.Dir = m.env, m.dir
 	if store == "podman" {

@@ -94,7 +94,7 @@ func (r *report) take(e event) {
 		o := r.of(e.Package, e.Test)
 		o.output = append(o.output, e.Output)
 	case "run":
-		if parent, _, ok := cutLast(e.Test); ok {
+		if parent, ok := parentOf(e.Test); ok {
 			r.of(e.Package, parent).children = true
 		}
 	case "pass", "fail", "skip":
@@ -123,7 +123,7 @@ func (r *report) endTest(e event) {
 			r.passed++
 		}
 	case "fail":
-		for parent, _, ok := cutLast(e.Test); ok; parent, _, ok = cutLast(parent) {
+		for parent, ok := parentOf(e.Test); ok; parent, ok = parentOf(parent) {
 			r.of(e.Package, parent).failed = true
 		}
 		r.of(e.Package, "").failed = true
@@ -242,11 +242,11 @@ func folder(pkg string) string {
 
 func quoteMeta(s string) string { return regexp.QuoteMeta(s) }
 
-// cutLast cuts the name of a sub-test from that of its parent.
-func cutLast(test string) (parent, name string, ok bool) {
+// parentOf is the test that a sub-test belongs to.
+func parentOf(test string) (parent string, ok bool) {
 	i := strings.LastIndexByte(test, '/')
 	if i < 0 {
-		return "", test, false
+		return "", false
 	}
-	return test[:i], test[i+1:], true
+	return test[:i], true
 }

@@ -283,6 +283,7 @@ esac
 `
 
 func TestCredentialHelper(t *testing.T) {
+	testenv.Need(t, "dirname", "cat")
 	m := newMachine(t, realregistry.Basic)
 	m.write("docker-credential-kept", helper, 0o700)
 	m.write("auth.json", "{}", 0o600)

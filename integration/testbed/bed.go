@@ -139,6 +139,7 @@ func (b *Bed) Must(args ...string) Result {
 // Tool runs podman, buildah or skopeo on this store.
 func (b *Bed) Tool(name string, args ...string) Result {
 	b.t.Helper()
+	testenv.Need(b.t, name)
 	all := append([]string{"--root", b.Root, "--runroot", b.RunRoot, "--storage-driver", b.Driver}, args...)
 	if name == "skopeo" {
 		all = args

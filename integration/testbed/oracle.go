@@ -19,6 +19,7 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/gc"
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/store"
 )
 
@@ -173,9 +174,13 @@ func (b *Bed) judgeImage(v *Verdict, lib storage.Store, img *storage.Image) {
 	}
 }
 
-// PodmanAgrees compares what podman lists with the verdict.
+// PodmanAgrees compares what podman lists with the verdict; where podman is not
+// installed it says so, and the test goes on without.
 func (b *Bed) PodmanAgrees(v *Verdict) {
 	b.t.Helper()
+	if !testenv.Has(b.t, "podman") {
+		return
+	}
 	r := b.Tool("podman", "images", "--all", "--no-trunc", "--format", "json")
 	if r.Code != 0 {
 		v.fault("podman images: %s", r)

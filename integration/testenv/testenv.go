@@ -156,6 +156,20 @@ func Need(t testing.TB, programs ...string) {
 	}
 }
 
+// Has tells whether a program is here, for a test that compares with it beside
+// other things. Where CI is set it must be.
+func Has(t testing.TB, program string) bool {
+	t.Helper()
+	_, err := exec.LookPath(program)
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal("CI must have everything: " + program + " is not installed")
+	}
+	if err != nil {
+		t.Log("not compared with " + program + ", which is not installed")
+	}
+	return err == nil
+}
+
 // skipper is what Missing needs of a test, and testscript has of it.
 type skipper interface {
 	Skip(...any)
