@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // printing are command lines that print something to standard output, for every
@@ -84,6 +86,7 @@ func TestLostOutput(t *testing.T) {
 
 // TestBrokenPipe dies of SIGPIPE, without a word, as other programs do.
 func TestBrokenPipe(t *testing.T) {
+	testenv.Store(t)
 	m, _ := newMachine(t, "vfs")
 	r, w, err := os.Pipe()
 	if err != nil {

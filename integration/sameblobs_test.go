@@ -31,6 +31,7 @@ import (
 // and with podman into another: what podman saves and pushes from the two is
 // the same, byte for byte, and the library finds no damage in mpull's.
 func TestPodmanGivesTheSame(t *testing.T) {
+	testenv.Store(t)
 	testenv.Need(t, "podman")
 	if os.Geteuid() != 0 {
 		testenv.Missing(t, "layers of overlay are unpacked in one pass as root only")

@@ -27,6 +27,7 @@ func zeros(t *testing.T, name string, files, size int) []byte {
 // of inodes, around what an image needs. A pull that does not fit says so and
 // leaves a sound store; with more room the same command succeeds.
 func TestFullDisk(t *testing.T) {
+	testbed.NeedRoot(t)
 	reg := newRegistry(t)
 	id := pushLayers(t, reg, "app:1", zeros(t, "a", 64, 16<<10), zeros(t, "b", 64, 16<<10), zeros(t, "c", 8, 64<<10))
 	name := reg.Host + "/app:1"

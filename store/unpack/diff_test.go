@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testuser"
 )
 
@@ -92,6 +93,7 @@ const userEnv = "MPULL_TEST_USER"
 // TestAsOrdinaryUser runs the tests of this package in the user namespace of an
 // ordinary user.
 func TestAsOrdinaryUser(t *testing.T) {
+	testenv.Root(t)
 	if os.Getenv(userEnv) != "" {
 		return
 	}
