@@ -7,6 +7,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sys/unix"
 )
@@ -20,7 +21,8 @@ const maxOpenDirs = 64
 // kernel resolves the directory with the tree as its root, symbolic links
 // included; the last element is used only with calls that do not follow links.
 type tree struct {
-	root int
+	at   *os.File // the tree's own directory
+	root int      // its descriptor
 	dirs map[string]int // open directories by cleaned absolute name in the tree
 
 	removed bool // something was, in favour of a later entry
@@ -31,12 +33,12 @@ func openTree(dest string) (*tree, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: dest, Err: err}
 	}
-	return &tree{root: fd, dirs: make(map[string]int)}, nil
+	return &tree{at: os.NewFile(uintptr(fd), dest), root: fd, dirs: make(map[string]int)}, nil
 }
 
 func (t *tree) close() {
 	t.forget()
-	_ = unix.Close(t.root) // read-only: nothing is lost
+	_ = t.at.Close() // read-only: nothing is lost
 }
 
 // forget closes the remembered directories. It is called when something that
@@ -71,7 +73,7 @@ func (t *tree) open(dir string) (int, error) {
 	}
 	fd, err := t.resolve(dir)
 	if err != nil {
-		return -1, &os.PathError{Op: "openat2", Path: dir, Err: err}
+		return -1, &os.PathError{Op: "open", Path: dir, Err: err}
 	}
 	if len(t.dirs) >= maxOpenDirs {
 		t.forget()
@@ -90,11 +92,40 @@ func (t *tree) resolve(dir string) (int, error) {
 	// somewhere on the machine (openat2(2)).
 	for range 128 {
 		fd, err := unix.Openat2(t.root, "."+dir, &how)
-		if err != unix.EAGAIN && err != unix.EINTR {
+		switch err {
+		case unix.EAGAIN, unix.EINTR:
+		case unix.ENOSYS, unix.EPERM:
+			return t.walk(dir)
+		default:
 			return fd, err
 		}
 	}
 	return -1, unix.EAGAIN
+}
+
+// walk is resolve where openat2(2) is not there: before Linux 5.6, under
+// qemu-user, and in sandboxes that refuse calls they do not know.
+func (t *tree) walk(dir string) (int, error) {
+	handle, err := pathrs.OpenatInRoot(t.at, dir)
+	if err != nil {
+		return -1, errno(err)
+	}
+	defer handle.Close()
+	f, err := pathrs.Reopen(handle, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	if err != nil {
+		return -1, errno(err)
+	}
+	defer f.Close()
+	return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+}
+
+// errno is the system's error inside of err, or err itself.
+func errno(err error) error {
+	var e unix.Errno
+	if errors.As(err, &e) {
+		return e
+	}
+	return err
 }
 
 // openMaking is open, but creates what is missing as the library does: mode
