@@ -12,6 +12,7 @@ import (
 	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // CheckOptions says what would be started. The zero value is what the image's
@@ -49,7 +50,7 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 	}
 	root, err := preflight.OpenLayers(dirs, preflight.IDMaps{})
 	if err != nil {
-		return preflight.Result{ID: img.ID}, fmt.Errorf("reading the files of image %s: %w", shortID(img.ID), err)
+		return preflight.Result{ID: img.ID}, fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
 	}
 	result := preflight.Check(ctx, root, command, e.Host())
 	result.ID = img.ID
@@ -64,12 +65,12 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 	}
 	var config imgspecv1.Image
 	if err := json.Unmarshal(blob, &config); err != nil {
-		return preflight.Command{}, fmt.Errorf("reading the config of image %s: %w", shortID(img.ID), err)
+		return preflight.Command{}, fmt.Errorf("reading the config of image %s: %w", query.ShortID(img.ID), err)
 	}
 	c := preflight.Command{
 		Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Args: o.Args,
 		Env: append(config.Config.Env, o.Env...), WorkingDir: config.Config.WorkingDir, User: config.Config.User,
-		Claimed: platformOf(img), Index: indexPlatform(s, img),
+		Claimed: query.PlatformOf(img), Index: indexPlatform(s, img),
 	}
 	if o.Entrypoint != nil {
 		c.Entrypoint = o.Entrypoint
@@ -148,7 +149,7 @@ type PlatformCheck struct {
 func (e *Engine) actualPlatform(ctx context.Context, s *store.Store, img *store.Image) PlatformCheck {
 	r, err := e.checkImage(ctx, s, img, CheckOptions{})
 	if err != nil {
-		e.debug(fmt.Sprintf("cannot compare the platform of %s with its files: %v", shortID(img.ID), err))
+		e.debug(fmt.Sprintf("cannot compare the platform of %s with its files: %v", query.ShortID(img.ID), err))
 		return PlatformCheck{}
 	}
 	if r.Platform.Actual == "" {
@@ -167,7 +168,7 @@ func (e *Engine) predict(ctx context.Context, s *store.Store, id string) {
 	}
 	r, err := e.checkImage(ctx, s, img, CheckOptions{})
 	if err != nil {
-		e.debug(fmt.Sprintf("cannot predict whether %s starts: %v", shortID(id), err))
+		e.debug(fmt.Sprintf("cannot predict whether %s starts: %v", query.ShortID(id), err))
 		return
 	}
 	if liar := r.Platform.Liar(); liar != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // progressInterval is how often the copy reports bytes.
@@ -162,38 +164,10 @@ func complete(snap *store.Snapshot, d *registry.Detail, top digest.Digest) *stor
 		if img.ID != id {
 			continue
 		}
-		if img.ConfigError != nil || !img.HasManifest() || !hasDigest(img, d.Digest) || !hasDigest(img, top) || !hasLayers(snap, img) {
+		if img.ConfigError != nil || !img.HasManifest() || !slices.Contains(img.Digests, d.Digest) || !slices.Contains(img.Digests, top) || !query.New(snap, nil).Sizes().Complete(img) {
 			return nil
 		}
 		return img
 	}
 	return nil
-}
-
-func hasDigest(img *store.Image, d digest.Digest) bool {
-	for _, have := range img.Digests {
-		if have == d {
-			return true
-		}
-	}
-	return false
-}
-
-// hasLayers tells whether the chain of layers under an image is whole.
-func hasLayers(snap *store.Snapshot, img *store.Image) bool {
-	parents := make(map[string]string, len(snap.Layers))
-	for _, l := range snap.Layers {
-		if !l.Incomplete {
-			parents[l.ID] = l.Parent
-		}
-	}
-	n := 0
-	for id := img.TopLayer; id != ""; n++ {
-		parent, ok := parents[id]
-		if !ok || n > len(snap.Layers) {
-			return false
-		}
-		id = parent
-	}
-	return n == len(img.Config.DiffIDs)
 }

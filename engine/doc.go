@@ -40,8 +40,8 @@
 //
 // # Errors
 //
-// Typed errors carry what a program needs: [UnknownImageError] (with the images
-// that once had the name), [AmbiguousError], [NotHereError],
+// Typed errors carry what a program needs: [query.UnknownError] (with the images
+// that once had the name), [query.AmbiguousError], [query.NotHereError],
 // platform.NotFoundError (with the platforms that are offered), store.ErrInUse,
 // store.ErrReadOnly, registry.RefusedError. All others say what, where and what
 // next, and wrap their cause. When the context ends, so does the method, with

@@ -10,8 +10,8 @@ import (
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
-	"github.com/mpull/mpull/gc"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // unpackFactor is how much larger layers are taken to be once unpacked: no
@@ -114,7 +114,9 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 			plan.Requests.Blobs += asked.Blobs - before.Blobs
 			before = asked
 		}
-		p.planName(plan, source, j.named)
+		if err := p.planName(plan, source, j.named); err != nil {
+			return nil, err
+		}
 		plans = append(plans, *plan)
 	}
 	limit, err := registry.ReadRateLimit(ctx, p.config.Registry, img.Ref)
@@ -227,35 +229,24 @@ func copyRequests(img *registry.Image, missing int) PullRequests {
 }
 
 // planName tells which name the image would get and from whom.
-func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) {
+func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) (err error) {
 	plan.Name = p.target(source)
 	if plan.Name == "" {
-		return
+		return nil
 	}
 	if !named || p.o.NoTag {
-		plan.Name = digestName(plan.Name, plan.Digest)
+		plan.Name = query.WithDigest(plan.Name, plan.Digest)
 	}
-	for i := range p.snap.Images {
-		img := &p.snap.Images[i]
-		if img.ID != plan.ID && slices.Contains(img.Names, plan.Name) {
-			plan.Moves = p.planMove(img, plan.Name)
-			return
-		}
+	if img := p.view(p.snap).Holder(plan.Name); img != nil && img.ID != plan.ID && !img.ReadOnly {
+		plan.Moves, err = p.planMove(img, plan.Name)
 	}
+	return err
 }
 
 // planMove tells what becomes of the image that loses a name.
-func (p *planner) planMove(loser *store.Image, name string) *PlannedMove {
-	after := *p.snap
-	after.Images = slices.Clone(p.snap.Images)
-	for i := range after.Images {
-		img := &after.Images[i]
-		if img.ID == loser.ID {
-			img.Names = slices.DeleteFunc(slices.Clone(img.Names), func(n string) bool { return n == name && !p.o.Keep })
-		}
-	}
-	return &PlannedMove{
-		Name: name, ID: loser.ID, Platform: loser.Platform(), Kept: p.o.Keep,
-		Dangling: gc.Kinship(&after)[loser.ID].Dangling, Bytes: newSizes(p.snap).freed(loser),
-	}
+func (p *planner) planMove(loser *store.Image, name string) (*PlannedMove, error) {
+	after := *loser
+	after.Names = slices.DeleteFunc(slices.Clone(after.Names), func(n string) bool { return n == name && !p.o.Keep })
+	f, err := fate(p.snap, &after)
+	return &PlannedMove{Name: name, ID: loser.ID, Platform: loser.Platform(), Kept: p.o.Keep, Dangling: f.Dangling, Bytes: f.Alone}, err
 }

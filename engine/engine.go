@@ -8,6 +8,7 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // Config says what an Engine works on. The zero value is this machine, the
@@ -88,20 +89,31 @@ func (e *Engine) readImage(ctx context.Context, input string, f func(s *store.St
 	if err != nil {
 		return err
 	}
-	img, name, err := e.lookup(index, input)
+	found, err := e.view(index).Find(input)
 	if err == nil {
-		s.ReadDetails(img)
-		return f(s, img, name)
+		s.ReadDetails(found.Image)
+		return f(s, found.Image, found.Name)
 	}
 	snap, snapErr := s.Snapshot(ctx)
 	if snapErr != nil {
 		return snapErr
 	}
 	// Found or not, with the details that an error tells.
-	if img, name, err = e.lookup(snap, input); err != nil {
+	if found, err = e.view(snap).Find(input); err != nil {
 		return err
 	}
-	return f(s, img, name)
+	return f(s, found.Image, found.Name)
+}
+
+// view asks a snapshot, with short names as the user's configuration has them.
+func (e *Engine) view(snap *store.Snapshot) *query.View { return query.New(snap, e.localNames) }
+
+func (e *Engine) localNames(input string) ([]string, error) {
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return nil, err
+	}
+	return registry.LocalNames(sys, input)
 }
 
 // write opens the store for changing, takes the shared lock and one snapshot,

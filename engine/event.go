@@ -63,8 +63,8 @@ type MovedEvent struct {
 	To    string // image ID
 	Loser *store.Image
 	Entry *store.Displacement
-	Kept  string // the name that the loser was given instead, "" when none
-	Bytes int64  // that removing the loser would free: layers that no other image uses, and its own data
+	Kept  string // the repo@digest name that keeps the loser, "" when none was asked for
+	Fate  Fate   // of the loser: what a prune would do with it now
 }
 
 // NoteEvent is one line that the user should read, such as a warning; as

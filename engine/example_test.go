@@ -15,6 +15,7 @@ import (
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // A device's image takes the name of this machine's, the name is given back,
@@ -133,11 +134,11 @@ func world() (c engine.Config, stop func(), err error) {
 // newest of each name and platform, until 10 GB come free. A plan can also be
 // made from values alone; see package gc.
 func ExampleEngine_PlanPrune_policy() {
-	until, err := gc.ParseFilter("until=168h")
+	until, err := query.ParseFilter("until=168h")
 	if err != nil {
 		log.Fatal(err)
 	}
-	policy := gc.Policy{Filters: []gc.Filter{until}, Keep: 1, Free: 10_000_000_000}
+	policy := gc.Policy{Filters: []query.Filter{until}, Keep: 1, Free: 10_000_000_000}
 	plan, err := gc.MakePlan(&store.Snapshot{}, policy, time.Unix(1_700_000_000, 0))
 	if err != nil {
 		log.Fatal(err)

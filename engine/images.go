@@ -1,25 +1,22 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/engine/platform"
-	"github.com/mpull/mpull/gc"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // ListOptions says which images to list and in which order. The zero value
 // lists what podman lists: all but intermediate images, newest build first.
 type ListOptions struct {
-	All     bool     // intermediate images too: without a name, but with images built on them
-	Filters []Filter // an image must match all
+	All     bool // intermediate images too: without a name, but with images built on them
+	Filters []query.Filter
 	Names   []string // only images that the user means by one of these; nil means all
 	Sort    string   // created, id, repository, size or tag; "" means created
 }
@@ -47,8 +44,6 @@ type ListedImage struct {
 	image *store.Image
 }
 
-const none = "<none>"
-
 // Images lists local images, one entry for each name of an image as podman
 // has it, or one with <none> for an image without names.
 func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, error) {
@@ -59,7 +54,7 @@ func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, erro
 		if err != nil {
 			return err
 		}
-		rows = e.rows(snap, selected)
+		rows = e.rows(selected)
 		return nil
 	})
 	if err != nil {
@@ -71,72 +66,43 @@ func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, erro
 // selection is the context in which images are selected and shown.
 type selection struct {
 	images []*store.Image
-	kin    map[string]gc.Kin
+	view   *query.View
 }
 
 func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, error) {
-	s := selection{kin: gc.Kinship(snap)}
-	wanted, err := e.wanted(snap, o.Names)
+	s := selection{view: e.view(snap)}
+	wanted, err := s.view.Select(o.Names)
 	if err != nil {
 		return s, err
 	}
-	match, err := e.matcher(snap, s.kin, o.Filters)
+	match, err := s.view.Match(o.Filters, query.Built, snap.TakenAt)
 	if err != nil {
 		return s, err
 	}
+	all := o.All || len(o.Names) > 0
 	for i := range snap.Images {
 		img := &snap.Images[i]
-		intermediate := len(img.Names) == 0 && s.kin[img.ID].Child != ""
-		if intermediate && !o.All && len(o.Names) == 0 || wanted != nil && !wanted[img.ID] || !match(img) {
-			continue
+		if (all || !s.view.Kinship().Intermediate(i)) && (wanted == nil || wanted[img.ID]) && match(img) == nil {
+			s.images = append(s.images, img)
 		}
-		s.images = append(s.images, img)
 	}
 	return s, nil
 }
 
-// wanted is the set of images that the user named; nil means all.
-func (e *Engine) wanted(snap *store.Snapshot, names []string) (map[string]bool, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	wanted := make(map[string]bool)
-	for _, n := range names {
-		found := false
-		for i := range snap.Images {
-			if matchReference(n, snap.Images[i].Names) {
-				wanted[snap.Images[i].ID] = true
-				found = true
-			}
-		}
-		if found {
-			continue
-		}
-		img, _, err := e.lookup(snap, n)
-		if err != nil && !isUnknown(err) {
-			return nil, err
-		}
-		if img != nil {
-			wanted[img.ID] = true
-		}
-	}
-	return wanted, nil
-}
-
-func (e *Engine) rows(snap *store.Snapshot, s selection) []ListedImage {
-	bytes := newSizes(snap)
+func (e *Engine) rows(s selection) []ListedImage {
+	bytes, kin := s.view.Sizes(), s.view.Kinship()
 	host := e.Host()
 	native := make(map[platform.Platform]bool)
 	rows := []ListedImage{}
 	for _, img := range s.images {
 		row := ListedImage{
-			ID: img.ID, Digest: img.Digest, Platform: img.Platform(), Created: img.Created.UTC(), Size: bytes.of(img),
-			Names: img.Names, Dangling: s.kin[img.ID].Dangling, ReadOnly: img.ReadOnly, Digests: img.Digests,
+			ID: img.ID, Digest: img.Digest, Platform: img.Platform(), Created: img.Created.UTC(), Size: bytes.Of(img),
+			Names: img.Names, Dangling: kin.Dangling(kin.At(img)), ReadOnly: img.ReadOnly, Digests: img.Digests,
 			History: img.NamesHistory, Displaced: img.Displaced, image: img,
 		}
 		if img.Config != nil {
 			row.Labels = img.Config.Labels
-			p := platformOf(img)
+			p := query.PlatformOf(img)
 			runs, known := native[p]
 			if !known {
 				runs = host.Native(p)
@@ -155,42 +121,24 @@ func (e *Engine) rows(snap *store.Snapshot, s selection) []ListedImage {
 // appendNames adds a row for each name of an image.
 func appendNames(rows []ListedImage, row ListedImage) []ListedImage {
 	if len(row.Names) == 0 {
-		row.Repository, row.Tag = none, none
+		row.Repository, row.Tag = query.None, query.None
 		return append(rows, row)
 	}
 	for _, name := range row.Names {
-		row.Repository, row.Tag = splitName(name)
+		row.Repository, row.Tag = query.Split(name)
 		rows = append(rows, row)
 	}
 	return rows
 }
 
-// splitName parts a name into repository and tag; one with a digest has none.
-func splitName(name string) (repository, tag string) {
-	repository = repoOf(name)
-	rest := strings.TrimPrefix(name[len(repository):], ":")
-	if rest == "" || strings.HasPrefix(rest, "@") {
-		return repository, none
+func sortRows(rows []ListedImage, key string) error {
+	order, err := query.ParseSort(key)
+	if err != nil {
+		return err
 	}
-	tag, _, _ = strings.Cut(rest, "@")
-	return repository, tag
-}
-
-func sortRows(rows []ListedImage, by string) error {
-	orders := map[string]func(a, b ListedImage) int{
-		"created":    func(a, b ListedImage) int { return b.Created.Compare(a.Created) },
-		"id":         func(a, b ListedImage) int { return cmp.Compare(a.ID, b.ID) },
-		"repository": func(a, b ListedImage) int { return cmp.Compare(a.Repository, b.Repository) },
-		"size":       func(a, b ListedImage) int { return cmp.Compare(a.Size, b.Size) },
-		"tag":        func(a, b ListedImage) int { return cmp.Compare(a.Tag, b.Tag) },
+	row := func(l ListedImage) query.Row {
+		return query.Row{Created: l.Created, ID: l.ID, Repository: l.Repository, Tag: l.Tag, Size: l.Size}
 	}
-	if by == "" {
-		by = "created"
-	}
-	order := orders[by]
-	if order == nil {
-		return fmt.Errorf("cannot sort by %q: use created, id, repository, size or tag", by)
-	}
-	slices.SortStableFunc(rows, order)
+	slices.SortStableFunc(rows, func(a, b ListedImage) int { return order(row(a), row(b)) })
 	return nil
 }

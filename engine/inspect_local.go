@@ -15,8 +15,8 @@ import (
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
-	"github.com/mpull/mpull/gc"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // ImageData is what podman inspect prints about a local image, under the same
@@ -73,7 +73,7 @@ type RootFS struct {
 func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *platform.Request) ([]ImageData, error) {
 	found := []ImageData{}
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		inspector := &inspector{Engine: e, store: s, snap: snap, kin: gc.Kinship(snap), bytes: newSizes(snap), wanted: wanted}
+		inspector := &inspector{Engine: e, store: s, snap: snap, view: e.view(snap), wanted: wanted}
 		var errs []error
 		for _, input := range inputs {
 			data, err := inspector.inspect(ctx, input)
@@ -90,21 +90,15 @@ func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *pla
 
 type inspector struct {
 	*Engine
-	store *store.Store
-	snap  *store.Snapshot
-	kin   map[string]gc.Kin
-	bytes *sizes
-
+	store  *store.Store
+	snap   *store.Snapshot
+	view   *query.View
 	wanted *platform.Request
 }
 
 func (i *inspector) find(input string) (*store.Image, error) {
-	if i.wanted != nil {
-		img, _, err := i.usable(i.snap, input, *i.wanted)
-		return img, err
-	}
-	img, _, err := i.lookup(i.snap, input)
-	return img, err
+	found, err := i.one(i.snap, input, i.wanted)
+	return found.Image, err
 }
 
 func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData, err error) {
@@ -145,9 +139,9 @@ func (i *inspector) describe(img *store.Image, d *registry.Detail) (*ImageData, 
 	if err != nil {
 		return nil, err
 	}
-	config, size := d.Config, i.bytes.of(img)
+	config, size := d.Config, i.view.Sizes().Of(img)
 	data := &ImageData{
-		ID: img.ID, Digest: img.Digest, RepoTags: repoTags(img), RepoDigests: repoDigests(img), Parent: i.kin[img.ID].Parent,
+		ID: img.ID, Digest: img.Digest, RepoTags: repoTags(img), RepoDigests: repoDigests(img), Parent: i.view.Kinship().ParentID(img),
 		Created: config.Created, Config: &config.Config, Version: info.DockerVersion, Author: config.Author,
 		Architecture: config.Architecture, Os: config.OS, Platform: img.Platform(), Size: size, VirtualSize: size,
 		GraphDriver: &DriverData{Name: i.store.Driver(), Data: driver},

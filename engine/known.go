@@ -9,6 +9,7 @@ import (
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // KnownImage is what can be said about a local image when a command line is
@@ -27,13 +28,7 @@ func (e *Engine) Known(ctx context.Context) ([]KnownImage, error) {
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		for i := range snap.Images {
 			img := &snap.Images[i]
-			k := KnownImage{ID: img.ID, Platform: img.Platform(), Names: img.Names, Offers: offers(s, img)}
-			for _, n := range img.NamesHistory {
-				if !slices.Contains(img.Names, n) {
-					k.Lost = append(k.Lost, n)
-				}
-			}
-			known = append(known, k)
+			known = append(known, KnownImage{ID: img.ID, Platform: img.Platform(), Names: img.Names, Lost: query.LostNames(img), Offers: offers(s, img)})
 		}
 		return nil
 	})

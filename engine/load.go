@@ -17,6 +17,7 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 	"github.com/mpull/mpull/store/unpack"
 )
 
@@ -48,7 +49,7 @@ func (e *Engine) Load(ctx context.Context, path string, o LoadOptions) (results 
 				l := &loading{pull: pull{Engine: e, w: w, group: group, o: PullOptions{As: g.Name, Limits: o.Limits, Command: "load"}}, a: a, img: &g.Images[at]}
 				r, err := l.run(ctx, at == holder)
 				if err != nil {
-					return fmt.Errorf("loading %s: %w", cmp.Or(g.Name, shortID(l.img.ID)), err)
+					return fmt.Errorf("loading %s: %w", cmp.Or(g.Name, query.ShortID(l.img.ID)), err)
 				}
 				results = append(results, r)
 			}

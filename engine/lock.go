@@ -13,6 +13,7 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 	"github.com/mpull/mpull/store/unpack"
 )
 
@@ -103,7 +104,7 @@ func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o Pull
 		group := unpack.NewGroup(unpack.DefaultWorkers)
 		for _, name := range names {
 			locked := l.Images[name]
-			p := &pull{Engine: e, w: w, snap: snap, o: o, input: digestName(name, locked.Digest), group: group, locked: &locked}
+			p := &pull{Engine: e, w: w, snap: snap, o: o, input: query.WithDigest(name, locked.Digest), group: group, locked: &locked}
 			p.o.As = name
 			if o.All {
 				p.o.All, p.o.Platforms = false, locked.fallbacks()
@@ -127,15 +128,14 @@ func (e *Engine) inLock(l *Lock, inputs []string) ([]string, error) {
 	}
 	var names []string
 	for _, input := range inputs {
-		full, err := e.localNames(input)
+		name, err := e.view(&store.Snapshot{}).Named(l.Names(), input)
 		if err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(full, func(n string) bool { _, ok := l.Images[n]; return ok })
-		if at < 0 {
+		if name == "" {
 			return nil, &NotLockedError{Name: input, Locked: l.Names()}
 		}
-		names = append(names, full[at])
+		names = append(names, name)
 	}
 	return names, nil
 }
@@ -171,16 +171,17 @@ func (p *pull) lockedLocal(ctx context.Context, j *job) (PullResult, error) {
 		if !ok {
 			continue
 		}
+		complete := p.view(p.snap).Sizes()
 		for i := range p.snap.Images {
 			img := &p.snap.Images[i]
-			if img.ConfigError != nil || img.IsList || !hasDigest(img, d) || !hasDigest(img, p.locked.Digest) || !hasLayers(p.snap, img) {
+			if img.ConfigError != nil || img.IsList || !slices.Contains(img.Digests, d) || !slices.Contains(img.Digests, p.locked.Digest) || !complete.Complete(img) {
 				continue
 			}
-			r := presentResult(img)
+			r := p.presentResult(img)
 			r.Digest = d
 			return p.name(ctx, r, p.o.As, j.named)
 		}
-		return PullResult{}, &UnknownImageError{Input: strings.TrimSpace(p.o.As + " with the digest " + d.String())}
+		return PullResult{}, &query.UnknownError{Input: strings.TrimSpace(p.o.As + " with the digest " + d.String())}
 	}
 	return PullResult{}, p.notLocked(j)
 }

@@ -8,6 +8,7 @@ import (
 	"go.podman.io/image/v5/manifest"
 
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // ManifestDocument is a manifest or an index.
@@ -31,7 +32,7 @@ func (e *Engine) InspectManifest(ctx context.Context, input string, o LookOption
 		m, err = e.localManifest(s, snap, input)
 		return err
 	})
-	if isUnknown(err) && !IsTransport(input) {
+	if query.IsUnknown(err) && !IsTransport(input) {
 		return e.RawManifest(ctx, input, o)
 	}
 	return m, err
@@ -41,11 +42,11 @@ func (e *Engine) InspectManifest(ctx context.Context, input string, o LookOption
 // one with the digest that the input names, else the index it came from, else
 // its own.
 func (e *Engine) localManifest(s *store.Store, snap *store.Snapshot, input string) (*ManifestDocument, error) {
-	img, _, err := e.lookup(snap, input)
+	found, err := e.view(snap).Find(input)
 	if err != nil {
 		return nil, err
 	}
-	wanted := namedDigest(input)
+	img, wanted := found.Image, query.DigestOf(input)
 	if wanted == "" {
 		wanted = indexOf(s, img)
 	}
@@ -69,14 +70,4 @@ func indexOf(s *store.Store, img *store.Image) digest.Digest {
 		}
 	}
 	return ""
-}
-
-// namedDigest returns the digest in name@digest, "" when there is none.
-func namedDigest(input string) digest.Digest {
-	_, after, ok := strings.Cut(input, "@")
-	d := digest.Digest(after)
-	if !ok || d.Validate() != nil {
-		return ""
-	}
-	return d
 }

@@ -2,31 +2,33 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/gc"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // Tag gives an image more names. A name that another image holds moves, with
 // a record, as in a pull.
 func (e *Engine) Tag(ctx context.Context, input string, names []string, command string) error {
 	return e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		img, _, err := e.lookup(snap, input)
+		found, err := e.view(snap).Find(input)
 		if err != nil {
 			return err
 		}
 		full := make([]string, len(names))
 		for i, n := range names {
-			if full[i], err = NormalizeName(n); err != nil {
+			if full[i], err = query.NewName(n); err != nil {
 				return err
 			}
 		}
 		for _, n := range full {
-			if err := e.moveName(ctx, w, nameMove{name: n, to: img.ID, command: command, snap: snap}); err != nil {
+			if err := e.moveName(ctx, w, nameMove{name: n, to: found.Image.ID, command: command, snap: snap}); err != nil {
 				return err
 			}
 		}
@@ -44,14 +46,14 @@ type nameMove struct {
 }
 
 // moveName moves a name and emits what that displaced. An image that is to be
-// kept has its other name before it loses this one.
+// kept has its other name before it loses this one; where it cannot have one,
+// nothing moves.
 func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) error {
 	kept := ""
 	if m.keep {
 		holder, err := w.Lookup(m.name)
-		if err == nil && holder.ID != m.to && holder.Digest != "" && !holder.ReadOnly {
-			kept = digestName(m.name, holder.Digest)
-			if _, err := w.MoveName(ctx, kept, holder.ID, m.command); err != nil {
+		if err == nil && holder.ID != m.to && !holder.ReadOnly {
+			if kept, err = w.KeepName(ctx, query.Repository(m.name), holder.ID); err != nil {
 				return err
 			}
 		}
@@ -59,13 +61,19 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 	moved, err := w.MoveName(ctx, m.name, m.to, m.command)
 	if err == nil && moved.Hidden != nil {
 		e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("%s is also the name of %s for %s in a read-only image store, which is hidden until the name is removed here",
-			m.name, shortID(moved.Hidden.ID), moved.Hidden.Platform())}})
+			m.name, query.ShortID(moved.Hidden.ID), moved.Hidden.Platform())}})
 	}
 	if err != nil || moved.Loser == nil {
 		return err
 	}
+	return e.tellMoved(ctx, w, m, moved, kept)
+}
+
+// tellMoved emits what became of the image that lost a name.
+func (e *Engine) tellMoved(ctx context.Context, w *store.Writer, m nameMove, moved *store.Moved, kept string) error {
 	snap := m.snap
 	if snap == nil {
+		var err error
 		if snap, err = w.Snapshot(ctx); err != nil {
 			return err
 		}
@@ -74,7 +82,9 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 	loser, err := w.Lookup(moved.Loser.ID) // with its record, which takes space too
 	switch {
 	case err == nil:
-		event.Bytes = newSizes(snap).freed(loser)
+		if event.Fate, err = fate(snap, loser); err != nil {
+			return err
+		}
 	case !store.IsGone(err): // else another tool has removed it meanwhile
 		return err
 	}
@@ -82,21 +92,52 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 	return nil
 }
 
+// Fate is what would become of an image.
+type Fate struct {
+	gc.Decision      // of a prune without flags
+	Dangling    bool // it has no name, no child image, and is in no local manifest list
+}
+
+// fate tells what becomes of an image that is as given, all others being as in
+// the snapshot.
+func fate(snap *store.Snapshot, img *store.Image) (Fate, error) {
+	after := *snap
+	after.Images = slices.Clone(snap.Images)
+	at := slices.IndexFunc(after.Images, func(i store.Image) bool { return i.ID == img.ID })
+	if at < 0 {
+		at = len(after.Images)
+		after.Images = append(after.Images, store.Image{})
+	}
+	after.Images[at] = *img
+	plan, err := gc.MakePlan(&after, gc.Policy{}, time.Now())
+	if err != nil {
+		return Fate{}, err
+	}
+	f := Fate{Dangling: query.NewKinship(&after).Dangling(at)}
+	for _, d := range plan.Images {
+		if d.ID == img.ID {
+			f.Decision = d
+		}
+	}
+	return f, nil
+}
+
 // isKept tells whether an image has a digest name of the repository of name:
 // it was pulled side by side with other platforms, or kept on purpose.
 func isKept(img *store.Image, name string) bool {
-	return slices.ContainsFunc(img.Names, func(n string) bool { return strings.HasPrefix(n, repoOf(name)+"@") })
+	return slices.ContainsFunc(img.Names, func(n string) bool { return strings.HasPrefix(n, query.Repository(name)+"@") })
 }
 
 // Untag takes names from an image; without names, all that it holds. The
 // image remembers them.
 func (e *Engine) Untag(ctx context.Context, input string, names []string, command string) error {
 	return e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		img, _, err := e.lookup(snap, input)
+		view := e.view(snap)
+		found, err := view.Find(input)
 		if err != nil {
 			return err
 		}
-		taken, err := e.namesOf(img, names)
+		taken, err := namesOf(view, found.Image, names)
 		if err != nil {
 			return err
 		}
@@ -110,21 +151,20 @@ func (e *Engine) Untag(ctx context.Context, input string, names []string, comman
 }
 
 // namesOf finds the names of an image that the user wrote.
-func (e *Engine) namesOf(img *store.Image, names []string) ([]string, error) {
-	if len(names) == 0 {
+func namesOf(view *query.View, img *store.Image, inputs []string) ([]string, error) {
+	if len(inputs) == 0 {
 		return slices.Clone(img.Names), nil
 	}
 	var taken []string
-	for _, n := range names {
-		full, err := e.localNames(n)
+	for _, input := range inputs {
+		name, err := view.Named(img.Names, input)
 		if err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(full, func(f string) bool { return slices.Contains(img.Names, f) })
-		if at < 0 {
-			return nil, fmt.Errorf("%s: image %s has no such name: %w", n, shortID(img.ID), &UnknownImageError{Input: n})
+		if name == "" {
+			return nil, fmt.Errorf("%s: image %s has no such name: %w", input, query.ShortID(img.ID), &query.UnknownError{Input: input})
 		}
-		taken = append(taken, full[at])
+		taken = append(taken, name)
 	}
 	return taken, nil
 }
@@ -142,152 +182,96 @@ type Restored struct {
 // one that loses the name is kept, as the others are.
 func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Restored, err error) {
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		img, err := e.restorable(snap, input)
+		view := e.view(snap)
+		img, err := restorable(view, input)
 		if err != nil {
 			return err
 		}
 		if name == "" {
 			name, err = lastLost(img)
 		} else {
-			name, err = e.lostName(img, name)
+			name, err = lostName(view, img, name)
 		}
 		if err != nil {
 			return err
 		}
-		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: newNameIndex(snap).holder[name] != img}
-		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command, snap: snap})
+		r, err = e.giveName(ctx, w, view, query.Found{Image: img, Name: name}, command)
+		return err
 	})
 	return r, err
 }
 
-// restorable finds the image whose name is to come back: by ID, or by the name
-// that it lost when only one image lost it.
-func (e *Engine) restorable(snap *store.Snapshot, input string) (*store.Image, error) {
-	img, name, err := e.lookup(snap, input)
-	if err == nil && name == "" {
-		return img, nil
+// giveName moves a name to an image of its family.
+func (e *Engine) giveName(ctx context.Context, w *store.Writer, view *query.View, f query.Found, command string) (Restored, error) {
+	r := Restored{ID: f.Image.ID, Name: f.Name, Platform: f.Image.Platform(), Moved: view.Holder(f.Name) != f.Image}
+	return r, e.moveName(ctx, w, nameMove{name: f.Name, to: r.ID, keep: isKept(f.Image, f.Name), command: command, snap: view.Snapshot()})
+}
+
+// restorable finds the image whose name is to come back: by ID or digest, or by
+// the name that it lost when only one image lost it.
+func restorable(view *query.View, input string) (*store.Image, error) {
+	found, err := view.Find(input)
+	if err == nil && found.Name == "" {
+		return found.Image, nil
 	}
-	var ambiguity *AmbiguousError
-	if errors.As(err, &ambiguity) {
+	if err != nil && !query.IsUnknown(err) {
 		return nil, err
 	}
-	names, err := e.localNames(input)
+	losers, err := view.Losers(input)
 	if err != nil {
 		return nil, err
 	}
-	if name != "" {
-		names = []string{name}
-	}
-	var held []*store.Image
-	for i := range snap.Images {
-		if slices.ContainsFunc(names, func(n string) bool { return hadName(&snap.Images[i], n) }) {
-			held = append(held, &snap.Images[i])
-		}
-	}
-	switch len(held) {
+	switch len(losers) {
 	case 0:
-		return nil, &UnknownImageError{Input: input}
+		return nil, &query.UnknownError{Input: input}
 	case 1:
-		return held[0], nil
+		return losers[0], nil
 	}
-	return nil, ambiguous(input, held)
+	return nil, query.Ambiguous(input, losers)
 }
 
-// lastLost returns the name that an image lost last: of its record, else the
-// newest of the names that the store remembers.
+// lastLost returns the name that an image lost last.
 func lastLost(img *store.Image) (string, error) {
-	var newest store.Displacement
-	for _, d := range img.Displaced {
-		if !d.At.Before(newest.At) {
-			newest = d
+	for _, l := range query.LostBy(img) {
+		if fits(img, l.Name) {
+			return l.Name, nil
 		}
 	}
-	if newest.Name != "" {
-		return newest.Name, nil
-	}
-	for _, n := range img.NamesHistory {
-		if !slices.Contains(img.Names, n) {
-			return n, nil
-		}
-	}
-	return "", fmt.Errorf("image %s has lost no name: give one with mpull tag", shortID(img.ID))
+	return "", fmt.Errorf("image %s has lost no name: give one with mpull tag", query.ShortID(img.ID))
+}
+
+// fits tells whether an image can have a name: a digest name is a promise about
+// the contents.
+func fits(img *store.Image, name string) bool {
+	d := query.DigestOf(name)
+	return d == "" || slices.Contains(img.Digests, d)
 }
 
 // lostName finds the full form of a name that an image had.
-func (e *Engine) lostName(img *store.Image, name string) (string, error) {
-	full, err := e.localNames(name)
-	if err != nil {
-		return "", err
-	}
-	for _, n := range full {
-		if slices.Contains(img.Names, n) || slices.Contains(img.NamesHistory, n) {
-			return n, nil
-		}
+func lostName(view *query.View, img *store.Image, input string) (string, error) {
+	had := append(query.LostNames(img), img.Names...)
+	name, err := view.Named(had, input)
+	if err != nil || name != "" && fits(img, name) {
+		return name, err
 	}
 	return "", fmt.Errorf("image %s never had the name %s; it had %s: give it a new name with mpull tag",
-		shortID(img.ID), name, strings.Join(img.NamesHistory, ", "))
+		query.ShortID(img.ID), input, strings.Join(had, ", "))
 }
 
 // Use moves a name to the local image of a platform that holds it, once held
 // it, or is kept under a digest name of its repository. No request is made.
 func (e *Engine) Use(ctx context.Context, input string, request platform.Request, command string) (r Restored, err error) {
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		img, name, err := e.usable(snap, input, request)
+		view := e.view(snap)
+		found, err := view.Of(input, request)
 		if err != nil {
 			return err
 		}
-		r = Restored{ID: img.ID, Name: name, Platform: img.Platform(), Moved: newNameIndex(snap).holder[name] != img}
-		return e.moveName(ctx, w, nameMove{name: name, to: img.ID, keep: isKept(img, name), command: command, snap: snap})
+		if found.Name == "" {
+			return fmt.Errorf("%s names an image, not a name that could be switched to it: write the name, or give it one with mpull tag", input)
+		}
+		r, err = e.giveName(ctx, w, view, found, command)
+		return err
 	})
 	return r, err
-}
-
-// usable finds the image that Use means. Several images of the platform under
-// one name are told apart by time only when one of them holds it.
-func (e *Engine) usable(snap *store.Snapshot, input string, request platform.Request) (*store.Image, string, error) {
-	names, err := e.localNames(input)
-	if err != nil {
-		return nil, "", err
-	}
-	if _, found, err := e.lookup(snap, input); err == nil && found != "" {
-		names = append([]string{found}, names...)
-	}
-	index := newNameIndex(snap)
-	for _, name := range names {
-		var found []*store.Image
-		var offered []platform.Platform
-		for _, img := range index.family(name) {
-			offered = append(offered, platformOf(img))
-			if request.Target().Same(platformOf(img)) {
-				found = append(found, img)
-			}
-		}
-		for _, img := range found {
-			if len(found) == 1 || index.holder[name] == img {
-				return img, name, nil
-			}
-		}
-		if len(found) > 1 {
-			return nil, "", ambiguous(input, found)
-		}
-		if len(offered) > 0 {
-			return nil, "", &NotHereError{Name: name, Request: request, Here: offered}
-		}
-	}
-	return nil, "", &UnknownImageError{Input: input}
-}
-
-// NotHereError says that no local image of a name is of a platform.
-type NotHereError struct {
-	Name    string
-	Request platform.Request
-	Here    []platform.Platform
-}
-
-func (e *NotHereError) Error() string {
-	here := make([]string, len(e.Here))
-	for i, p := range e.Here {
-		here[i] = p.String()
-	}
-	return fmt.Sprintf("no local image of %s is for %s; here are %s", e.Name, e.Request.Target(), strings.Join(here, ", "))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // TagState says how a tag here compares with the registry's. Field values are
@@ -88,14 +89,14 @@ func (e *Engine) heldTags(ctx context.Context, inputs []string, l *Lock) (tags [
 			return nil
 		}
 		for _, input := range inputs {
-			img, name, err := e.lookup(snap, input)
+			found, err := e.view(snap).Find(input)
 			if err != nil {
 				return err
 			}
-			if name == "" || !isTag(name) {
+			if !query.IsTag(found.Name) {
 				return errors.New(input + " is no tag here: only a tag can be outdated")
 			}
-			tags = append(tags, tagOf(img, name))
+			tags = append(tags, tagOf(found.Image, found.Name))
 		}
 		return nil
 	})
@@ -107,18 +108,13 @@ func allTags(snap *store.Snapshot) []heldTag {
 	for i := range snap.Images {
 		img := &snap.Images[i]
 		for _, n := range img.Names {
-			if !img.IsList && isTag(n) && !strings.HasPrefix(n, "localhost/") {
+			if !img.IsList && query.IsTag(n) && !strings.HasPrefix(n, "localhost/") {
 				tags = append(tags, tagOf(img, n))
 			}
 		}
 	}
 	slices.SortFunc(tags, func(a, b heldTag) int { return strings.Compare(a.name, b.name) })
 	return tags
-}
-
-func isTag(name string) bool {
-	_, tag := splitName(name)
-	return tag != none && !strings.Contains(name, "@")
 }
 
 func tagOf(img *store.Image, name string) heldTag {

@@ -21,6 +21,9 @@ func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan
 		if policy.Measure == nil {
 			policy.Measure = usage
 		}
+		if policy.Names == nil {
+			policy.Names = e.localNames
+		}
 		if policy.Downloads, err = s.Downloads(); err != nil {
 			return err
 		}
@@ -36,9 +39,15 @@ func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan
 }
 
 // VerifyPlan tells whether a plan made earlier still holds: its error is a
-// *gc.ChangedError when something in it must not go any more.
+// *gc.ChangedError when something in it must not go any more, or is gone.
 func (e *Engine) VerifyPlan(ctx context.Context, plan *gc.Plan) error {
-	return e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error { return gc.Verify(plan, snap) })
+	return e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		downloads, err := s.Downloads()
+		if err != nil {
+			return err
+		}
+		return gc.Verify(plan, snap, downloads)
+	})
 }
 
 // Totals says where the bytes of the store are; the parts add up to what is on

@@ -1,14 +1,15 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 	"github.com/mpull/mpull/store/unpack"
 )
 
@@ -125,57 +126,79 @@ func (p *pull) locals(ctx context.Context) error {
 		switch {
 		case err == nil:
 			j.result, j.done = r, true
-		case p.o.Policy == PullNever || !isUnknown(err):
+		case p.o.Policy == PullNever || !isMissing(err):
 			return err
 		}
 	}
 	return nil
 }
 
+// isMissing tells whether an error says that the store does not have the one
+// image that was meant: a registry may.
+func isMissing(err error) bool {
+	var other *query.NotHereError
+	var several *query.AmbiguousError
+	return query.IsUnknown(err) || errors.As(err, &other) || errors.As(err, &several)
+}
+
 // local answers from the store, without a request: the image of that platform
-// that holds the name, or held it and gets it back.
+// that the input stands for, which gets the name.
 func (p *pull) local(ctx context.Context, j *job) (PullResult, error) {
 	if p.locked != nil {
 		return p.lockedLocal(ctx, j)
 	}
-	img, err := lookupID(p.snap, strings.TrimPrefix(p.input, "sha256:"))
+	found, err := p.here(j)
 	if err != nil {
 		return PullResult{}, err
 	}
-	if img != nil {
-		return presentResult(img), nil
+	r := p.presentResult(found.Image)
+	if found.Name == "" { // it was named by its ID or its digest
+		return r, nil
 	}
-	names, err := p.localNames(p.input)
-	if err != nil {
-		return PullResult{}, err
+	return p.name(ctx, r, cmp.Or(p.o.As, found.Name), j.named)
+}
+
+// here finds the local image of a job, complete. An ID names one image, whose
+// platform only counts when one was asked for.
+func (p *pull) here(j *job) (query.Found, error) {
+	view := p.view(p.snap)
+	if found, err := view.Find(p.input); err == nil && found.Name == "" && !j.requests[0].Explicit {
+		return found, nil
 	}
+	var first error
 	for _, request := range j.requests {
-		img, name := ofPlatform(p.snap, names, request)
-		if img == nil || img.ConfigError != nil || !img.HasManifest() || !hasLayers(p.snap, img) {
-			continue
+		found, err := view.Of(p.input, request)
+		if err == nil && view.Sizes().Complete(found.Image) {
+			return found, nil
 		}
-		return p.name(ctx, presentResult(img), name, j.named)
+		if err == nil {
+			err = &query.UnknownError{Input: p.input}
+		}
+		if first == nil {
+			first = err
+		}
 	}
-	return PullResult{}, &UnknownImageError{Input: p.input, Held: onceHeld(p.snap, names)}
+	return query.Found{}, first
 }
 
-func presentResult(img *store.Image) PullResult {
-	return PullResult{ID: img.ID, Digest: img.Digest, Platform: platformOf(img), Present: true}
+// presentResult is that of an image which is here.
+func (p *pull) presentResult(img *store.Image) PullResult {
+	r := PullResult{ID: img.ID, Digest: img.Digest, Platform: query.PlatformOf(img), Present: true}
+	if own := p.w.OwnDigests(img); len(own) > 0 {
+		r.Digest = own[0]
+	}
+	return r
 }
 
-func isUnknown(err error) bool {
-	var unknown *UnknownImageError
-	return errors.As(err, &unknown)
-}
-
-// name moves the name to the image, or gives it its repo@digest name when the
-// name belongs to another platform of this command or was not wanted.
-func (p *pull) name(ctx context.Context, r PullResult, name string, named bool) (PullResult, error) {
+// name moves the name to the image, or keeps it by its repo@digest name when
+// the name belongs to another platform of this command or was not wanted.
+func (p *pull) name(ctx context.Context, r PullResult, name string, named bool) (_ PullResult, err error) {
 	if name == "" {
 		return r, nil
 	}
 	if !named || p.o.NoTag {
-		name = digestName(name, r.Digest)
+		r.Name, err = p.w.KeepName(ctx, query.Repository(name), r.ID)
+		return r, err
 	}
 	r.Name = name
 	return r, p.moveName(ctx, p.w, nameMove{name: name, to: r.ID, keep: p.o.Keep, command: p.o.Command})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -169,7 +170,7 @@ func (p *pull) stored(d digest.Digest) (manifest, config []byte, ok bool) {
 func storedIn(s *store.Store, snap *store.Snapshot, d digest.Digest) (manifest, config []byte, ok bool) {
 	for i := range snap.Images {
 		img := &snap.Images[i]
-		if img.ConfigError != nil || img.IsList || !hasDigest(img, d) {
+		if img.ConfigError != nil || img.IsList || !slices.Contains(img.Digests, d) {
 			continue
 		}
 		manifest, err := s.Manifest(img, d)

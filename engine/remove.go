@@ -10,6 +10,7 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/gc"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // RemoveOptions says what to remove besides what was named.
@@ -41,7 +42,7 @@ func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) (
 		for _, input := range inputs {
 			r := Removed{Input: input}
 			r.Err = e.removeOne(ctx, d, snap, o, &r)
-			if isUnknown(r.Err) && o.Ignore {
+			if query.IsUnknown(r.Err) && o.Ignore {
 				r.Err = nil
 			}
 			results = append(results, r)
@@ -61,10 +62,10 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 		return err
 	}
 	if img.ReadOnly {
-		return fmt.Errorf("image %s is in a read-only image store: %w", shortID(img.ID), store.ErrReadOnly)
+		return fmt.Errorf("image %s is in a read-only image store: %w", query.ShortID(img.ID), store.ErrReadOnly)
 	}
 	if name == "" && len(img.Names) > 1 && !o.Force {
-		return fmt.Errorf("%s: %w (%s)", shortID(img.ID), ErrSeveralNames, strings.Join(img.Names, ", "))
+		return fmt.Errorf("%s: %w (%s)", query.ShortID(img.ID), ErrSeveralNames, strings.Join(img.Names, ", "))
 	}
 	if name != "" && len(img.Names) > 1 {
 		if _, err := d.RemoveName(ctx, name, o.Command); err != nil {
@@ -100,18 +101,18 @@ func removalOf(fresh *store.Snapshot, img *store.Image) (removal store.Removal, 
 		return removal, err
 	}
 	if gained := slices.DeleteFunc(slices.Clone(now.Names), func(n string) bool { return slices.Contains(img.Names, n) }); len(gained) > 0 {
-		return removal, fmt.Errorf("%w: image %s has the name %s since a moment ago, from another tool", ErrChanged, shortID(img.ID), strings.Join(gained, ", "))
+		return removal, fmt.Errorf("%w: image %s has the name %s since a moment ago, from another tool", ErrChanged, query.ShortID(img.ID), strings.Join(gained, ", "))
 	}
-	for parent := gc.Kinship(fresh)[img.ID].Parent; parent != ""; {
+	for parent := query.NewKinship(fresh).ParentID(now); parent != ""; {
 		rest := *fresh
 		rest.Images = slices.DeleteFunc(slices.Clone(fresh.Images), func(i store.Image) bool { return slices.Contains(removal.Images, i.ID) })
-		kin := gc.Kinship(&rest)
+		kin := query.NewKinship(&rest)
 		at := slices.IndexFunc(rest.Images, func(i store.Image) bool { return i.ID == parent })
-		if at < 0 || !kin[parent].Dangling || rest.Images[at].ReadOnly || gc.InUse(&rest, &rest.Images[at]) != nil {
+		if at < 0 || !kin.Dangling(at) || rest.Images[at].ReadOnly || gc.InUse(&rest, &rest.Images[at]) != nil {
 			break
 		}
 		removal.Images = append(removal.Images, parent)
-		parent = kin[parent].Parent
+		parent = kin.ParentID(&rest.Images[at])
 	}
 	return removal, nil
 }
@@ -127,24 +128,32 @@ func unused(snap *store.Snapshot, img *store.Image) error {
 	case user == nil:
 		return nil
 	case user.Reason == gc.Mounted:
-		return fmt.Errorf("image %s is mounted, which the tool that mounted it can undo (podman image unmount): %w", shortID(img.ID), store.ErrInUse)
+		return fmt.Errorf("image %s is mounted, which the tool that mounted it can undo (podman image unmount): %w", query.ShortID(img.ID), store.ErrInUse)
 	}
 	name := user.ByName
 	if name == "" {
-		name = shortID(user.By)
+		name = query.ShortID(user.By)
 	}
-	return fmt.Errorf("image %s is used by container %s, which the tool that made it can remove: %w", shortID(img.ID), name, store.ErrInUse)
+	return fmt.Errorf("image %s is used by container %s, which the tool that made it can remove: %w", query.ShortID(img.ID), name, store.ErrInUse)
 }
 
 // removable finds what an input names. With a platform it may be an image that
 // does not hold the name any more.
 func (e *Engine) removable(snap *store.Snapshot, input string, o RemoveOptions) (*store.Image, string, error) {
-	if o.Platform == nil {
-		return e.lookup(snap, input)
+	found, err := e.one(snap, input, o.Platform)
+	if err != nil {
+		return nil, "", err
 	}
-	img, name, err := e.usable(snap, input, *o.Platform)
-	if err == nil && !slices.Contains(img.Names, name) {
-		name = ""
+	if !found.Held() {
+		found.Name = ""
 	}
-	return img, name, err
+	return found.Image, found.Name, nil
+}
+
+// one finds the image that an input means, of a platform when one is asked for.
+func (e *Engine) one(snap *store.Snapshot, input string, wanted *platform.Request) (query.Found, error) {
+	if wanted == nil {
+		return e.view(snap).Find(input)
+	}
+	return e.view(snap).Of(input, *wanted)
 }

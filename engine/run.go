@@ -11,6 +11,7 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // RunOptions says what is started and how. The zero value starts what the
@@ -112,10 +113,11 @@ func (e *Engine) prepareRun(ctx context.Context, s *store.Store, input string, o
 	if err != nil {
 		return nil, err
 	}
-	img, name, err := e.runnable(snap, input, o.Platform)
+	found, err := e.one(snap, input, o.Platform)
 	if err != nil {
 		return nil, err
 	}
+	img, name := found.Image, found.Name
 	result, err := e.checkImage(ctx, s, img, o.CheckOptions)
 	if err != nil {
 		return nil, err
@@ -136,13 +138,6 @@ func (e *Engine) prepareRun(ctx context.Context, s *store.Store, input string, o
 	return p, err
 }
 
-func (e *Engine) runnable(snap *store.Snapshot, input string, request *platform.Request) (*store.Image, string, error) {
-	if request == nil {
-		return e.lookup(snap, input)
-	}
-	return e.usable(snap, input, *request)
-}
-
 // wayOut looks for another image of the same name that would start, and
 // returns the command that switches to it.
 func (e *Engine) wayOut(ctx context.Context, s *store.Store, snap *store.Snapshot, refused *store.Image, name string, o *RunOptions) string {
@@ -150,7 +145,7 @@ func (e *Engine) wayOut(ctx context.Context, s *store.Store, snap *store.Snapsho
 		name = refused.Names[0]
 	}
 	emulated := ""
-	for _, img := range newNameIndex(snap).family(name) {
+	for _, img := range e.view(snap).Family(name) {
 		if img.ID == refused.ID || img.Config == nil {
 			continue
 		}
@@ -158,7 +153,7 @@ func (e *Engine) wayOut(ctx context.Context, s *store.Store, snap *store.Snapsho
 		if err != nil || r.ExitCode != 0 {
 			continue
 		}
-		use := fmt.Sprintf("mpull use --platform %s %s", platformOf(img), name)
+		use := fmt.Sprintf("mpull use --platform %s %s", query.PlatformOf(img), name)
 		if r.Verdict == preflight.Native {
 			return use
 		}

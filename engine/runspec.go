@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine/preflight"
+	"github.com/mpull/mpull/store/query"
 )
 
 // defaultPath is the PATH of a container whose image sets none.
@@ -44,7 +45,7 @@ func newSpec(command preflight.Command, root string, id string, o *RunOptions) (
 	if err != nil {
 		return nil, err
 	}
-	hostname := shortID(id)
+	hostname := query.ShortID(id)
 	spec := &specs.Spec{
 		Version:  "1.0.2", // what runtimes of 2020 and later know
 		Hostname: hostname,

@@ -16,6 +16,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store/query"
 )
 
 // Files in a run's directory.
@@ -211,10 +213,10 @@ func stopDeadRun(ctx context.Context, dir, id string) error {
 	}
 	path, err := os.ReadFile(filepath.Join(dir, runtimeFile))
 	if err != nil {
-		return fmt.Errorf("stopping the abandoned container %s: %w", shortID(id), err)
+		return fmt.Errorf("stopping the abandoned container %s: %w", query.ShortID(id), err)
 	}
 	if err := deleteContainer(ctx, string(path), dir, id); err != nil {
-		return fmt.Errorf("stopping the abandoned container %s: %w", shortID(id), err)
+		return fmt.Errorf("stopping the abandoned container %s: %w", query.ShortID(id), err)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/mpull/mpull/engine/archive"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // SaveOptions says which images of a name to save. The zero value saves the
@@ -63,20 +64,22 @@ func (e *Engine) Save(ctx context.Context, out io.Writer, inputs []string, o Sav
 
 // toSave finds the images that an input means: the holder of a name first.
 func (e *Engine) toSave(snap *store.Snapshot, input string, o SaveOptions) ([]*store.Image, string, error) {
-	img, name, err := e.lookup(snap, input)
+	view := e.view(snap)
+	meant, err := view.Find(input)
 	if err != nil {
 		return nil, "", err
 	}
+	img, name := meant.Image, meant.Name
 	if name == "" || !o.All && len(o.Platforms) == 0 {
 		return []*store.Image{img}, name, savable(input, img)
 	}
 	var found []*store.Image
 	var here []platform.Platform
-	for _, one := range newNameIndex(snap).family(name) {
+	for _, one := range view.Family(name) {
 		if savable(input, one) != nil || one.Config == nil {
 			continue
 		}
-		p := platformOf(one)
+		p := query.PlatformOf(one)
 		// The family is in the order of preference: a second image of one
 		// platform lost the name earlier.
 		if !slices.ContainsFunc(here, p.Same) {
@@ -99,14 +102,14 @@ func ofPlatforms(name string, images []*store.Image, wanted []Fallback) ([]*stor
 	for _, requests := range wanted {
 		at := -1
 		for _, r := range requests {
-			if at = slices.IndexFunc(images, func(img *store.Image) bool { return r.Target().Same(platformOf(img)) }); at >= 0 {
+			if at = slices.IndexFunc(images, func(img *store.Image) bool { return r.Target().Same(query.PlatformOf(img)) }); at >= 0 {
 				break
 			}
 		}
 		if at < 0 {
-			missing := &NotHereError{Name: name, Request: requests[0]}
+			missing := &query.NotHereError{Name: name, Request: requests[0]}
 			for _, img := range images {
-				missing.Here = append(missing.Here, platformOf(img))
+				missing.Here = append(missing.Here, query.PlatformOf(img))
 			}
 			return nil, missing
 		}
@@ -123,7 +126,7 @@ func savable(input string, img *store.Image) error {
 	case img.IsList:
 		return fmt.Errorf("%s is a manifest list of podman's, which holds no image: save its images by their names", input)
 	case img.ConfigError != nil:
-		return fmt.Errorf("image %s is damaged: %w", shortID(img.ID), img.ConfigError)
+		return fmt.Errorf("image %s is damaged: %w", query.ShortID(img.ID), img.ConfigError)
 	}
 	return nil
 }
@@ -158,7 +161,7 @@ func (w *saving) group(ctx context.Context, name string, images []*store.Image) 
 		if one == nil {
 			var err error
 			if one, err = w.image(ctx, img); err != nil {
-				return fmt.Errorf("image %s: %w", shortID(img.ID), err)
+				return fmt.Errorf("image %s: %w", query.ShortID(img.ID), err)
 			}
 			w.done[img.ID] = one
 		}
@@ -166,7 +169,7 @@ func (w *saving) group(ctx context.Context, name string, images []*store.Image) 
 		group.Images = append(group.Images, one.record)
 		w.saved = append(w.saved, Saved{ID: img.ID, Name: name, Platform: img.Platform(), Manifest: one.record.Manifest, Listed: one.listed.Digest})
 		tag := ""
-		if _, t := splitName(name); len(members) == 1 && name != "" && t != none {
+		if _, t := query.Split(name); len(members) == 1 && name != "" && t != query.None {
 			tag = name // docker has one image for a tag
 		}
 		w.out.Docker(one.config, one.layers, tag)
@@ -180,7 +183,7 @@ func (w *saving) group(ctx context.Context, name string, images []*store.Image) 
 	index.SchemaVersion = 2
 	for i, m := range members {
 		d := m.listed
-		p := platformOf(images[i])
+		p := query.PlatformOf(images[i])
 		d.Platform = &imgspecv1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
 		index.Manifests = append(index.Manifests, d)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mpull/mpull/engine/archive"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // blobKey is a layer as a manifest has it: the same tar may come from several
@@ -59,11 +60,7 @@ func (w *saving) layers(ctx context.Context, img *store.Image, m manifest.Manife
 
 // chain returns the layers of an image, bottom first.
 func (w *saving) chain(img *store.Image, n int) ([]*store.Layer, error) {
-	var chain []*store.Layer
-	newSizes(w.snap).chain(img.TopLayer, func(l *store.Layer) bool {
-		chain = append(chain, l)
-		return true
-	})
+	chain := query.New(w.snap, nil).Sizes().Layers(img)
 	if len(chain) != n || len(img.Config.DiffIDs) != n {
 		return nil, fmt.Errorf("its manifest names %d layers, its config %d, and the store has %d", n, len(img.Config.DiffIDs), len(chain))
 	}

@@ -5,10 +5,9 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/mpull/mpull/gc"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // Story tells how images came by their names and lost them.
@@ -19,37 +18,29 @@ type Story struct {
 
 // ImageStory is one image's part of a story.
 type ImageStory struct {
-	ID       string   `json:"id"`
-	Digest   string   `json:"digest,omitempty"`
-	Platform string   `json:"platform,omitempty"`
-	Names    []string `json:"names"` // it holds now
-	Dangling bool     `json:"dangling"`
-	Lost     []Loss   `json:"lost"` // newest first
-	Problem  string   `json:"problem,omitempty"`
-}
-
-// Loss is how an image lost one name.
-type Loss struct {
-	Name      string      `json:"name"`
-	At        time.Time   `json:"at,omitzero"`       // zero when another tool moved it
-	By        store.Party `json:"by,omitzero"`       // who has taken it; zero when it was removed
-	Command   string      `json:"command,omitempty"` // of mpull
-	OtherTool bool        `json:"otherTool"`         // only the store's history knows of it
+	ID       string       `json:"id"`
+	Digest   string       `json:"digest,omitempty"`
+	Platform string       `json:"platform,omitempty"`
+	Names    []string     `json:"names"` // it holds now
+	Dangling bool         `json:"dangling"`
+	Lost     []query.Lost `json:"lost"` // newest first
+	Problem  string       `json:"problem,omitempty"`
 }
 
 // Why tells the story of an image, or of all images that hold or held a name.
 func (e *Engine) Why(ctx context.Context, input string) (story *Story, err error) {
 	err = e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
-		images, name, err := e.storyImages(snap, input)
+		view := e.view(snap)
+		name, images, err := view.Relatives(input)
 		if err != nil {
 			return err
 		}
-		kin := gc.Kinship(snap)
+		kin := view.Kinship()
 		story = &Story{Name: name}
 		for _, img := range images {
 			one := ImageStory{
 				ID: img.ID, Digest: img.Digest.String(), Platform: img.Platform(),
-				Names: img.Names, Dangling: kin[img.ID].Dangling, Lost: losses(img),
+				Names: img.Names, Dangling: kin.Dangling(kin.At(img)), Lost: append([]query.Lost{}, query.LostBy(img)...),
 			}
 			if img.RecordError != nil {
 				one.Problem = img.RecordError.Error()
@@ -59,48 +50,6 @@ func (e *Engine) Why(ctx context.Context, input string) (story *Story, err error
 		return nil
 	})
 	return story, err
-}
-
-// storyImages finds the images that an input speaks of.
-func (e *Engine) storyImages(snap *store.Snapshot, input string) ([]*store.Image, string, error) {
-	img, name, err := e.lookup(snap, input)
-	switch {
-	case err == nil && name == "":
-		return []*store.Image{img}, "", nil
-	case err != nil && !isUnknown(err):
-		return nil, "", err
-	}
-	names := []string{name}
-	if name == "" {
-		if names, err = e.localNames(input); err != nil {
-			return nil, "", err
-		}
-	}
-	index := newNameIndex(snap)
-	for _, n := range names {
-		if family := index.family(n); len(family) > 0 {
-			return family, n, nil
-		}
-	}
-	return nil, "", &UnknownImageError{Input: input}
-}
-
-// losses lists the names that an image lost, newest first: those recorded,
-// then those that only the store's own history knows of.
-func losses(img *store.Image) []Loss {
-	lost := make([]Loss, 0, len(img.Displaced))
-	recorded := map[string]bool{}
-	for _, d := range img.Displaced {
-		recorded[d.Name] = true
-		lost = append(lost, Loss{Name: d.Name, At: d.At, By: d.By, Command: d.Command})
-	}
-	slices.SortStableFunc(lost, func(a, b Loss) int { return b.At.Compare(a.At) })
-	for _, n := range img.NamesHistory {
-		if !recorded[n] && !slices.Contains(img.Names, n) {
-			lost = append(lost, Loss{Name: n, OtherTool: true})
-		}
-	}
-	return lost
 }
 
 // Branch is a name with the images that belong to it.
@@ -126,22 +75,22 @@ func (e *Engine) Tree(ctx context.Context, o ListOptions) ([]Branch, error) {
 		if err != nil {
 			return err
 		}
-		tree = e.branches(snap, selected)
+		tree = e.branches(selected)
 		return nil
 	})
 	return tree, err
 }
 
-func (e *Engine) branches(snap *store.Snapshot, s selection) []Branch {
-	t := &treeMaker{index: newNameIndex(snap), rows: map[string]ListedImage{}, shown: map[string]bool{}}
-	for _, r := range e.rows(snap, s) {
+func (e *Engine) branches(s selection) []Branch {
+	t := &treeMaker{view: s.view, rows: map[string]ListedImage{}, shown: map[string]bool{}}
+	for _, r := range e.rows(s) {
 		t.rows[r.ID] = r
 	}
 	tags, others := map[string]bool{}, map[string]bool{}
 	var unnamed Branch
 	for _, img := range s.images {
-		for _, n := range append(slices.Clone(img.Names), img.NamesHistory...) {
-			if _, tag := splitName(n); tag != none {
+		for _, n := range append(query.LostNames(img), img.Names...) {
+			if _, tag := query.Split(n); tag != query.None {
 				tags[n] = true
 			}
 		}
@@ -160,7 +109,7 @@ func (e *Engine) branches(snap *store.Snapshot, s selection) []Branch {
 		}
 	}
 	if len(unnamed.Images) > 0 {
-		unnamed.Name = none
+		unnamed.Name = query.None
 		t.tree = append(t.tree, unnamed)
 	}
 	return t.tree
@@ -169,7 +118,7 @@ func (e *Engine) branches(snap *store.Snapshot, s selection) []Branch {
 // treeMaker grows the branches of a tree. A tag's branch has all that belongs
 // to the tag; images that no tag leads to hang on their digest names.
 type treeMaker struct {
-	index *nameIndex
+	view  *query.View
 	rows  map[string]ListedImage
 	shown map[string]bool // by image ID
 	tree  []Branch
@@ -178,7 +127,7 @@ type treeMaker struct {
 func (t *treeMaker) grow(names map[string]bool) {
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		b := Branch{Name: name}
-		for _, img := range t.index.family(name) {
+		for _, img := range t.view.Family(name) {
 			row, selected := t.rows[img.ID]
 			if !selected {
 				continue

@@ -62,7 +62,7 @@ func BenchmarkExecuteCheck10000Images(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := Verify(plan, snap); err != nil {
+		if err := Verify(plan, snap, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,10 +2,12 @@ package gc
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // check compares a plan with a fresh snapshot.
@@ -75,7 +77,7 @@ func sameNames(a, b []string) bool {
 // settle keeps the images that an image outside the plan keeps: a child or a
 // list of theirs. Those are kept by one that changed, too.
 func (c *check) settle(soft []int) {
-	k := newKin(c.graph)
+	k := query.NewKinship(c.snap)
 	for again := true; again; {
 		again = false
 		for _, i := range soft {
@@ -83,7 +85,7 @@ func (c *check) settle(soft []int) {
 			if _, goes := c.going[img.ID]; !goes {
 				continue
 			}
-			if why, kept := c.keptBy(k, i, img); kept {
+			if why, kept := c.keptBy(k, i); kept {
 				c.kept[img.ID] = why
 				delete(c.going, img.ID)
 				again = true
@@ -92,19 +94,19 @@ func (c *check) settle(soft []int) {
 	}
 }
 
-func (c *check) keptBy(k *kin, i int, img *store.Image) (keeper, bool) {
-	for _, child := range k.children[i] {
+func (c *check) keptBy(k *query.Kinship, i int) (keeper, bool) {
+	for _, child := range k.Children(i) {
 		if id := c.snap.Images[child].ID; !c.goes(id) {
 			return keeper{reason: Parent, by: id}, true
 		}
 	}
-	for _, list := range c.lists[img.Digest] {
-		if id := c.snap.Images[list].ID; list != i && !c.goes(id) {
+	for _, list := range k.Lists(i) {
+		if id := c.snap.Images[list].ID; !c.goes(id) {
 			return keeper{reason: ListMember, by: id}, true
 		}
 	}
-	if c.blind != nil {
-		return keeper{reason: ListMember, by: c.blind.ID}, true
+	if k.Blind != nil {
+		return keeper{reason: ListMember, by: k.Blind.ID}, true
 	}
 	return keeper{}, false
 }
@@ -137,10 +139,10 @@ type ChangedError struct {
 	Changes []Change
 }
 
-// Change is one planned image or layer that must not be removed any more.
+// Change is one planned image or leftover that must not be removed any more.
 type Change struct {
 	ID     string
-	Reason Reason // what keeps it now
+	Reason Reason // what keeps it now, or Vanished
 	By     string // ID of the container, child image or list that keeps it
 }
 
@@ -151,26 +153,38 @@ func (e *ChangedError) Error() string {
 			fmt.Fprintf(&b, " and %d more", len(e.Changes)-i)
 			break
 		}
-		fmt.Fprintf(&b, " %.12s (%s)", c.ID, c.Reason)
+		fmt.Fprintf(&b, " %.12s (%s)", path.Base(c.ID), c.Reason)
 	}
 	return fmt.Sprintf("the store changed since the plan was made:%s: make a new plan", b.String())
 }
 
-// Verify compares a plan with a fresh snapshot and returns a *ChangedError
-// when something in it must not go any more. What is gone already is no
-// change.
-func Verify(plan *Plan, fresh *store.Snapshot) error {
+// Verify compares a plan with a fresh snapshot and the dead downloads that are
+// there now, and returns a *ChangedError when something in it must not go any
+// more, or is gone: somebody, perhaps this very plan, removed it since.
+func Verify(plan *Plan, fresh *store.Snapshot, downloads []store.Download) error {
 	c := newCheck(plan, newGraph(fresh))
 	var changes []Change
 	for _, d := range plan.Removals() {
 		if k, ok := c.kept[d.ID]; ok {
 			changes = append(changes, Change{d.ID, k.reason, k.by})
+		} else if !c.goes(d.ID) {
+			changes = append(changes, Change{ID: d.ID, Reason: Vanished})
 		}
 	}
 	for i := range plan.Leftovers {
 		l := &plan.Leftovers[i]
 		_, goes := c.goingLayers[l.ID]
-		if l.Goes && l.Kind == LeftoverLayer && !goes && c.find(l.ID) != none {
+		switch {
+		case !l.Goes || goes:
+		case l.Kind == LeftoverDownload:
+			if !slices.ContainsFunc(downloads, func(d store.Download) bool { return d.Path == l.ID }) {
+				changes = append(changes, Change{ID: l.ID, Reason: Vanished})
+			}
+		case c.find(l.ID) == none:
+			changes = append(changes, Change{ID: l.ID, Reason: Vanished})
+		case c.snap.Layers[c.find(l.ID)].Mounts > 0:
+			changes = append(changes, Change{ID: l.ID, Reason: Mounted})
+		default:
 			changes = append(changes, Change{ID: l.ID, Reason: Parent})
 		}
 	}

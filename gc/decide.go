@@ -11,12 +11,30 @@ import (
 	"time"
 
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // MakePlan decides about every image of a snapshot exactly once, and about
 // everything that interrupted work left. It is pure, apart from what
 // policy.Measure reads. It fails only when the policy makes no sense.
 func MakePlan(snap *store.Snapshot, policy Policy, now time.Time) (*Plan, error) {
+	plan, err := makePlan(snap, policy, now)
+	if err != nil || policy.Free == 0 {
+		return plan, err
+	}
+	plan.Free = policy.Free
+	if plan.Bytes < policy.Free && !policy.All {
+		policy.All = true
+		all, err := makePlan(snap, policy, now)
+		if err != nil {
+			return nil, err
+		}
+		plan.WithAll = all.Bytes
+	}
+	return plan, nil
+}
+
+func makePlan(snap *store.Snapshot, policy Policy, now time.Time) (*Plan, error) {
 	if snap == nil {
 		return nil, errors.New("planning a prune: no snapshot")
 	}
@@ -24,8 +42,13 @@ func MakePlan(snap *store.Snapshot, policy Policy, now time.Time) (*Plan, error)
 		return nil, fmt.Errorf("planning a prune: %w", err)
 	}
 	g := newGraph(snap)
+	view := query.New(snap, policy.Names)
+	match, err := view.Match(policy.Filters, view.Since, now)
+	if err != nil {
+		return nil, fmt.Errorf("planning a prune: %w", err)
+	}
 	p := &planner{
-		graph: g, kin: newKin(g), policy: policy, now: now,
+		graph: g, view: view, kin: view.Kinship(), match: match, policy: policy, now: now,
 		sizes: sizer{g, policy.Measure}, refs: slices.Clone(g.refs),
 		decisions: make([]Decision, len(snap.Images)), blocked: make([]int, len(snap.Images)),
 		plan: &Plan{
@@ -43,7 +66,9 @@ func MakePlan(snap *store.Snapshot, policy Policy, now time.Time) (*Plan, error)
 // planner holds what one planning needs.
 type planner struct {
 	*graph
-	kin       *kin
+	view      *query.View
+	kin       *query.Kinship
+	match     query.Matcher
 	policy    Policy
 	now       time.Time
 	sizes     sizer
@@ -62,8 +87,10 @@ func (p *planner) judge() {
 	for i := range p.snap.Images {
 		img := &p.snap.Images[i]
 		d := &p.decisions[i]
-		*d = Decision{ID: img.ID, Digest: img.Digest, Names: img.Names, Since: p.since(img).UTC(), Platform: img.Platform()}
-		d.Was, d.ByOtherTool = former(img)
+		*d = Decision{ID: img.ID, Digest: img.Digest, Names: img.Names, Since: p.view.Since(img).UTC(), Platform: img.Platform()}
+		if lost := query.LostBy(img); len(lost) > 0 {
+			d.Was, d.ByOtherTool = lost[0].Name, lost[0].OtherTool
+		}
 		d.Reason, d.By, d.ByName = p.stays(img, d)
 		if d.Reason == "" && newest[i] {
 			d.Reason = KeptByCount
@@ -72,7 +99,7 @@ func (p *planner) judge() {
 			continue
 		}
 		if !p.policy.All {
-			p.block(i, img)
+			p.blocked[i] = len(p.kin.Children(i)) + len(p.kin.Lists(i))
 		}
 		if p.blocked[i] == 0 {
 			p.ready = append(p.ready, ready{i, d.Since, img.ID})
@@ -99,14 +126,14 @@ func (p *planner) stays(img *store.Image, d *Decision) (reason Reason, by, byNam
 	switch {
 	case img.ConfigError != nil && !incomplete(img):
 		return Damaged, "", ""
-	case p.blind != nil && !p.policy.All:
-		return ListMember, p.blind.ID, first(p.blind.Names)
+	case p.kin.Blind != nil && !p.policy.All:
+		return ListMember, p.kin.Blind.ID, first(p.kin.Blind.Names)
 	case incomplete(img) && !older(d.Since, p.now, p.policy.LeftoverAge):
 		return TooYoung, "", ""
-	case nameless(img) && !older(p.pulled(img), p.now, p.policy.MinAge):
+	case nameless(img) && !older(p.view.Pulled(img), p.now, p.policy.MinAge):
 		return TooYoung, "", ""
 	}
-	if f := failing(p.policy.Filters, img, d.Since, p.now); f != nil {
+	if f := p.match(img); f != nil {
 		return FilteredOut, f.String(), ""
 	}
 	return "", "", ""
@@ -131,16 +158,6 @@ func first(names []string) string {
 	return names[0]
 }
 
-// block counts what keeps an image besides itself.
-func (p *planner) block(i int, img *store.Image) {
-	p.blocked[i] = len(p.kin.children[i])
-	for _, list := range p.lists[img.Digest] {
-		if list != i {
-			p.blocked[i]++
-		}
-	}
-}
-
 // remove takes the images that may go, oldest first, until none is left or
 // enough comes free. Removing one may free those that only it kept.
 func (p *planner) remove() {
@@ -161,7 +178,7 @@ func (p *planner) remove() {
 		p.plan.Bytes += d.Bytes
 		p.plan.Images = append(p.plan.Images, *d)
 		if !p.policy.All {
-			p.unblock(i, img)
+			p.unblock(i)
 		}
 	}
 }
@@ -177,7 +194,8 @@ func (p *planner) why(img *store.Image) Reason {
 }
 
 // unblock frees the images that image i kept as their child or their list.
-func (p *planner) unblock(i int, img *store.Image) {
+func (p *planner) unblock(i int) {
+	img := &p.snap.Images[i]
 	free := func(at int) {
 		p.blocked[at]--
 		d := &p.decisions[at]
@@ -186,10 +204,10 @@ func (p *planner) unblock(i int, img *store.Image) {
 			heap.Push(&p.ready, ready{at, d.Since, d.ID})
 		}
 	}
-	for _, parent := range p.kin.parents[i] {
+	for _, parent := range p.kin.Parents(i) {
 		free(parent)
 	}
-	for _, member := range p.members(i, img) {
+	for _, member := range p.kin.Members(i) {
 		free(member)
 	}
 }
@@ -215,13 +233,13 @@ func (p *planner) keepRest() {
 
 // keeper names a staying child or list of an image that would otherwise go.
 func (p *planner) keeper(i int) (Reason, string, string) {
-	for _, child := range p.kin.children[i] {
+	for _, child := range p.kin.Children(i) {
 		if c := &p.decisions[child]; !c.Goes {
 			return Parent, c.ID, first(c.Names)
 		}
 	}
-	for _, list := range p.lists[p.snap.Images[i].Digest] {
-		if l := &p.decisions[list]; list != i && !l.Goes {
+	for _, list := range p.kin.Lists(i) {
+		if l := &p.decisions[list]; !l.Goes {
 			return ListMember, l.ID, first(l.Names)
 		}
 	}
@@ -237,7 +255,7 @@ func (p *planner) newest() []bool {
 	groups := make(map[[2]string][]ready)
 	for i := range p.snap.Images {
 		img := &p.snap.Images[i]
-		names := formerNames(img)
+		names := query.LostNames(img)
 		if len(img.Names) > 0 {
 			if !p.policy.All {
 				continue
@@ -246,7 +264,7 @@ func (p *planner) newest() []bool {
 		}
 		for _, name := range names {
 			key := [2]string{name, img.Platform()}
-			groups[key] = append(groups[key], ready{i, p.since(img), img.ID})
+			groups[key] = append(groups[key], ready{i, p.view.Since(img), img.ID})
 		}
 	}
 	for _, group := range groups {

@@ -39,6 +39,8 @@ type Outcome struct {
 	Bytes  int64  `json:"bytes"`            // that came free with it
 	Error  string `json:"error,omitempty"`
 	Err    error  `json:"-"`
+	// Names are those that were lost with an image.
+	Names []string `json:"names,omitempty"`
 }
 
 // Result is what a prune did.
@@ -73,9 +75,12 @@ func Execute(ctx context.Context, plan *Plan, remover Remover, measure Measure) 
 	if plan.used.Swap(true) {
 		return &Result{}, ErrUsed
 	}
-	x := &execution{plan: plan, measure: measure, known: make(map[string]int64, len(plan.Layers)), result: &Result{}}
+	x := &execution{plan: plan, measure: measure, known: make(map[string]int64, len(plan.Layers)), names: map[string][]string{}, result: &Result{}}
 	for _, l := range plan.Layers {
 		x.known[l.ID] = l.Bytes
+	}
+	for _, d := range plan.Removals() {
+		x.names[d.ID] = d.Names
 	}
 	if err := x.downloads(ctx, remover); err != nil {
 		return x.result, fmt.Errorf("removing leftovers: %w", err)
@@ -95,8 +100,9 @@ type execution struct {
 	plan    *Plan
 	measure Measure
 	sizes   sizer
-	known   map[string]int64 // layer -> bytes
-	planned map[string]int64 // leftover layer, or an image's own data -> bytes
+	known   map[string]int64    // layer -> bytes
+	planned map[string]int64    // leftover layer, or an image's own data -> bytes
+	names   map[string][]string // of the images that are planned to go
 	result  *Result
 }
 
@@ -220,6 +226,9 @@ func (x *execution) add(kind string, d store.Deletion, bytes int64) {
 		o.Status, o.Err, o.Error, o.Bytes = Failed, d.Err, d.Err.Error(), 0
 	case d.Gone:
 		o.Status, o.Bytes = Gone, 0
+	}
+	if o.Status == Removed {
+		o.Names = x.names[d.ID]
 	}
 	x.result.Reclaimed += o.Bytes
 	x.result.Outcomes = append(x.result.Outcomes, o)

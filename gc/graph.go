@@ -1,13 +1,6 @@
 package gc
 
-import (
-	"slices"
-	"time"
-
-	"github.com/opencontainers/go-digest"
-
-	"github.com/mpull/mpull/store"
-)
+import "github.com/mpull/mpull/store"
 
 // graph is a snapshot with its references resolved to indices. none stands
 // for "no such layer".
@@ -17,11 +10,7 @@ type graph struct {
 	above []int          // layer -> its parent layer, or none
 	refs  []int          // writable layer -> images, child layers and containers that need it
 	users map[string]*store.Container
-	mount bool                    // a layer is mounted
-	lists map[digest.Digest][]int // manifest digest -> local lists that name it
-
-	digests map[digest.Digest][]int // digest -> images of that digest; only of those in lists
-	blind   *store.Image            // a local list that cannot be read: it may name any image
+	mount bool // a layer is mounted
 }
 
 const none = -1
@@ -33,9 +22,6 @@ func newGraph(snap *store.Snapshot) *graph {
 		above: make([]int, len(snap.Layers)),
 		refs:  make([]int, len(snap.Layers)),
 		users: make(map[string]*store.Container, len(snap.Containers)),
-		lists: make(map[digest.Digest][]int),
-
-		digests: make(map[digest.Digest][]int),
 	}
 	for i := range snap.Layers {
 		if snap.Layers[i].ReadOnly && g.find(snap.Layers[i].ID) != none {
@@ -59,22 +45,8 @@ func newGraph(snap *store.Snapshot) *graph {
 		}
 	}
 	for i := range snap.Images {
-		img := &snap.Images[i]
-		if img.IsList && img.ConfigError != nil {
-			g.blind = img
-		}
-		for _, d := range img.Members {
-			if !slices.Contains(g.lists[d], i) {
-				g.lists[d] = append(g.lists[d], i)
-			}
-		}
-		if !img.ReadOnly {
+		if img := &snap.Images[i]; !img.ReadOnly {
 			g.eachTop(img, g.hold)
-		}
-	}
-	for i := range snap.Images {
-		if d := snap.Images[i].Digest; len(g.lists[d]) > 0 {
-			g.digests[d] = append(g.digests[d], i)
 		}
 	}
 	return g
@@ -188,22 +160,18 @@ func (g *graph) unreferenced() []int {
 	return dead
 }
 
-// pulled returns when an image came: when its top layer was made. An image
-// without layers has only the time that its config claims.
-func (g *graph) pulled(img *store.Image) time.Time {
-	if top := g.find(img.TopLayer); top != none {
-		return g.snap.Layers[top].Created
-	}
-	if img.TopLayer == "" {
-		return img.Created
-	}
-	return time.Time{}
+// User is what uses an image, so that it must not go whatever its names are.
+type User struct {
+	Reason Reason // UsedByContainer or Mounted
+	By     string // ID of the container
+	ByName string // its first name
 }
 
-// since returns when an image lost its last name, else when it was pulled.
-func (g *graph) since(img *store.Image) time.Time {
-	if last := lastDisplaced(img); last != nil && len(img.Names) == 0 {
-		return last.At
+// InUse returns what uses an image, nil when nothing does.
+func InUse(snap *store.Snapshot, img *store.Image) *User {
+	k, used := newGraph(snap).user(img)
+	if !used {
+		return nil
 	}
-	return g.pulled(img)
+	return &User{k.reason, k.by, k.name}
 }

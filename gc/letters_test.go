@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // now is the time of every test here.
@@ -206,11 +207,11 @@ func sign(goes bool) string {
 	return "+"
 }
 
-func mustFilters(t testing.TB, texts ...string) []Filter {
+func mustFilters(t testing.TB, texts ...string) []query.Filter {
 	t.Helper()
-	var filters []Filter
+	var filters []query.Filter
 	for _, text := range texts {
-		f, err := ParseFilter(text)
+		f, err := query.ParseFilter(text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,6 +39,9 @@ const (
 	Damaged         Reason = "damaged"           // its config cannot be read: nobody knows what it is
 )
 
+// Vanished is why something of a plan cannot go: it is gone.
+const Vanished Reason = "gone"
+
 // goes tells for each known reason whether it removes the image.
 func (r Reason) goes() (goes, known bool) {
 	switch r {
@@ -56,10 +59,12 @@ func (r Reason) goes() (goes, known bool) {
 type Plan struct {
 	Version   int          `json:"version"`
 	CreatedAt time.Time    `json:"createdAt"`
-	Images    []Decision   `json:"images"`    // every image once: first those that go, in the order of removal, then those that stay
-	Layers    []LayerBytes `json:"layers"`    // layers that come free because every image on them goes
-	Leftovers []Leftover   `json:"leftovers"` // what interrupted work left; those that go in the order of removal
-	Bytes     int64        `json:"bytes"`     // what the disk gets back: sum of Images[].Bytes that go and Leftovers[].Bytes that go
+	Images    []Decision   `json:"images"`            // every image once: first those that go, in the order of removal, then those that stay
+	Layers    []LayerBytes `json:"layers"`            // layers that come free because every image on them goes
+	Leftovers []Leftover   `json:"leftovers"`         // what interrupted work left; those that go in the order of removal
+	Bytes     int64        `json:"bytes"`             // what the disk gets back: sum of Images[].Bytes that go and Leftovers[].Bytes that go
+	Free      int64        `json:"free,omitempty"`    // bytes that Policy.Free asked for
+	WithAll   int64        `json:"withAll,omitempty"` // where Free is not reached: the bytes that Policy.All would give
 
 	used atomic.Bool
 }
@@ -117,6 +122,15 @@ func (p *Plan) Removals() []Decision {
 	return p.Images
 }
 
+// LostNames returns every name that goes with an image.
+func (p *Plan) LostNames() []string {
+	var names []string
+	for _, d := range p.Removals() {
+		names = append(names, d.Names...)
+	}
+	return names
+}
+
 // Empty tells whether the plan removes nothing.
 func (p *Plan) Empty() bool {
 	for i := range p.Leftovers {
@@ -136,6 +150,9 @@ func (p *Plan) String() string {
 		fmt.Fprintf(&b, "%s %.12s %s", verb(d.Goes), d.ID, d.Reason)
 		if d.By != "" {
 			fmt.Fprintf(&b, " %q", d.By)
+		}
+		for _, name := range d.Names {
+			fmt.Fprintf(&b, " %q", name)
 		}
 		if d.Was != "" {
 			fmt.Fprintf(&b, " was %q", d.Was)

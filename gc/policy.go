@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // Defaults of Policy.
@@ -27,7 +28,9 @@ type Policy struct {
 	// Filters that an image must match to go. Filters of one key: label and
 	// until must all match; of reference, platform and was one must match, and
 	// of their negations all. Leftovers match no filter.
-	Filters []Filter
+	Filters []query.Filter
+	// Names says what short names in Filters stand for.
+	Names query.Resolver
 	// Keep spares, for each former name and platform, the images displaced (or
 	// pulled) last. With All the holders of a name are counted too. Images
 	// that never had a name are not counted. 0 spares none.

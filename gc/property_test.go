@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // anySnapshot draws stores of every shape: layers in trees, images on any of
@@ -89,11 +90,11 @@ func anyPolicy(t *rapid.T) Policy {
 		Free: rapid.SampledFrom([]int64{0, 0, 1, 1 << 20, 1 << 40}).Draw(t, "free"), MinAge: -1,
 	}
 	if rapid.Bool().Draw(t, "filtered") {
-		f, err := ParseFilter(rapid.SampledFrom([]string{"until=24h", "reference=app", "was=*", "platform=linux/amd64", "label!=x"}).Draw(t, "filter"))
+		f, err := query.ParseFilter(rapid.SampledFrom([]string{"until=24h", "reference=app", "was=*", "platform=linux/amd64", "label!=x"}).Draw(t, "filter"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Filters = []Filter{f}
+		p.Filters = []query.Filter{f}
 	}
 	return p
 }
@@ -182,7 +183,7 @@ func TestNothingLiveIsEverPlanned(t *testing.T) {
 		if again, _ := MakePlan(snap, policy, now); !reflect.DeepEqual(plan, again) {
 			t.Error("a second plan differs")
 		}
-		if err := Verify(plan, snap); err != nil {
+		if err := Verify(plan, snap, nil); err != nil {
 			t.Errorf("nothing changed, but: %v", err)
 		}
 	})

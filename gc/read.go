@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 )
 
 // maxPlan bounds the JSON form of a plan: 10,000 images and 100,000 layers
@@ -71,6 +72,9 @@ func (p *Plan) validate() error {
 		seen[l.ID+" layer"] = true
 		sum.add(l.Bytes)
 	}
+	if p.Free < 0 || p.WithAll < 0 {
+		return errors.New("the bytes that it was asked for make no sense")
+	}
 	if sum.overflow || sum.bytes != p.Bytes {
 		return fmt.Errorf("its %d bytes are not the sum of its parts", p.Bytes)
 	}
@@ -88,6 +92,8 @@ func (d *Decision) validate() error {
 		return errors.New("its bytes make no sense")
 	case goes && d.Reason != Unused && len(d.Names) > 0:
 		return fmt.Errorf("it has names and goes for the reason %q", d.Reason)
+	case slices.ContainsFunc(d.Names, func(n string) bool { return n == "" || len(n) > maxText }):
+		return errors.New("a name in it is none")
 	case len(d.By) > maxText || len(d.ByName) > maxText || len(d.Was) > maxText || len(d.Platform) > maxText:
 		return errors.New("a text in it is too long")
 	}

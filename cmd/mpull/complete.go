@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/store/query"
 )
 
 // completeName is the hidden command that the completions of shells call:
@@ -209,11 +210,22 @@ func (p *program) values(ctx context.Context, u *unfinished, flag string) ([]can
 	return plain(map[string][]string{
 		"policy": {"always", "missing", "newer", "never"}, "progress": {"auto", "plain", "json", "none"},
 		"log-level": {"debug", "info", "warn", "error"}, "storage-driver": {"overlay", "vfs"},
-		"sort": {"created", "id", "repository", "size", "tag"}, "format": {"json"}, "type": {"image", "all"},
+		"sort": query.SortKeys(), "format": {"json"}, "type": {"image", "all"},
 		"os": {"linux", "windows"}, "arch": {"amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64"},
 		"variant": {"v5", "v6", "v7", "v8", "v2", "v3", "v4"}, "network": {"none", "host"}, "runtime": {"crun", "runc"},
-		"filter": {"dangling=true", "dangling=false", "reference=", "label=", "platform=", "before=", "since=", "until=", "id=", "was="},
+		"filter": filterWords(),
 	}[flag]), ""
+}
+
+// filterWords are the beginnings of filters.
+func filterWords() []string {
+	words := []string{"dangling=true", "dangling=false"}
+	for _, key := range query.FilterKeys() {
+		if key != "dangling" {
+			words = append(words, key+"=")
+		}
+	}
+	return words
 }
 
 func plain(values []string) []candidate {

@@ -14,6 +14,7 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 // Exit codes of every command.
@@ -68,8 +69,8 @@ func exitCode(err error) int {
 	var coded *codeError
 	var failed *failure
 	var sig *signalError
-	var unknown *engine.UnknownImageError
-	var notHere *engine.NotHereError
+	var unknown *query.UnknownError
+	var notHere *query.NotHereError
 	var refused *engine.RefusedError
 	var lost *lostError
 	switch {
@@ -100,7 +101,7 @@ func exitCode(err error) int {
 
 // hint says what to do next about an error, "" when there is nothing to add.
 func hint(err error) string {
-	var unknown *engine.UnknownImageError
+	var unknown *query.UnknownError
 	var notFound *platform.NotFoundError
 	var usage *usageError
 	var refused *engine.RefusedError

@@ -10,12 +10,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
 )
 
 func TestExitCode(t *testing.T) {
-	unknown := &engine.UnknownImageError{Input: "x"}
+	unknown := &query.UnknownError{Input: "x"}
 	for _, tt := range []struct {
 		err  error
 		want int
@@ -23,7 +23,7 @@ func TestExitCode(t *testing.T) {
 		{nil, 0},
 		{unknown, 1},
 		{fmt.Errorf("pulling: %w", unknown), 1},
-		{&engine.NotHereError{}, 1},
+		{&query.NotHereError{}, 1},
 		{asFailure(unknown), 125}, // podman's tag and untag
 		{fmt.Errorf("image: %w", store.ErrInUse), 2},
 		{errors.New("registry"), 125},
@@ -50,8 +50,8 @@ func TestReport(t *testing.T) {
 		{fmt.Errorf("pulling x: %w", &signalError{unix.SIGTERM}), "Error: pulling x: stopped by SIGTERM\n"},
 		{usagef("bad flag"), "Error: bad flag\nHint: see mpull --help\n"},
 		{fmt.Errorf("writing: %w", unix.ENOSPC), "Hint: mpull prune shows what can be freed\n"},
-		{&engine.UnknownImageError{Input: "x"}, "Hint: mpull images --all lists what is here\n"},
-		{&engine.UnknownImageError{Input: "x", Held: []store.Image{{ID: strings.Repeat("ab", 32)}}}, "mpull restore abababababab gives it back\n"},
+		{&query.UnknownError{Input: "x"}, "Hint: mpull images --all lists what is here\n"},
+		{&query.UnknownError{Input: "x", Held: []store.Image{{ID: strings.Repeat("ab", 32)}}}, "mpull restore abababababab gives it back\n"},
 		{fmt.Errorf("x: %w", store.ErrReadOnly), "Hint: name another store with --root and --runroot\n"},
 	} {
 		var b bytes.Buffer

@@ -133,7 +133,7 @@ func (e *eventWriter) event(ev engine.Event) {
 		m := ev.Moved
 		e.write("displaced", displacedBody{
 			Name: m.Name, To: m.To, Loser: partyBody{m.Loser.ID, m.Loser.Digest.String(), m.Loser.Platform()},
-			Dangling: m.Kept == "" && len(m.Loser.Names) <= 1, Kept: m.Kept, Bytes: m.Bytes,
+			Dangling: m.Fate.Dangling, Kept: m.Kept, Bytes: m.Fate.Alone,
 		})
 	case ev.Note != nil:
 		e.write("note", noteBody{ev.Note.Text})

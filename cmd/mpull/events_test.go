@@ -21,7 +21,7 @@ func allEvents(w *eventWriter) {
 	w.event(engine.Event{Resolved: &engine.ResolvedEvent{Reference: "docker.io/library/a:1", Layers: 2, Bytes: 10}})
 	w.event(engine.Event{Layer: &engine.LayerEvent{Digest: "sha256:aa", State: engine.LayerRead, Offset: 4, Size: 9}})
 	w.event(engine.Event{Retry: &engine.RetryEvent{Err: errors.New("it broke"), Wait: 1500 * time.Millisecond, Tries: 2}})
-	w.event(engine.Event{Moved: &engine.MovedEvent{Name: "a:1", To: "bb", Loser: &store.Image{ID: "cc", Names: []string{"a:1"}}, Bytes: 77}})
+	w.event(engine.Event{Moved: &engine.MovedEvent{Name: "a:1", To: "bb", Loser: &store.Image{ID: "cc", Names: []string{"a:1"}}, Fate: engine.Fate{Decision: gc.Decision{Alone: 77}, Dangling: true}}})
 	w.event(engine.Event{Note: &engine.NoteEvent{Text: "look\x1b[31m here\u202e\x7f\U000e0041"}})
 	w.pulled(engine.PullResult{ID: "bb", Name: "a:1"})
 	w.restored(engine.Restored{ID: "cc", Name: "a:1", Moved: true})

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/store/query"
 )
 
 func (p *program) imagesCommand() *cli.Command {
@@ -20,10 +21,13 @@ func (p *program) imagesCommand() *cli.Command {
 		Description: `Lists local images, newest build first. A * marks a platform that this machine
 does not run natively; <none> <none> is an image without a name.
 
-Filters (--filter key=value, or key!=value): dangling, reference, label,
-platform, before, since, until, id, digest, readonly, intermediate. Several
-references are alternatives; all else must hold together. platform=linux/arm
-matches every variant.
+Filters (--filter KEY=VALUE, or KEY!=VALUE), the same as of mpull prune:
+reference= a name, or a pattern on names; was= the same on names that an image
+lost; label=, with * in the label's name; platform=linux/arm, which matches every
+variant, or a pattern; before= and since= another image; until= an age (12h, 30d)
+or a time, which counts from the build here and in a prune from the displacement;
+id=, digest=, dangling=, intermediate=, readonly=. Several of reference, was and
+platform are alternatives; all else must hold together.
 
 Fields for --format: ID Repository Tag Digest Platform Native Created Size Names
 Dangling Displaced ReadOnly Labels Digests History; in a template also
@@ -73,19 +77,17 @@ Exit codes: those of the command.`,
 
 func (p *program) images(c *cli.Context) error {
 	o := engine.ListOptions{All: c.Bool("all"), Sort: c.String("sort"), Names: c.Args().Slice()}
-	for _, s := range c.StringSlice("filter") {
-		f, err := engine.ParseFilter(s)
-		if err != nil {
-			return usagef("%v", err)
-		}
-		o.Filters = append(o.Filters, f)
+	texts := c.StringSlice("filter")
+	if c.Bool("dangling") {
+		texts = append(texts, "dangling=true")
+	}
+	var err error
+	if o.Filters, err = parseFilters(texts); err != nil {
+		return err
 	}
 	columns := imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")}
 	if c.Bool("tree") {
 		return p.imageTree(c, o, columns)
-	}
-	if c.Bool("dangling") {
-		o.Filters = append(o.Filters, engine.Filter{Key: "dangling", Value: "true"})
 	}
 	rows, err := p.engine(nil).Images(c.Context, o)
 	if err != nil {
@@ -102,6 +104,19 @@ func (p *program) images(c *cli.Context) error {
 		return printDangling(p.out, rows, columns)
 	}
 	return printImages(p.out, rows, columns)
+}
+
+// parseFilters reads the values of --filter, which images and prune share.
+func parseFilters(texts []string) ([]query.Filter, error) {
+	var filters []query.Filter
+	for _, text := range texts {
+		f, err := query.ParseFilter(text)
+		if err != nil {
+			return nil, usagef("%v", err)
+		}
+		filters = append(filters, f)
+	}
+	return filters, nil
 }
 
 func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageColumns) error {

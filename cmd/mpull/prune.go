@@ -14,6 +14,7 @@ import (
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/userfile"
 	"github.com/mpull/mpull/gc"
+	"github.com/mpull/mpull/store/query"
 )
 
 func (p *program) pruneCommand() *cli.Command {
@@ -27,9 +28,10 @@ bytes that the disk gets back; asks; and removes exactly those. Where nobody can
 be asked it does nothing without --force. What interrupted pulls left is listed
 and removed too, once it is a day old.
 
-Filters (--filter KEY=VALUE, may be repeated): until=DURATION or TIME counts from
-when the image was displaced, else from when it was pulled, never from its build;
-label=, label!=, reference=, platform=, was= (the name it had).
+Filters (--filter KEY=VALUE or KEY!=VALUE, may be repeated) are those of mpull
+images. until= an age (12h, 30d) or a time counts from when the image was
+displaced, else from when it was pulled, never from its build. reference= looks at
+the names that an image has, was= at those that it lost.
 
 Examples:
   mpull prune
@@ -38,8 +40,8 @@ Examples:
   mpull prune --free 10GB
   mpull prune --dry-run --format json > plan; mpull prune --apply plan --force
 
-Exit codes: 0 done, or nothing to do; 1 the answer was no; 125 failed, or the
-store changed since the plan of --apply was made.`,
+Exit codes: 0 done, or nothing to do; 1 the answer was no, or --free was not
+reached; 125 failed, or the store changed since the plan of --apply was made.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also images with names that no container uses"},
 			&cli.StringSliceFlag{Name: "filter", Usage: "only images with `KEY=VALUE`; may be repeated"},
@@ -82,7 +84,7 @@ func (p *program) prune(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("dry-run") {
-		return p.dryRun(plan, asJSON)
+		return errors.Join(p.dryRun(plan, asJSON), p.reached(plan, plan.Bytes))
 	}
 	if p.events != nil {
 		p.events.plan(plan)
@@ -92,9 +94,11 @@ func (p *program) prune(c *cli.Context) error {
 			p.line("Nothing to prune.")
 		}
 		if asJSON {
-			return printJSON(p.out, &gc.Result{Outcomes: []gc.Outcome{}})
+			if err := printJSON(p.out, &gc.Result{Outcomes: []gc.Outcome{}}); err != nil {
+				return err
+			}
 		}
-		return nil
+		return p.reached(plan, 0)
 	}
 	if p.events == nil {
 		if err := p.showPlan(p.err, plan); err != nil {
@@ -110,7 +114,29 @@ func (p *program) prune(c *cli.Context) error {
 	if result == nil {
 		return err
 	}
-	return errors.Join(p.showResult(result, asJSON), err)
+	if err := errors.Join(p.showResult(result, asJSON), err); err != nil {
+		return err
+	}
+	return p.reached(plan, result.Reclaimed)
+}
+
+// reached says so when less came free than --free asked for: how much did, and
+// what --all would give.
+func (p *program) reached(plan *gc.Plan, freed int64) error {
+	if freed >= plan.Free {
+		return nil
+	}
+	more := "nothing more can go"
+	if plan.WithAll > plan.Bytes {
+		more = "mpull prune --all would give " + size(plan.WithAll)
+	}
+	text := fmt.Sprintf("%s of the %s that --free asks for: %s", size(freed), size(plan.Free), more)
+	if p.events != nil {
+		p.events.write("note", noteBody{text})
+	} else {
+		p.line("%s", text)
+	}
+	return &codeError{exitNo}
 }
 
 // planFor makes the plan, or reads the one to apply.
@@ -154,15 +180,12 @@ func prunePolicy(c *cli.Context) (gc.Policy, error) {
 		}
 	}
 	policy := gc.Policy{All: c.Bool("all"), Keep: c.Int("keep")}
-	for _, text := range c.StringSlice("filter") {
-		f, err := gc.ParseFilter(text)
-		if err != nil {
-			return policy, usagef("%v", err)
-		}
-		policy.Filters = append(policy.Filters, f)
+	var err error
+	if policy.Filters, err = parseFilters(c.StringSlice("filter")); err != nil {
+		return policy, err
 	}
 	if c.IsSet("free") {
-		bytes, err := engine.ParseSize(c.String("free"))
+		bytes, err := query.ParseSize(c.String("free"))
 		if err != nil {
 			return policy, usagef("--free: %v", err)
 		}
@@ -236,23 +259,40 @@ func whyStays(d *gc.Decision) string {
 
 // showPlan lists what would go.
 func (p *program) showPlan(w io.Writer, plan *gc.Plan) error {
-	t := &table{head: []string{"IMAGE ID", "WAS", "PLATFORM", "SINCE", "FREES"}}
+	lost := plan.LostNames()
+	head := []string{"IMAGE ID", "WAS", "PLATFORM", "SINCE", "FREES"}
+	if len(lost) > 0 {
+		head[1] = "LOSES"
+	}
+	t := &table{head: head, whole: len(lost) > 0} // a name that is lost is shown in full
+	items := 0
 	for _, d := range plan.Removals() {
-		was := d.Was
-		if len(d.Names) > 0 {
-			was = d.Names[0]
+		items++
+		names := d.Names
+		if len(names) == 0 {
+			names = []string{orDash(d.Was)}
+			if len(lost) > 0 && d.Was != "" {
+				names[0] = "(was " + d.Was + ")"
+			}
 		}
-		t.add(imageID(d.ID, false), orDash(was), orDash(d.Platform), since(d.Since), size(d.Bytes))
+		t.add(imageID(d.ID, false), names[0], orDash(d.Platform), since(d.Since), size(d.Bytes))
+		for _, name := range names[1:] {
+			t.add("", name)
+		}
 	}
 	for _, l := range plan.Leftovers {
 		if l.Goes {
+			items++
 			t.add(imageID(lastPart(l.ID), false), "("+leftoverWord(l.Kind)+" of an interrupted pull)", "-", since(l.Since), size(l.Bytes))
 		}
 	}
 	if err := t.write(w); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s, %s come free\n", plural(len(t.rows), "item"), size(plan.Bytes))
+	if len(lost) > 0 {
+		fmt.Fprintf(w, "%s lost: %s\n", plural(len(lost), "name"), escape(strings.Join(lost, ", ")))
+	}
+	_, err := fmt.Fprintf(w, "%s, %s come free\n", plural(items, "item"), size(plan.Bytes))
 	return err
 }
 

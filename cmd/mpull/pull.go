@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/store/query"
 )
 
 func (p *program) pullCommand() *cli.Command {
@@ -125,7 +125,7 @@ func pullOptions(c *cli.Context) (engine.PullOptions, error) {
 		return o, usagef("%v", err)
 	}
 	if c.String("as") != "" {
-		if o.As, err = engine.NormalizeName(c.String("as")); err != nil {
+		if o.As, err = query.NewName(c.String("as")); err != nil {
 			return o, usagef("--as: %v", err)
 		}
 	}
@@ -151,7 +151,7 @@ func limits(c *cli.Context) (engine.Limits, error) {
 	}
 	if s := c.String("max-size"); s != "" {
 		var err error
-		if l.MaxBytes, err = units.FromHumanSize(s); err != nil || l.MaxBytes <= 0 {
+		if l.MaxBytes, err = query.ParseSize(s); err != nil || l.MaxBytes <= 0 {
 			return l, usagef("--max-size %q: write a size such as 500MB or 2GB", s)
 		}
 	}

@@ -101,13 +101,15 @@ func tellMoved(s *streams, m *engine.MovedEvent) {
 	switch {
 	case m.Kept != "":
 		fmt.Fprintf(s.err, "  that image is kept as %s\n", escape(m.Kept))
-	case len(loser.Names) > 1:
-		fmt.Fprintf(s.err, "  that image still has %s\n", plural(len(loser.Names)-1, "other name"))
+	case len(m.Fate.Names) > 0:
+		fmt.Fprintf(s.err, "  that image still has %s\n", plural(len(m.Fate.Names), "other name"))
+	case m.Fate.Goes:
+		fmt.Fprintf(s.err, "  that image is dangling now and holds %s\n", size(m.Fate.Alone))
 	default:
-		fmt.Fprintf(s.err, "  that image is dangling now and holds %s\n", size(m.Bytes))
+		fmt.Fprintf(s.err, "  that image has no name now, and a prune keeps it: %s\n", escape(whyStays(&m.Fate.Decision)))
 	}
 	fmt.Fprintf(s.err, "  give the name back:  mpull restore %.12s\n", loser.ID)
-	if m.Kept == "" && len(loser.Names) == 1 {
+	if m.Fate.Goes {
 		fmt.Fprintf(s.err, "  free the space:      mpull prune\n")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/store/query"
 )
 
 func (p *program) whyCommand() *cli.Command {
@@ -70,7 +71,7 @@ func printStory(w io.Writer, story *engine.Story) error {
 	return nil
 }
 
-func printLoss(w io.Writer, img engine.ImageStory, l engine.Loss) {
+func printLoss(w io.Writer, img engine.ImageStory, l query.Lost) {
 	name := escape(l.Name)
 	switch {
 	case l.OtherTool:
