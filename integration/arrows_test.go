@@ -126,7 +126,7 @@ func TestArrowsCanFail(t *testing.T) {
 // TestGCUsesValuesOnly holds gc to the values of package store: what opens,
 // locks or changes a store is out of its reach.
 func TestGCUsesValuesOnly(t *testing.T) {
-	values := []string{"Snapshot", "Image", "Layer", "Container", "Config", "History", "Displacement", "Party", "Deletion", "Download", "Usage", "ErrInUse", "IsGone"}
+	values := []string{"Snapshot", "Image", "Layer", "Container", "Config", "History", "Displacement", "Party", "Deletion", "Download", "Removal", "Usage", "ErrInUse", "ErrMounted", "IsGone"}
 	used := 0
 	eachFile(t, func(dir string, f *ast.File) {
 		if !within(dir, "gc") {
