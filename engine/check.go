@@ -18,17 +18,30 @@ import (
 // CheckOptions says what would be started. The zero value is what the image's
 // config says.
 type CheckOptions struct {
-	Args       []string // replaces the config's Cmd
-	Entrypoint []string // replaces the config's Entrypoint, and drops its Cmd; empty but not nil keeps the Cmd
-	User       string   // replaces the config's User
-	WorkingDir string   // replaces the config's WorkingDir
-	Env        []string // added to the config's Env
+	Platform   *platform.Request // of the local images of a name, the one of this platform; nil means the holder
+	Args       []string          // replaces the config's Cmd
+	Entrypoint []string          // replaces the config's Entrypoint, and drops its Cmd; empty but not nil keeps the Cmd
+	User       string            // replaces the config's User
+	WorkingDir string            // replaces the config's WorkingDir
+	Env        []string          // added to the config's Env
 }
 
 // Check predicts whether a local image starts on the host. Nothing is run or
 // mounted.
 func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (result preflight.Result, err error) {
 	go e.Host() // to be known when the image is
+	if o.Platform != nil {
+		err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+			found, err := e.view(snap).Of(input, *o.Platform)
+			if err != nil {
+				return err
+			}
+			result, err = e.checkImage(ctx, s, found.Image, o)
+			result.Image = input
+			return err
+		})
+		return result, err
+	}
 	err = e.readImage(ctx, input, func(s *store.Store, img *store.Image, _ string) error {
 		result, err = e.checkImage(ctx, s, img, o)
 		result.Image = input
@@ -38,6 +51,9 @@ func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (resul
 }
 
 func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Image, o CheckOptions) (preflight.Result, error) {
+	if img.IsList {
+		return preflight.Result{ID: img.ID}, e.listError(ctx, s, img)
+	}
 	command, err := commandOf(s, img, o)
 	if err != nil {
 		return preflight.Result{ID: img.ID}, err
@@ -128,7 +144,7 @@ func (e *Engine) remotePlatform(ctx context.Context, source registry.Source, req
 	if err != nil {
 		return p, err
 	}
-	c, err := choose(ctx, img, instances, requests)
+	c, err := e.choose(ctx, img, instances, requests)
 	if err != nil {
 		return p, err
 	}

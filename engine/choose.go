@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -15,6 +16,9 @@ type choice struct {
 	request platform.Request // the one that matched
 	rule    platform.Rule
 	foreign bool // a single image of another platform, taken because nobody asked for one
+	// unproven is why nothing fits, for an image that names no platform while one
+	// was asked for: what its program is for decides, once that is here.
+	unproven *platform.NotFoundError
 
 	decision  platform.Decision   // on instances, in their order
 	instances []registry.Instance // with platforms read from configs where the index names none and it mattered
@@ -23,65 +27,168 @@ type choice struct {
 // choose finds the instance for an ordered list of requests. An explicit
 // request that nothing fits is a *platform.NotFoundError, with a choice whose
 // decision tells how each instance failed; without one, a single image of
-// whatever platform is taken.
-func choose(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
-	candidates := candidatesOf(instances)
-	decision, err := platform.Choose(requests, candidates)
-	var notFound *platform.NotFoundError
-	switch {
-	case errors.As(err, &notFound) && !notFound.Explicit() && !img.IsIndex && len(instances) == 1:
-		detail, err := img.Detail(ctx, instances[0])
-		if err != nil {
-			return nil, err
+// whatever platform is taken. Where all that there is are artifacts, the error
+// is a *registry.NotImageError.
+func (e *Engine) choose(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
+	c := &choice{instances: slices.Clone(instances)}
+	for {
+		var err error
+		c.decision, err = platform.Choose(requests, candidatesOf(c.instances))
+		at := c.decision.Chosen
+		switch {
+		case err != nil:
+			if at = c.instead(img, requests, err); at < 0 {
+				return c, e.explain(err, img, c.instances)
+			}
+		case c.decision.Rule == platform.RuleNoPlatform:
+			if err := nameAll(ctx, img, c.instances); err != nil {
+				return nil, err
+			}
+			continue
+		default:
+			c.rule, c.request = c.decision.Rule, c.decision.Attempts[len(c.decision.Attempts)-1].Request
 		}
-		return &choice{detail: detail, request: requests[0], foreign: true, decision: decision, instances: instances}, nil
-	case err != nil:
-		return &choice{decision: decision, instances: instances}, err
-	}
-	detail, err := img.Detail(ctx, instances[decision.Chosen])
-	if err != nil {
-		return nil, err
-	}
-	c := &choice{detail: detail, request: decision.Attempts[len(decision.Attempts)-1].Request, rule: decision.Rule, decision: decision, instances: instances}
-	if decision.Rule == platform.RuleNoPlatform {
-		return confirm(ctx, img, instances, requests)
-	}
-	return c, nil
-}
-
-// confirm checks a choice that the index says nothing about against the
-// config, entry after entry: the first whose config fits is taken.
-func confirm(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
-	resolved := slices.Clone(instances)
-	for i := range resolved {
-		if resolved[i].Attestation || resolved[i].Platform != (platform.Platform{}) {
+		c.detail, err = img.Detail(ctx, c.instances[at])
+		var artifact *registry.NotImageError
+		if errors.As(err, &artifact) { // the index did not say so
+			c.instances[at].Artifact = artifact.Type
 			continue
 		}
-		d, err := img.Detail(ctx, resolved[i])
 		if err != nil {
 			return nil, err
 		}
-		resolved[i].Platform = d.Platform()
+		return c, nil
 	}
-	decision, err := platform.Choose(requests, candidatesOf(resolved))
-	c := &choice{decision: decision, instances: resolved}
-	if err != nil {
-		return c, err
+}
+
+// chooseNamed is choose where files cannot be looked at: an image that names no
+// platform answers no request for one.
+func (e *Engine) chooseNamed(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
+	c, err := e.choose(ctx, img, instances, requests)
+	if err == nil && c.unproven != nil {
+		return c, c.unproven
 	}
-	if c.detail, err = img.Detail(ctx, instances[decision.Chosen]); err != nil {
-		return nil, err
+	return c, err
+}
+
+// instead finds what is taken though nothing fits, -1 for nothing: a single image
+// when nobody asked for a platform, and one that names none, whose program may.
+func (c *choice) instead(img *registry.Image, requests []platform.Request, err error) int {
+	var notFound *platform.NotFoundError
+	if !errors.As(err, &notFound) || len(requests) == 0 || len(notFound.Versions) > 0 {
+		return -1
 	}
-	c.request, c.rule = decision.Attempts[len(decision.Attempts)-1].Request, decision.Rule
-	return c, nil
+	c.request = requests[0]
+	if notFound.Explicit() {
+		at := slices.IndexFunc(c.instances, func(in registry.Instance) bool { return in.Silent && !in.Attestation && in.Artifact == "" })
+		if at >= 0 {
+			c.unproven, c.rule = notFound, platform.RuleUnnamed
+		}
+		return at
+	}
+	if img.IsIndex || len(c.instances) != 1 || c.instances[0].Artifact != "" {
+		return -1
+	}
+	c.foreign = true
+	return 0
+}
+
+// nameAll gives the entries that an index names no platform for the one that
+// their configs claim, of at most maxUnnamed.
+func nameAll(ctx context.Context, img *registry.Image, instances []registry.Instance) error {
+	read := 0
+	for i := range instances {
+		in := &instances[i]
+		if in.Attestation || in.Artifact != "" || in.Absent || in.Platform.Complete() {
+			continue
+		}
+		if read++; read > maxUnnamed {
+			in.Silent = true
+			continue
+		}
+		d, err := img.Detail(ctx, *in)
+		var artifact *registry.NotImageError
+		var absent *registry.AbsentError
+		switch {
+		case errors.As(err, &artifact):
+			in.Artifact = artifact.Type
+		case errors.As(err, &absent):
+			in.Absent = true
+		case err != nil:
+			return err
+		default:
+			in.Names(d.Platform())
+		}
+	}
+	return nil
 }
 
 func candidatesOf(instances []registry.Instance) []platform.Candidate {
 	candidates := make([]platform.Candidate, len(instances))
 	for i, in := range instances {
-		candidates[i] = platform.Candidate{Hidden: in.Attestation, Zstd: in.Zstd()}
-		if in.Platform != (platform.Platform{}) {
-			candidates[i].Platform = &instances[i].Platform
+		candidates[i] = platform.Candidate{
+			Zstd: in.Zstd(), Silent: in.Silent, Artifact: in.Artifact != "",
+			Hidden: in.Attestation || in.Absent && !in.Platform.Complete(),
+		}
+		if in.Platform.Complete() {
+			candidates[i].Platform = &instances[i].Said
 		}
 	}
 	return candidates
 }
+
+// explain adds what only the machine can tell to an error of platform.Choose.
+func (e *Engine) explain(err error, img *registry.Image, instances []registry.Instance) error {
+	var notFound *platform.NotFoundError
+	if !errors.As(err, &notFound) {
+		return err
+	}
+	if len(notFound.Offered) == 0 {
+		for _, in := range instances {
+			if in.Artifact != "" {
+				return &registry.NotImageError{Name: refName(img.Ref), Type: in.Artifact}
+			}
+		}
+	}
+	notFound.Hint = e.advise(notFound)
+	return err
+}
+
+// advise says what to pull instead, and what this machine would do with it.
+func (e *Engine) advise(n *platform.NotFoundError) string {
+	const pull = "mpull pull --platform "
+	if len(n.Versions) > 0 {
+		return fmt.Sprintf("name one: %s'%s' ...", pull, n.Versions[0])
+	}
+	host := e.Host()
+	if len(n.Requests) > 0 && n.Requests[0].Platform.OS == "wasi" {
+		return wasmAdvice
+	}
+	if p := n.Nearest; p != nil {
+		use, emulator := hostUse(host, *p)
+		switch {
+		case use == HostEmulated:
+			return fmt.Sprintf("the nearest is %s, which %s emulates here: %s%s ...", p, emulator, pull, p)
+		case use == HostNone && p.Architecture == host.Platform.Architecture && host.Platform.Variant != "":
+			return fmt.Sprintf("the nearest is %s, and this CPU has only %s: %s%s ... brings it all the same", p, host.Platform.Variant, pull, p)
+		case use == HostNone:
+			return fmt.Sprintf("the nearest is %s, which does not run here: %s%s ... brings it all the same", p, pull, p)
+		}
+		return fmt.Sprintf("the nearest is %s, which runs here, and is taken only when it is asked for: %s%s ...", p, pull, p)
+	}
+	for _, p := range n.Offered {
+		if use, emulator := hostUse(host, p); use == HostEmulated {
+			return fmt.Sprintf("%s emulates %s here: %s%s ...", emulator, p, pull, p)
+		} else if use == HostNative {
+			return fmt.Sprintf("%s runs here: %s%s ...", p, pull, p)
+		}
+	}
+	if len(n.Offered) > 0 {
+		return fmt.Sprintf("none of them runs on this machine; %s%s ... brings it all the same", pull, n.Offered[0])
+	}
+	return ""
+}
+
+// wasmAdvice says what can be done with images of WebAssembly.
+const wasmAdvice = "images for wasi/wasm can be pulled, moved and saved where their layers are tar archives; " +
+	"they start only where a binfmt_misc handler takes .wasm files, and modules that are artifacts are not for an image store"

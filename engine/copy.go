@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/archive"
-	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
@@ -94,9 +92,9 @@ func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string
 	if !img.IsIndex {
 		return img.Opened(), sys, nil
 	}
-	p := d.Instance.Platform
+	p := d.Said
 	sys.OSChoice, sys.ArchitectureChoice, sys.VariantChoice = p.OS, p.Architecture, p.Variant
-	if d.Index == "" && p != (platform.Platform{}) {
+	if d.Index == "" && p.Complete() {
 		if chosen, err := libraryChoice(img, sys); err == nil && chosen == d.Digest {
 			return img.Opened(), sys, nil
 		}
@@ -106,7 +104,7 @@ func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string
 	}
 	named := img.Ref.DockerReference()
 	if img.Ref.Transport().Name() != docker.Transport.Name() || named == nil {
-		return nil, nil, fmt.Errorf("cannot take %s out of %s: its index names no platform for it or is nested", d.Digest, img.Ref.StringWithinTransport())
+		return img.Pinned(d.Digest), sys, nil
 	}
 	canonical, err := reference.WithDigest(reference.TrimNamed(named), d.Digest)
 	if err != nil {
@@ -164,7 +162,7 @@ func complete(snap *store.Snapshot, d *registry.Detail, top digest.Digest) *stor
 		if img.ID != id {
 			continue
 		}
-		if img.ConfigError != nil || !img.HasManifest() || !slices.Contains(img.Digests, d.Digest) || !slices.Contains(img.Digests, top) || !query.New(snap, nil).Sizes().Complete(img) {
+		if img.ConfigError != nil || !img.HasManifest() || !slices.Contains(img.Digests, d.Digest) || !slices.Contains(img.Digests, top) || d.Index != "" && !slices.Contains(img.Digests, d.Index) || !query.New(snap, nil).Sizes().Complete(img) {
 			return nil
 		}
 		return img

@@ -93,7 +93,9 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 		return nil, err
 	}
 	if p.o.All {
-		p.allJobs(instances)
+		if err := p.allJobs(ctx, img, instances); err != nil {
+			return nil, err
+		}
 	} else {
 		for _, requests := range p.o.Platforms {
 			p.jobs = append(p.jobs, &job{requests: requests})
@@ -103,8 +105,12 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 	plans := make([]PullPlan, 0, len(p.jobs))
 	var before registry.Asked
 	for _, j := range p.jobs {
-		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
+		if err := p.chooseFor(ctx, img, instances, j); err != nil {
 			return nil, err
+		}
+		if j.absent != nil {
+			p.absent = append(p.absent, j.absent)
+			continue
 		}
 		plan := p.plan(img, source, j.choice)
 		if img.Ref.Transport() == docker.Transport {
@@ -125,6 +131,9 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 	}
 	for i := range plans {
 		plans[i].RateLimit = limit
+	}
+	if err := p.tellAbsent(); err != nil {
+		return plans, err
 	}
 	return plans, ctx.Err()
 }

@@ -40,15 +40,16 @@ func New(c Config) *Engine {
 		return e
 	}
 	e.host = sync.OnceValue(c.Host)
-	e.native = func() platform.Platform { return e.host().Platform }
+	e.native = func() platform.Platform { return e.host().Wants() }
 	return e
 }
 
 // Host returns the facts about the machine that images are for.
 func (e *Engine) Host() platform.Host { return e.host() }
 
-// Platform returns that machine's platform, Host().Platform, without reading
-// the other facts about it.
+// Platform returns what is wanted on that machine when nobody asks for a platform,
+// Host().Wants(), without reading the other facts about it. It is what this
+// program was built for; what starts there is the kernel's business.
 func (e *Engine) Platform() platform.Platform { return e.native() }
 
 func (e *Engine) emit(ev Event) {

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
 )
@@ -49,12 +50,12 @@ type ListedImage struct {
 func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, error) {
 	go e.Host() // to be known when the images are
 	var rows []ListedImage
-	err := e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
+	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		selected, err := e.selectImages(snap, o)
 		if err != nil {
 			return err
 		}
-		rows = e.rows(selected)
+		rows = e.rows(ctx, s, selected)
 		return nil
 	})
 	if err != nil {
@@ -89,7 +90,7 @@ func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, e
 	return s, nil
 }
 
-func (e *Engine) rows(s selection) []ListedImage {
+func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []ListedImage {
 	bytes, kin := s.view.Sizes(), s.view.Kinship()
 	host := e.Host()
 	native := make(map[platform.Platform]bool)
@@ -104,7 +105,10 @@ func (e *Engine) rows(s selection) []ListedImage {
 			row.Labels = img.Config.Labels
 			p := query.PlatformOf(img)
 			runs, known := native[p]
-			if !known {
+			switch {
+			case !p.Complete():
+				runs = e.startsNatively(ctx, st, img)
+			case !known:
 				runs = host.Native(p)
 				native[p] = runs
 			}
@@ -116,6 +120,13 @@ func (e *Engine) rows(s selection) []ListedImage {
 		rows = appendNames(rows, row)
 	}
 	return rows
+}
+
+// startsNatively asks the program of an image that names no platform: what the
+// listing says is then what check says.
+func (e *Engine) startsNatively(ctx context.Context, s *store.Store, img *store.Image) bool {
+	r, err := e.checkImage(ctx, s, img, CheckOptions{})
+	return err == nil && r.Verdict == preflight.Native
 }
 
 // appendNames adds a row for each name of an image.

@@ -98,7 +98,7 @@ func (e *Engine) detail(ctx context.Context, input string, o LookOptions, f func
 		if err != nil {
 			return err
 		}
-		c, err := choose(ctx, img, instances, e.requests(o))
+		c, err := e.chooseNamed(ctx, img, instances, e.requests(o))
 		if err != nil {
 			return err
 		}

@@ -40,18 +40,11 @@ func (e *Engine) Known(ctx context.Context) ([]KnownImage, error) {
 func offers(s *store.Store, img *store.Image) []string {
 	var all []string
 	eachOffer(s, img, func(_ digest.Digest, p platform.Platform) {
-		if p.OS != "unknown" {
-			all = append(all, p.OS+"/"+p.Architecture+variantSuffix(p))
+		if p.Complete() {
+			all = append(all, p.String())
 		}
 	})
 	return all
-}
-
-func variantSuffix(p platform.Platform) string {
-	if p.Variant == "" {
-		return ""
-	}
-	return "/" + p.Variant
 }
 
 // indexPlatform is the platform under which the index that lies with an image
@@ -83,7 +76,7 @@ func eachOffer(s *store.Store, img *store.Image, f func(digest.Digest, platform.
 				continue
 			}
 			p := one.ReadOnly.Platform
-			f(instance, platform.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+			f(instance, platform.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}.Canonical())
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (e *Engine) Lock(ctx context.Context, l *Lock, inputs []string, o LockOptio
 			if !ok || source.Ref.Transport().Name() != "docker" {
 				return fmt.Errorf("%s is no tag of a registry: only a tag can be locked", input)
 			}
-			locked, err := lockedImage(ctx, img, o.Platforms)
+			locked, err := e.lockedImage(ctx, img, o.Platforms)
 			if err == nil {
 				l.Images[tagged.String()] = locked
 			}
@@ -50,28 +50,32 @@ func (e *Engine) Lock(ctx context.Context, l *Lock, inputs []string, o LockOptio
 	return nil
 }
 
-func lockedImage(ctx context.Context, img *registry.Image, wanted []Fallback) (LockedImage, error) {
+func (e *Engine) lockedImage(ctx context.Context, img *registry.Image, wanted []Fallback) (LockedImage, error) {
 	locked := LockedImage{Digest: img.Digest, Platforms: map[string]digest.Digest{}}
 	instances, err := img.Instances(ctx)
 	if err != nil {
 		return locked, err
 	}
 	for _, requests := range wanted {
-		c, err := choose(ctx, img, instances, requests)
+		c, err := e.chooseNamed(ctx, img, instances, requests)
 		if err != nil {
 			return locked, err
 		}
-		locked.Platforms[c.detail.Platform().String()] = c.detail.Digest
+		if p := c.detail.Platform(); p.Complete() {
+			locked.Platforms[p.String()] = c.detail.Digest
+			continue
+		}
+		return locked, fmt.Errorf("neither index nor config names a platform: it cannot be locked by one")
 	}
 	if len(wanted) > 0 {
 		return locked, nil
 	}
-	if instances, err = named(ctx, img, instances); err != nil {
+	if err = nameAll(ctx, img, instances); err != nil {
 		return locked, err
 	}
 	for _, in := range instances {
 		p := in.Platform.String()
-		if _, again := locked.Platforms[p]; again || in.Attestation || in.Platform == (platform.Platform{}) {
+		if _, again := locked.Platforms[p]; again || in.Attestation || in.Artifact != "" || !in.Platform.Complete() {
 			continue // of two of one platform a pull takes the first
 		}
 		if _, err := platform.Parse(p); err != nil {
@@ -118,7 +122,7 @@ func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o Pull
 		}
 		return nil
 	})
-	return results, err
+	return results, e.discard(ctx, err)
 }
 
 // inLock finds the names that a user wrote in a lock; none means all.

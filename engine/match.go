@@ -17,7 +17,8 @@ type Matching struct {
 	Chosen    digest.Digest           `json:"chosen"` // "" when nothing fits
 	Platform  string                  `json:"platform"`
 	Rule      platform.Rule           `json:"rule"`
-	Foreign   bool                    `json:"foreign"` // a single image of another platform, taken because nobody asked for one
+	Foreign   bool                    `json:"foreign"`  // a single image of another platform, taken because nobody asked for one
+	Unproven  bool                    `json:"unproven"` // it names no platform, and one was asked for: its program decides
 	Attempts  []MatchAttempt          `json:"attempts"`
 	Missing   *platform.NotFoundError `json:"-"` // why nothing fits; nil when something does
 }
@@ -27,6 +28,7 @@ type Matching struct {
 type MatchAttempt struct {
 	Asked      string           `json:"asked"`
 	Target     string           `json:"target"` // what that stands for
+	Native     bool             `json:"native"` // nobody asked: it is this machine's default
 	Candidates []MatchCandidate `json:"candidates"`
 }
 
@@ -47,7 +49,7 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 		if err != nil {
 			return err
 		}
-		c, err := decide(ctx, img, instances, e.requests(o))
+		c, err := e.decide(ctx, img, instances, e.requests(o))
 		var missing *platform.NotFoundError
 		if err != nil && !errors.As(err, &missing) {
 			return err
@@ -60,16 +62,16 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 }
 
 // decide is choose without reading the instance where the index alone decides.
-func decide(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
+func (e *Engine) decide(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
 	decision, err := platform.Choose(requests, candidatesOf(instances))
-	if err != nil || decision.Rule == platform.RuleNoPlatform {
-		return choose(ctx, img, instances, requests)
+	if err != nil || decision.Rule == platform.RuleNoPlatform || decision.Rule == platform.RuleUnnamed {
+		return e.choose(ctx, img, instances, requests)
 	}
 	return &choice{rule: decision.Rule, decision: decision, instances: instances}, nil
 }
 
 func matching(c *choice) *Matching {
-	m := &Matching{Rule: c.rule, Foreign: c.foreign}
+	m := &Matching{Rule: c.rule, Foreign: c.foreign, Unproven: c.unproven != nil}
 	switch at := c.decision.Chosen; {
 	case c.detail != nil:
 		m.Chosen, m.Platform = c.detail.Digest, c.detail.Platform().String()
@@ -78,12 +80,10 @@ func matching(c *choice) *Matching {
 	}
 	m.Attempts = []MatchAttempt{}
 	for _, a := range c.decision.Attempts {
-		attempt := MatchAttempt{Asked: a.Request.String(), Target: a.Request.Target().String(), Candidates: []MatchCandidate{}}
+		attempt := MatchAttempt{Asked: a.Request.String(), Target: a.Request.Target().String(), Native: !a.Request.Explicit, Candidates: []MatchCandidate{}}
 		for i, v := range a.Verdicts {
 			candidate := MatchCandidate{Digest: c.instances[i].Digest, Outcome: v.Outcome, Rule: v.Rule, Why: v.Rule.Text()}
-			if p := c.instances[i].Platform; p != (platform.Platform{}) {
-				candidate.Platform = p.String()
-			}
+			candidate.Platform = c.instances[i].Platform.String()
 			attempt.Candidates = append(attempt.Candidates, candidate)
 		}
 		m.Attempts = append(m.Attempts, attempt)

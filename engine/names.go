@@ -174,6 +174,7 @@ type Restored struct {
 	ID       string
 	Name     string
 	Platform string
+	IsList   bool // it is a local manifest list
 	Moved    bool // false when the image held the name already
 }
 
@@ -203,7 +204,7 @@ func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Re
 
 // giveName moves a name to an image of its family.
 func (e *Engine) giveName(ctx context.Context, w *store.Writer, view *query.View, f query.Found, command string) (Restored, error) {
-	r := Restored{ID: f.Image.ID, Name: f.Name, Platform: f.Image.Platform(), Moved: view.Holder(f.Name) != f.Image}
+	r := Restored{ID: f.Image.ID, Name: f.Name, Platform: f.Image.Platform(), IsList: f.Image.IsList, Moved: view.Holder(f.Name) != f.Image}
 	return r, e.moveName(ctx, w, nameMove{name: f.Name, to: r.ID, keep: isKept(f.Image, f.Name), command: command, snap: view.Snapshot()})
 }
 

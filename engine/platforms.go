@@ -2,7 +2,7 @@ package engine
 
 import (
 	"context"
-	"slices"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 
@@ -20,17 +20,21 @@ const (
 	HostNative   HostUse = "native"   // it runs without emulation
 	HostEmulated HostUse = "emulated" // a binfmt_misc handler runs it, in any image
 	HostNone     HostUse = ""         // it does not run
+	HostArtifact HostUse = "artifact" // it is no image
 )
 
 // OfferedPlatform is one platform that an image offers. Field names are
 // stable: templates and scripts use them.
 type OfferedPlatform struct {
-	Platform     string        // os/arch[/variant], "" when neither index nor config says
+	Platform     string        // os/arch[/variant], windows(VERSION)/arch, "" when neither index nor config says
 	OS           string        //
 	Architecture string        //
 	Variant      string        //
+	OSVersion    string        // of Windows
 	Digest       digest.Digest // of its manifest
 	MediaType    string
+	ArtifactType string  // of what is no image, "" for images
+	Absent       bool    // the index names it, and asking for it showed that it is not there
 	Size         int64   // compressed bytes of its layers, -1 when not known without a request more
 	Host         HostUse // what this machine can do with it
 	Emulator     string  // interpreter of the handler that takes it, "" when none does
@@ -68,7 +72,7 @@ func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions
 		if err != nil {
 			return err
 		}
-		if instances, err = named(ctx, img, instances); err != nil {
+		if err = nameAll(ctx, img, instances); err != nil {
 			return err
 		}
 		return e.readIfThere(ctx, func(s *store.Store, snap *store.Snapshot, problem error) error {
@@ -82,50 +86,39 @@ func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions
 	return rows, err
 }
 
-// named fills the platforms that an index does not name from the configs.
-func named(ctx context.Context, img *registry.Image, instances []registry.Instance) ([]registry.Instance, error) {
-	resolved := slices.Clone(instances)
-	read := 0
-	for i := range resolved {
-		if resolved[i].Attestation || resolved[i].Platform != (platform.Platform{}) || read == maxUnnamed {
-			continue
-		}
-		read++
-		d, err := img.Detail(ctx, instances[i])
-		if err != nil {
-			return nil, err
-		}
-		resolved[i].Platform = d.Platform()
-	}
-	return resolved, nil
-}
-
 func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, local here, o PlatformsOptions) ([]OfferedPlatform, error) {
 	host := e.Host()
-	own, _ := platform.Choose([]platform.Request{platform.Native(host.Platform)}, candidatesOf(instances))
+	own, _ := platform.Choose([]platform.Request{platform.Native(host.Wants())}, candidatesOf(instances))
 	rows := []OfferedPlatform{}
 	for i, in := range instances {
 		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {
 			continue
 		}
 		row := OfferedPlatform{
-			OS: in.Platform.OS, Architecture: in.Platform.Architecture, Variant: in.Platform.Variant,
+			OS: in.Platform.OS, Architecture: in.Platform.Architecture, Variant: in.Platform.Variant, OSVersion: in.Platform.OSVersion,
 			Digest: in.Digest, MediaType: in.MediaType, Size: -1, Local: []LocalImage{}, Index: in.Index,
+			Platform: in.Platform.String(), ArtifactType: in.Artifact, Absent: in.Absent,
 		}
-		if in.Platform != (platform.Platform{}) {
-			row.Platform = in.Platform.String()
-			row.Host, row.Emulator = hostUse(host, in.Platform)
-		}
-		if i == own.Chosen {
+		switch {
+		case in.Artifact != "":
+			row.Host = HostArtifact
+		case i == own.Chosen:
 			row.Host = HostOwn
+		case in.Platform.Complete():
+			row.Host, row.Emulator = hostUse(host, in.Platform)
 		}
 		for _, img := range local.images[in.Digest] {
 			row.Local = append(row.Local, LocalImage{ID: img.ID, Names: img.Names})
 			row.Size = local.size(img, in.Digest)
 		}
-		if row.Size < 0 && (o.Sizes || !img.IsIndex) {
+		if row.Size < 0 && !row.Absent && (o.Sizes || !img.IsIndex) {
 			var err error
-			if row.Size, err = img.CompressedSize(ctx, in); err != nil {
+			var absent *registry.AbsentError
+			row.Size, err = img.CompressedSize(ctx, in)
+			if errors.As(err, &absent) { // the rest can be told all the same
+				row.Size, row.Absent, err = -1, true, nil
+			}
+			if err != nil {
 				return nil, err
 			}
 		}

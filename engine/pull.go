@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
 	"github.com/mpull/mpull/store/unpack"
@@ -36,7 +37,7 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 		}
 		return nil
 	})
-	return results, err
+	return results, e.discard(ctx, err)
 }
 
 // pull is one input of a Pull under way.
@@ -49,7 +50,8 @@ type pull struct {
 	jobs  []*job
 	group *unpack.Group // bounds the layers under way, over all inputs
 
-	locked *LockedImage // of a lock: nothing else will do
+	locked *LockedImage            // of a lock: nothing else will do
+	absent []*registry.AbsentError // of all platforms, those that are not there
 }
 
 // results are those of the jobs that are done.
@@ -66,7 +68,9 @@ func (p *pull) results() []PullResult {
 // job is one image of a pull.
 type job struct {
 	requests  Fallback
-	named     bool // it gets the name itself, not its digest name
+	exact     *registry.Instance    // of all platforms: this one, by whatever rule
+	absent    *registry.AbsentError // it is not there
+	named     bool                  // it gets the name itself, not its digest name
 	choice    *choice
 	present   bool // the store has it, complete
 	fetched   bool // its layers are in the store
@@ -91,7 +95,10 @@ func (p *pull) run(ctx context.Context) error {
 		return nil
 	}
 	err := p.remote(ctx)
-	if err != nil && p.o.Policy == PullNewer && ctx.Err() == nil && p.locals(ctx) == nil && p.finished() {
+	if err == nil {
+		return p.tellAbsent()
+	}
+	if p.o.Policy == PullNewer && ctx.Err() == nil && p.locals(ctx) == nil && p.finished() {
 		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("could not ask for a newer image, so the one that is here is used: %v", err)}})
 		return nil
 	}

@@ -38,11 +38,14 @@ type PullOptions struct {
 	All       bool       // every platform that the source offers, instead of Platforms
 	Policy    PullPolicy // "" means PullAlways
 	As        string     // name for the result; "" means the source's own
-	NoTag     bool       // give the image its repo@digest name only
-	Keep      bool       // give the image that loses the name its repo@digest name, so that nothing prunes it
-	Retry     Retry
-	Limits    Limits
-	Command   string // recorded with a displacement, e.g. "pull --platform linux/arm/v7"
+	// SkipMissing makes what an index names and the source does not have a
+	// warning instead of an error. It goes with All.
+	SkipMissing bool
+	NoTag       bool // give the image its repo@digest name only
+	Keep        bool // give the image that loses the name its repo@digest name, so that nothing prunes it
+	Retry       Retry
+	Limits      Limits
+	Command     string // recorded with a displacement, e.g. "pull --platform linux/arm/v7"
 }
 
 // Fallback is one image wanted, as platforms to try in order.

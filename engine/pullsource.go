@@ -145,18 +145,59 @@ func (p *pull) choose(ctx context.Context, img *registry.Image) error {
 		return err
 	}
 	if p.o.All && p.jobs == nil {
-		p.allJobs(instances)
+		if err := p.allJobs(ctx, img, instances); err != nil {
+			return err
+		}
 	}
 	for _, j := range p.jobs {
 		if j.done {
 			continue
 		}
-		if j.choice, err = choose(ctx, img, instances, j.requests); err != nil {
+		if err := p.chooseFor(ctx, img, instances, j); err != nil {
 			return err
 		}
-		if err := p.checkLock(j); err != nil {
-			return err
+	}
+	if p.o.All {
+		return p.leaveAbsent()
+	}
+	return nil
+}
+
+// chooseFor chooses for one job. What is not there of all platforms is noted.
+func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []registry.Instance, j *job) (err error) {
+	if j.exact == nil {
+		j.choice, err = p.Engine.choose(ctx, img, instances, j.requests)
+	} else {
+		j.choice = &choice{request: j.requests[0], rule: platform.RuleExact, instances: instances}
+		j.choice.detail, err = img.Detail(ctx, *j.exact)
+	}
+	if p.o.All && errors.As(err, &j.absent) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := j.choice.detail.Unpackable(refName(img.Ref)); err != nil {
+		return err
+	}
+	return p.checkLock(j)
+}
+
+// leaveAbsent drops the jobs whose images are not there. Where that leaves none,
+// it is the first one's error.
+func (p *pull) leaveAbsent() error {
+	here := slices.DeleteFunc(slices.Clone(p.jobs), func(j *job) bool {
+		if j.absent != nil {
+			p.absent = append(p.absent, j.absent)
 		}
+		return j.absent != nil
+	})
+	if len(here) == 0 && len(p.absent) > 0 {
+		return p.absent[0]
+	}
+	if len(here) != len(p.jobs) {
+		p.jobs = here
+		p.electHolder()
 	}
 	return nil
 }
@@ -210,20 +251,34 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 	return g.Wait()
 }
 
-// allJobs makes a job for each platform that is offered.
-func (p *pull) allJobs(instances []registry.Instance) {
-	seen := map[platform.Platform]bool{}
-	for _, in := range instances {
-		if in.Attestation || in.Platform == (platform.Platform{}) || seen[in.Platform] {
+// allJobs makes a job for each platform that is offered, each version of Windows
+// being one; of two entries of one platform the one that a pull of it takes.
+func (p *pull) allJobs(ctx context.Context, img *registry.Image, instances []registry.Instance) error {
+	instances = slices.Clone(instances)
+	if err := nameAll(ctx, img, instances); err != nil {
+		return err
+	}
+	at := map[platform.Platform]*job{}
+	for i := range instances {
+		in := &instances[i]
+		if in.Attestation || in.Artifact != "" || in.Silent {
 			continue
 		}
-		seen[in.Platform] = true
-		p.jobs = append(p.jobs, &job{requests: Fallback{{Platform: in.Platform, Native: true, Explicit: true}}})
+		j := at[in.Platform]
+		switch {
+		case j == nil:
+			j = &job{exact: in, requests: Fallback{{Platform: in.Platform, Native: true, Explicit: true}}}
+			at[in.Platform] = j
+			p.jobs = append(p.jobs, j)
+		case in.Zstd() && !j.exact.Zstd():
+			j.exact = in
+		}
 	}
 	if len(p.jobs) == 0 {
 		p.jobs = []*job{{requests: Fallback{platform.Native(p.Platform())}}}
 	}
 	p.electHolder()
+	return nil
 }
 
 // finish brings and names the image of one job.
@@ -233,6 +288,11 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 	r.Present = j.present
 	if !j.present {
 		if err := p.commit(ctx, img, j); err != nil {
+			return err
+		}
+	}
+	if j.choice.unproven != nil {
+		if r.Platform, err = p.prove(ctx, r.ID, j); err != nil {
 			return err
 		}
 	}
@@ -259,10 +319,10 @@ func (p *pull) announce(source registry.Source, j *job) {
 	}})
 	if c.foreign {
 		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
-			refName(source.Ref), c.detail.Platform(), platform.Native(p.Platform()))}})
+			refName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.Platform()))}})
 	}
-	if said := c.detail.Instance.Platform; said != (platform.Platform{}) && c.detail.Config.Architecture != "" &&
-		(said.Architecture != c.detail.Config.Architecture || said.OS != c.detail.Config.OS) {
+	if said, config := c.detail.Instance.Platform, c.detail.Platform(); said.Complete() && config.Complete() &&
+		(said.Architecture != config.Architecture || said.OS != config.OS) {
 		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
 	}
 }
@@ -274,7 +334,16 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits)
+	if err := p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits); err != nil {
+		return err
+	}
+	// The library keeps the index only where it found the instance through it.
+	for _, index := range img.Indexes(j.choice.detail.Instance) {
+		if err := p.w.KeepIndex(imageID(j.choice.detail), index); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allowed asks the signature policy about an image.

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
@@ -18,12 +17,11 @@ import (
 // image's config says, without input, network or terminal.
 type RunOptions struct {
 	CheckOptions
-	Platform    *platform.Request // of the images of a name, the one of this platform
-	TTY         bool              // give the program a terminal; one of the three files must be one
-	ReadOnly    bool              // the root filesystem cannot be written to, but for /tmp, /run and /var/tmp
-	HostNetwork bool              // use the host's network instead of none
-	Force       bool              // start it though the prediction says that it will not start
-	Runtime     string            // name or path of the OCI runtime; "" tries runc, then crun
+	TTY         bool   // give the program a terminal; one of the three files must be one
+	ReadOnly    bool   // the root filesystem cannot be written to, but for /tmp, /run and /var/tmp
+	HostNetwork bool   // use the host's network instead of none
+	Force       bool   // start it though the prediction says that it will not start
+	Runtime     string // name or path of the OCI runtime; "" tries runc, then crun
 
 	// Foreground keeps the runtime in this process group, because it reads
 	// from the terminal: what is typed to interrupt then reaches it by itself.

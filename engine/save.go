@@ -184,7 +184,9 @@ func (w *saving) group(ctx context.Context, name string, images []*store.Image) 
 	for i, m := range members {
 		d := m.listed
 		p := query.PlatformOf(images[i])
-		d.Platform = &imgspecv1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}
+		if p.Complete() {
+			d.Platform = &imgspecv1.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
+		}
 		index.Manifests = append(index.Manifests, d)
 	}
 	d, err := w.document(index.MediaType, index)

@@ -21,7 +21,8 @@ type ImageStory struct {
 	ID       string       `json:"id"`
 	Digest   string       `json:"digest,omitempty"`
 	Platform string       `json:"platform,omitempty"`
-	Names    []string     `json:"names"` // it holds now
+	IsList   bool         `json:"isList"` // a local manifest list
+	Names    []string     `json:"names"`  // it holds now
 	Dangling bool         `json:"dangling"`
 	Lost     []query.Lost `json:"lost"` // newest first
 	Problem  string       `json:"problem,omitempty"`
@@ -39,7 +40,7 @@ func (e *Engine) Why(ctx context.Context, input string) (story *Story, err error
 		story = &Story{Name: name}
 		for _, img := range images {
 			one := ImageStory{
-				ID: img.ID, Digest: img.Digest.String(), Platform: img.Platform(),
+				ID: img.ID, Digest: img.Digest.String(), Platform: img.Platform(), IsList: img.IsList,
 				Names: img.Names, Dangling: kin.Dangling(kin.At(img)), Lost: append([]query.Lost{}, query.LostBy(img)...),
 			}
 			if img.RecordError != nil {
@@ -70,20 +71,20 @@ type BranchLeaf struct {
 // is under "<none>".
 func (e *Engine) Tree(ctx context.Context, o ListOptions) ([]Branch, error) {
 	var tree []Branch
-	err := e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
+	err := e.read(ctx, func(st *store.Store, snap *store.Snapshot) error {
 		selected, err := e.selectImages(snap, o)
 		if err != nil {
 			return err
 		}
-		tree = e.branches(selected)
+		tree = branches(selected, e.rows(ctx, st, selected))
 		return nil
 	})
 	return tree, err
 }
 
-func (e *Engine) branches(s selection) []Branch {
+func branches(s selection, rows []ListedImage) []Branch {
 	t := &treeMaker{view: s.view, rows: map[string]ListedImage{}, shown: map[string]bool{}}
-	for _, r := range e.rows(s) {
+	for _, r := range rows {
 		t.rows[r.ID] = r
 	}
 	tags, others := map[string]bool{}, map[string]bool{}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"go.podman.io/image/v5/manifest"
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 )
@@ -94,6 +95,20 @@ func (w *Writer) RemoveName(ctx context.Context, name, command string) (*Moved, 
 		return nil, fmt.Errorf("removing the name %s from image %s: %w", name, holder.ID, err)
 	}
 	return &Moved{Name: name, Loser: holder, Entry: &entry}, nil
+}
+
+// KeepIndex keeps an index with an image that came from it, under its digest, as
+// the library does where it follows the index itself. The image is then known by
+// that digest too. Keeping it again changes nothing.
+func (w *Writer) KeepIndex(id string, index []byte) error {
+	d, err := manifest.Digest(index)
+	if err == nil {
+		err = w.lib.SetImageBigData(id, storage.ImageDigestManifestBigDataNamePrefix+"-"+d.String(), index, manifest.Digest)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the index of image %s: %w", id, err)
+	}
+	return nil
 }
 
 // lockNames makes record and move one step among mpulls: two of them moving

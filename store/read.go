@@ -22,6 +22,7 @@ import (
 	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store/unpack"
 )
 
@@ -206,6 +207,7 @@ func parseConfig(blob []byte) (Config, error) {
 	var c struct {
 		Created      *time.Time `json:"created"`
 		OS           string     `json:"os"`
+		OSVersion    string     `json:"os.version"`
 		Architecture string     `json:"architecture"`
 		Variant      string     `json:"variant"`
 		Config       struct {
@@ -219,8 +221,9 @@ func parseConfig(blob []byte) (Config, error) {
 	if err := json.Unmarshal(blob, &c); err != nil {
 		return Config{}, err
 	}
+	p := platform.Platform{OS: c.OS, Architecture: c.Architecture, Variant: c.Variant, OSVersion: c.OSVersion}.Canonical()
 	config := Config{
-		OS: c.OS, Architecture: c.Architecture, Variant: c.Variant,
+		OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion,
 		Labels: c.Config.Labels, DiffIDs: c.RootFS.DiffIDs, History: make([]History, len(c.History)),
 	}
 	if c.Created != nil {
@@ -277,7 +280,8 @@ func variantFromIndex(img *Image, item items) string {
 			return d.Platform != nil && slices.Contains(img.Digests, d.Digest)
 		})
 		if at >= 0 && index.Manifests[at].Platform.Variant != "" {
-			return index.Manifests[at].Platform.Variant
+			p := index.Manifests[at].Platform
+			return platform.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}.Canonical().Variant
 		}
 	}
 	return ""

@@ -5,6 +5,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+
+	"github.com/mpull/mpull/engine/platform"
 )
 
 // Snapshot is all that a store holds, read at one moment. It is made of plain
@@ -47,9 +49,10 @@ func (i *Image) HasManifest() bool {
 
 // Config is what listings and decisions need of an image's config.
 type Config struct {
-	OS           string
+	OS           string // with Architecture and Variant in their canonical spelling; "" where the config says nothing
 	Architecture string
 	Variant      string // the index's, where the config names none
+	OSVersion    string // of Windows
 	Created      time.Time
 	Labels       map[string]string
 	DiffIDs      []digest.Digest
@@ -74,13 +77,14 @@ func (i *Image) Platform() string {
 	return i.Config.Platform()
 }
 
-// Platform returns os/arch[/variant] as the config and its index claim it.
-func (c *Config) Platform() string {
-	p := c.OS + "/" + c.Architecture
-	if c.Variant != "" {
-		p += "/" + c.Variant
-	}
-	return p
+// Platform returns os/arch[/variant] as the config and its index claim it, ""
+// when they claim nothing.
+func (c *Config) Platform() string { return c.Claim().String() }
+
+// Claim returns the platform that the config and its index claim; zero when they
+// claim nothing.
+func (c *Config) Claim() platform.Platform {
+	return platform.Platform{OS: c.OS, Architecture: c.Architecture, Variant: c.Variant, OSVersion: c.OSVersion}
 }
 
 // Layer is one layer of a snapshot.

@@ -24,6 +24,9 @@ WorkingDir and User of the config), and follows it as the kernel would: #! lines
 binfmt_misc handlers, ELF headers, loaders, the level of the CPU. What the config
 claims decides nothing. Nothing is run or mounted.
 
+With --platform the image of that platform is checked that holds the name, once
+held it or is kept beside it.
+
 The verdict is native, emulated, exec-format-error, not-found, permission-denied,
 illegal-instruction, or unknown with its reason; the exit code is what mpull run
 would end with at that point. (A container runtime meets some of these only after
@@ -32,6 +35,7 @@ it has started the container: podman itself may end with 1 there.)
 Examples:
   mpull check alpine:3.15
   mpull check --explain alpine:3.15 /bin/ls -l
+  mpull check --platform linux/arm/v7 alpine:3.15
   mpull check --remote --platform linux/arm/v7 alpine:3.15
   mpull check --host device.json alpine:3.15     (device.json: mpull info --host)
 
@@ -102,10 +106,13 @@ func (p *program) checkResult(c *cli.Context, e *engine.Engine, wanted []engine.
 		}
 		return e.CheckRemote(c.Context, input, list)
 	}
-	if wanted != nil {
-		return preflight.Result{}, usagef("a platform goes with --remote; a local image is what it is")
+	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
+		return preflight.Result{}, usagef("check takes one platform")
 	}
 	o := engine.CheckOptions{Args: c.Args().Tail(), User: c.String("user"), WorkingDir: c.String("workdir")}
+	if len(wanted) == 1 {
+		o.Platform = &wanted[0][0]
+	}
 	if c.IsSet("entrypoint") {
 		o.Entrypoint = entrypointOf(c.String("entrypoint"))
 	}

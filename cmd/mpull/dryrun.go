@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -20,14 +21,23 @@ func (p *program) dryRunPull(c *cli.Context) error {
 	}
 	e := p.readEngine()
 	all := []engine.PullPlan{}
+	var absent *engine.AbsentPlatformsError
 	for _, input := range c.Args().Slice() {
 		plans, err := e.PlanPull(c.Context, input, options)
-		if err != nil {
+		if err != nil && !errors.As(err, &absent) {
 			return err
 		}
 		all = append(all, plans...)
 	}
-	switch format := c.String("format"); {
+	err = p.printPlans(c.String("format"), all)
+	if err == nil && absent != nil {
+		return absent
+	}
+	return err
+}
+
+func (p *program) printPlans(format string, all []engine.PullPlan) error {
+	switch {
 	case isJSON(format):
 		return printJSON(p.out, all)
 	case format != "":
@@ -46,7 +56,7 @@ func printPlan(w io.Writer, plan *engine.PullPlan) error {
 		return err
 	}
 	t := &table{}
-	t.add("  instance", plan.Platform+" "+plan.Digest.String()+": "+whyChosen(plan))
+	t.add("  instance", orNone(plan.Platform)+" "+plan.Digest.String()+": "+whyChosen(plan))
 	t.add("  image", plan.ID)
 	t.add("  download", downloadText(plan))
 	t.add("  disk", diskText(plan))

@@ -108,6 +108,10 @@ func hint(err error) string {
 	var led *registry.RefusedError
 	var notLocked *engine.NotLockedError
 	var crashed *crashError
+	var isList *engine.ManifestListError
+	var artifact *registry.NotImageError
+	var unproven *engine.UnprovenError
+	var absentPlatforms *engine.AbsentPlatformsError
 	switch {
 	case errors.As(err, &notLocked):
 		return "mpull lock FILE IMAGE locks more names and platforms"
@@ -115,16 +119,31 @@ func hint(err error) string {
 		return refusalHint(refused)
 	case errors.As(err, &usage):
 		return "see mpull --help"
+	case errors.As(err, &isList):
+		if isList.Here != "" {
+			return fmt.Sprintf("name one of its images by its ID, such as %.12s", isList.Here)
+		}
+		return "pull one of its images by its digest: mpull pull REPOSITORY@DIGEST"
+	case errors.As(err, &artifact):
+		if registry.IsWasm(artifact.Type) {
+			return "mpull pulls images, whose layers are tar archives; a WebAssembly module as an artifact is for wkg, oras or a container runtime that knows it"
+		}
+		return "mpull platforms lists what there is; artifacts are pulled with oras or with the tool that they are for"
+	case errors.As(err, &unproven):
+		return "without a platform it is pulled as it is; mpull check then tells what its program is for"
+	case errors.As(err, &absentPlatforms):
+		return "--skip-missing makes that a warning"
 	case errors.As(err, &unknown):
 		if len(unknown.Held) > 0 {
 			img := unknown.Held[0]
-			return fmt.Sprintf("an image of %s once had that name: mpull restore %.12s gives it back", img.Platform(), img.ID)
+			if img.IsList {
+				return fmt.Sprintf("a manifest list once had that name: mpull restore %.12s gives it back", img.ID)
+			}
+			return fmt.Sprintf("an image of %s once had that name: mpull restore %.12s gives it back", orNone(img.Platform()), img.ID)
 		}
 		return "mpull images --all lists what is here"
 	case errors.As(err, &notFound):
-		if n := notFound.Nearest; n != nil {
-			return fmt.Sprintf("the nearest is %s: mpull pull --platform %s ...", n, n)
-		}
+		return notFound.Hint
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):

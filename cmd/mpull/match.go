@@ -61,10 +61,16 @@ func (p *program) match(c *cli.Context) error {
 	}
 	if m.Missing != nil {
 		p.line("Nothing fits: %v", m.Missing)
+		if m.Missing.Hint != "" {
+			p.line("Hint: %s", escape(m.Missing.Hint))
+		}
 		return &codeError{exitNo}
 	}
+	if m.Unproven {
+		p.line("It names no platform: a pull looks at its program, and takes it only when that is for the platform asked for")
+	}
 	if m.Foreign {
-		p.line("It is the only one, and nobody asked for another: a pull takes %s and warns", m.Platform)
+		p.line("It is the only one, and nobody asked for another: a pull takes %s and warns", orNone(escape(m.Platform)))
 	}
 	return nil
 }
@@ -72,7 +78,9 @@ func (p *program) match(c *cli.Context) error {
 func (p *program) printMatching(m *engine.Matching) error {
 	for _, a := range m.Attempts {
 		wanted := a.Target
-		if a.Asked != a.Target {
+		if a.Native {
+			wanted = a.Target + ", what mpull is built for and pulls by default; levels, 32-bit relatives and emulated platforms are taken when asked for"
+		} else if a.Asked != a.Target {
 			wanted = a.Asked + ", that is " + a.Target
 		}
 		p.line("Wanted: %s", escape(wanted))

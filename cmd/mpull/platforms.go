@@ -16,19 +16,20 @@ func (p *program) platformsCommand() *cli.Command {
 		UsageText: "platforms [flags] IMAGE",
 		Description: `Lists what IMAGE offers, in the order of its index. HOST says what this machine
 can do with a platform: own (a pull takes it), native (it runs), emulated (a
-binfmt_misc handler runs it), or -. LOCAL is the name, else the ID, of the image
+binfmt_misc handler runs it), artifact (it is no image), or -. LOCAL is the name, else the ID, of the image
 that is here. Nested indexes are followed, attestations left out; a single image
 is one row. IMAGE may also be oci:DIR, dir:DIR, docker-archive:FILE.
 
 SIZE is what there is to download. An index does not tell it: it is known for a
-single image and for what is here; --sizes asks for the rest, one request each.
+single image and for what is here; --sizes asks for the rest, one request each, and
+shows as absent what the index names and the registry does not have.
 Without it an index costs one request.
 
 --filter-by-os is oc's: a regular expression, not anchored, held against
-os/arch[/variant], so that linux/arm also selects linux/arm64.
+os/arch[/variant] as it is printed, so that linux/arm also selects linux/arm64.
 
-Fields for --format: Platform OS Architecture Variant Digest MediaType Size Host
-Emulator Local Index.
+Fields for --format: Platform OS Architecture Variant OSVersion Digest MediaType
+ArtifactType Size Absent Host Emulator Local Index.
 
 Examples:
   mpull platforms alpine:3.15
@@ -101,7 +102,10 @@ func (p *program) printPlatforms(rows []engine.OfferedPlatform, format string, n
 	}
 	for _, r := range rows {
 		bytes := "-"
-		if r.Size >= 0 {
+		switch {
+		case r.Absent:
+			bytes = "absent"
+		case r.Size >= 0:
 			bytes = size(r.Size)
 		}
 		t.add(orDash(r.Platform), r.Digest.String(), bytes, orDash(string(r.Host)), orDash(localNames(r.Local)))

@@ -22,13 +22,22 @@ func (p *program) pullCommand() *cli.Command {
 name until then keeps existing; what it lost, when and to whom is recorded, and
 the command that gives the name back is printed.
 
+The host's platform is the one that mpull is built for, as with podman: without
+the level of the CPU, so that all machines of a fleet pull the same. A level, or
+another platform to fall back on, is asked for: native,linux/arm/v7 or
+linux/amd64/v3, which takes v2, v1 or none where there is no v3. Of several
+versions of Windows one is named, as in 'windows(10.0.20348)/amd64'. An image that
+names no platform is taken by default, and for a platform that is asked for only
+when its program is for that.
+
 IMAGE is a name as for podman (alpine, docker.io/library/alpine:3.15,
 host:5000/app@sha256:..., docker://...) or oci:DIR[:TAG], oci-archive:FILE,
 docker-archive:FILE, dir:DIR.
 
 Of several platforms (--all-platforms, or --platform given again) the host's own
 gets the name, else the first; each other one gets its repo@digest name, so that
-neither mpull nor podman prunes it, and mpull use switches the name to it.
+neither mpull nor podman prunes it, and mpull use switches the name to it. What an
+index names and the registry lacks is left out, told, and ends with exit code 125.
 
 Standard output has the full image ID of each image, and nothing else.
 
@@ -44,6 +53,7 @@ Exit codes: 0 done; 1 --policy never and the image is not here; 125 the image,
 the platform asked for or the registry is not there, or the store failed.`,
 		Flags: append(append(platformFlags(), registryFlags()...),
 			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers"},
+			&cli.BoolFlag{Name: "skip-missing", Usage: "with --all-platforms: only warn of those that the index names and that are not there"},
 			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always"},
 			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own"},
 			&cli.StringFlag{Name: "locked", Usage: "pull exactly the digests that the lock `FILE` has for IMAGE... or for all its names (mpull lock)"},
@@ -134,6 +144,9 @@ func pullOptions(c *cli.Context) (engine.PullOptions, error) {
 	}
 	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
 		return o, usagef("use either --all-platforms or chosen ones, not both")
+	}
+	if o.SkipMissing = c.Bool("skip-missing"); o.SkipMissing && !o.All {
+		return o, usagef("--skip-missing goes with --all-platforms")
 	}
 	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), retry(c)
 	o.Command = "pull" + platformWords(o)

@@ -60,10 +60,10 @@ func (v *pullView) resolved(r *engine.ResolvedEvent) {
 		why = " (" + r.Rule.Text() + ")"
 	}
 	if r.Present {
-		v.line("%s for %s is here already%s", r.Reference, r.Platform, why)
+		v.line("%s for %s is here already%s", r.Reference, orNone(r.Platform.String()), why)
 		return
 	}
-	v.line("Pulling %s for %s%s: %s, %s", r.Reference, r.Platform, why, plural(r.Layers, "layer"), size(r.Bytes))
+	v.line("Pulling %s for %s%s: %s, %s", r.Reference, orNone(r.Platform.String()), why, plural(r.Layers, "layer"), size(r.Bytes))
 }
 
 // layer shows a layer as one line, once it is done.
@@ -97,7 +97,7 @@ func (v *pullView) close() {
 // or free its bytes.
 func tellMoved(s *streams, m *engine.MovedEvent) {
 	loser := m.Loser
-	fmt.Fprintf(s.err, "%s moved; it was %.12s for %s\n", escape(m.Name), loser.ID, orNone(loser.Platform()))
+	fmt.Fprintf(s.err, "%s moved; it was %.12s%s\n", escape(m.Name), loser.ID, forWhat(loser.Platform(), loser.IsList))
 	switch {
 	case m.Kept != "":
 		fmt.Fprintf(s.err, "  that image is kept as %s\n", escape(m.Kept))
@@ -138,6 +138,22 @@ func plural(n int, one string) string {
 		return fmt.Sprintf("%d %sies", n, one[:len(one)-1])
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// whatItIs names an image by its platform, and a manifest list.
+func whatItIs(platform string, isList bool) string {
+	if isList {
+		return "a manifest list"
+	}
+	return orNone(escape(platform))
+}
+
+// forWhat is whatItIs behind an ID.
+func forWhat(platform string, isList bool) string {
+	if isList {
+		return ", a manifest list,"
+	}
+	return " for " + orNone(escape(platform))
 }
 
 func orNone(s string) string {

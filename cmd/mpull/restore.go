@@ -82,9 +82,9 @@ func (p *program) tellRestored(r engine.Restored, err error) error {
 	if p.events != nil {
 		p.events.restored(r)
 	} else if !r.Moved {
-		p.line("%s is %.12s for %s already", escape(r.Name), r.ID, orNone(escape(r.Platform)))
+		p.line("%s is %.12s%s already", escape(r.Name), r.ID, forWhat(r.Platform, r.IsList))
 	} else {
-		p.line("%s is %.12s for %s now", escape(r.Name), r.ID, orNone(escape(r.Platform)))
+		p.line("%s is %.12s%s now", escape(r.Name), r.ID, forWhat(r.Platform, r.IsList))
 	}
 	_, err = fmt.Fprintln(p.out, r.ID)
 	return err

@@ -57,7 +57,7 @@ func printStory(w io.Writer, story *engine.Story) error {
 		case len(img.Names) > 0:
 			state = ", named " + escape(img.Names[0])
 		}
-		fmt.Fprintf(w, "%.12s  %s%s\n", img.ID, orNone(escape(img.Platform)), state)
+		fmt.Fprintf(w, "%.12s  %s%s\n", img.ID, whatItIs(img.Platform, img.IsList), state)
 		if img.Problem != "" {
 			fmt.Fprintf(w, "  its displacement record cannot be read: %s\n", escape(img.Problem))
 		}

@@ -5,11 +5,17 @@ import "strings"
 // spell returns p in lower case, with the aliases of operating systems,
 // architectures and variants replaced by the names of GOOS, GOARCH and the OCI
 // image specification. It adds no variant unless the architecture's alias
-// contains one (armhf is arm/v7).
+// contains one (armhf is arm/v7). Only Windows keeps its version: of others it
+// decides nothing.
 func spell(p Platform) Platform {
-	p.OS = lower(p.OS)
-	if p.OS == "macos" {
+	switch p.OS = lower(p.OS); p.OS {
+	case "macos":
 		p.OS = "darwin"
+	case "wasip1":
+		p.OS = "wasi" // as most images of it say
+	}
+	if p.OS != "windows" {
+		p.OSVersion = ""
 	}
 	arch, implied := spellArch(lower(p.Architecture))
 	p.Architecture = arch
@@ -34,23 +40,29 @@ func lower(s string) string {
 }
 
 // spellArch returns the GOARCH name of an architecture and the variant that its
-// alias implies. The aliases are those of github.com/containerd/platforms and the
-// names that uname -m and dpkg --print-architecture give the same machines.
+// alias implies. The aliases are those of github.com/containerd/platforms, the
+// names that uname -m, dpkg --print-architecture and rpm give the same machines,
+// and those of the repositories of Docker's official images (arm32v7).
 func spellArch(arch string) (name, variant string) {
+	if name, variant, ok := spellLevel(arch); ok {
+		return name, variant
+	}
 	switch arch {
-	case "x86_64", "x86-64":
+	case "x86_64", "x86-64", "x64":
 		return "amd64", ""
-	case "i386", "i486", "i586", "i686":
+	case "i386", "i486", "i586", "i686", "x86", "ia32":
 		return "386", ""
 	case "aarch64":
 		return "arm64", ""
-	case "armel", "armv6", "armv6l":
+	case "armel":
 		return "arm", "v6"
-	case "armhf", "armv7", "armv7l":
+	case "armhf", "armhfp":
 		return "arm", "v7"
 	case "armv8l":
 		return "arm", "v8"
-	case "ppc64el":
+	case "wasm32":
+		return "wasm", ""
+	case "ppc64el", "powerpc64le":
 		return "ppc64le", ""
 	case "mipsel":
 		return "mipsle", ""
@@ -62,14 +74,45 @@ func spellArch(arch string) (name, variant string) {
 	return arch, ""
 }
 
-// spellVariant returns "v7" for arm's "7", "v8.2" for arm64's "8.2", and drops
-// the ".0" of arm64's "v8.0" and "v9.0".
+// spellLevel takes apart the names that have the level in them: x86-64-v3,
+// amd64v3, arm64v8, arm32v7, armv7, armv7l, armv6hf.
+func spellLevel(arch string) (name, variant string, ok bool) {
+	for _, p := range []struct{ prefix, arch, levels string }{
+		{"x86-64-v", "amd64", "1234"}, {"amd64v", "amd64", "1234"}, {"amd64-v", "amd64", "1234"},
+		{"arm64v", "arm64", "89"}, {"arm64-v", "arm64", "89"}, {"arm32v", "arm", "5678"},
+	} {
+		level, found := strings.CutPrefix(strings.ReplaceAll(arch, "_", "-"), p.prefix)
+		if found && len(level) == 1 && strings.Contains(p.levels, level) {
+			return p.arch, "v" + level, true
+		}
+	}
+	level, found := strings.CutPrefix(arch, "armv")
+	if found && level != "" && '5' <= level[0] && level[0] <= '7' && isWord(level[1:]) {
+		return "arm", "v" + level[:1], true
+	}
+	return "", "", false
+}
+
+// isWord reports whether s has lower-case letters only.
+func isWord(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
+}
+
+// spellVariant returns "v7" for arm's "7", "v7l" and "armv7", "v3" for amd64's
+// "x86-64-v3", "v8.2" for arm64's "8.2", and drops the ".0" of arm64's "v8.0" and
+// "v9.0".
 func spellVariant(arch, variant string) string {
+	if a, v, ok := spellLevel(variant); ok && a == arch {
+		return v
+	}
 	switch arch {
 	case "amd64", "arm", "arm64":
 		if variant != "" && '0' <= variant[0] && variant[0] <= '9' {
 			variant = "v" + variant
 		}
+	}
+	if arch == "arm" && len(variant) > 2 && variant[0] == 'v' && '5' <= variant[1] && variant[1] <= '8' && isWord(variant[2:]) {
+		variant = variant[:2]
 	}
 	if arch == "arm64" && (variant == "v8.0" || variant == "v9.0") {
 		variant = strings.TrimSuffix(variant, ".0")
@@ -77,11 +120,12 @@ func spellVariant(arch, variant string) string {
 	return variant
 }
 
-// isOS reports whether s is a value of GOOS for which images exist or may exist.
+// isOS reports whether s is a value of GOOS for which images exist or may exist,
+// wasi standing for wasip1.
 func isOS(s string) bool {
 	switch s {
 	case "aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux",
-		"netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "zos":
+		"netbsd", "openbsd", "plan9", "solaris", "wasi", "windows", "zos":
 		return true
 	}
 	return false

@@ -49,6 +49,20 @@ func hasAll(list string, wanted ...string) bool {
 // the kernel saves its registers.
 func amd64Level() string { return "v" + strconv.Itoa(max(cpuid.CPU.X64Level(), 1)) }
 
+// programOn is the platform of a program for goarch on a kernel: the kernel's,
+// unless the program is of 32 bits and the kernel of 64. As in podman (WantedPlatforms
+// of containers/image), the CPU tells the level of arm then, not the build.
+func programOn(kernel Platform, goarch, machine string, cpu func() cpuFacts) Platform {
+	if kernel.Architecture == goarch {
+		return kernel
+	}
+	p := Platform{OS: kernel.OS, Architecture: goarch}
+	if goarch == "arm" {
+		p.Variant = armLevel(cpu(), machine)
+	}
+	return p
+}
+
 // armLevel names the level of a 32-bit arm CPU, v5 to v8, or "" when nothing
 // says it. The ARM1176 of the Raspberry Pi Zero and 1 reports "CPU
 // architecture: 7" for its memory system and is an ARMv6: the model and the

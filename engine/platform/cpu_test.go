@@ -101,3 +101,26 @@ func BenchmarkLocalHost(b *testing.B) {
 		LocalHost()
 	}
 }
+
+// TestProgramOn asks what a program wants on kernels of its own size and of another.
+func TestProgramOn(t *testing.T) {
+	amd64, arm64 := Platform{"linux", "amd64", "v3", ""}, Platform{"linux", "arm64", "v8", ""}
+	for _, tt := range []struct {
+		kernel          Platform
+		goarch, machine string
+		cpu             cpuFacts
+		want            string
+	}{
+		{amd64, "amd64", "x86_64", nil, "linux/amd64/v3"},
+		{amd64, "386", "x86_64", nil, "linux/386"},
+		{arm64, "arm64", "aarch64", nil, "linux/arm64/v8"},
+		{arm64, "arm", "aarch64", cpuFacts{"CPU architecture": "8"}, "linux/arm/v8"},
+		{arm64, "arm", "armv8l", cpuFacts{}, "linux/arm/v8"},
+		{arm64, "arm", "aarch64", cpuFacts{}, "linux/arm"},
+		{Platform{"linux", "arm", "v6", ""}, "arm", "armv6l", nil, "linux/arm/v6"},
+	} {
+		if got := programOn(tt.kernel, tt.goarch, tt.machine, func() cpuFacts { return tt.cpu }); got.String() != tt.want {
+			t.Errorf("a program for %s on %s (%s): %s, want %s", tt.goarch, tt.kernel, tt.machine, got, tt.want)
+		}
+	}
+}

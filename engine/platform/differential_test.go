@@ -37,7 +37,7 @@ var podmanRequests = []asked{
 	{"linux/arm/v6", "linux", "arm", "v6"},
 	{"linux/arm/7", "linux", "arm", "v7"},
 	{"linux/arm/v8", "linux", "arm", "v8"},
-	{"linux/arm/v9", "linux", "arm", "v9"},
+	{"linux/arm/vfp", "linux", "arm", "vfp"},
 	{"linux/arm64", "linux", "arm64", ""},
 	{"linux/arm64/8", "linux", "arm64", "v8"},
 	{"linux/arm64/v8.0", "linux", "arm64", "v8"},
@@ -166,7 +166,7 @@ func describe(candidates []Candidate) string {
 
 // TestChooseAsTheLibrary holds Choose against what containers/image chooses.
 func TestChooseAsTheLibrary(t *testing.T) {
-	host := Platform{"linux", "amd64", ""}
+	host := Platform{"linux", "amd64", "", ""}
 	same, beyond := 0, 0
 	for _, candidates := range differentialIndexes(t) {
 		list := libraryList(t, candidates, false)
@@ -206,7 +206,7 @@ func TestChooseAsTheLibraryInDockerLists(t *testing.T) {
 		}
 		list := libraryList(t, candidates, true)
 		for _, q := range podmanRequests {
-			r, err := ParseRequest(q.text, Platform{"linux", "amd64", ""})
+			r, err := ParseRequest(q.text, Platform{"linux", "amd64", "", ""})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -228,7 +228,7 @@ func TestDefaultAsTheLibrary(t *testing.T) {
 	for _, candidates := range differentialIndexes(t) {
 		library := libraryChoice(t, libraryList(t, candidates, false), &types.SystemContext{})
 		for _, level := range []string{"", "v1", "v2", "v3", "v4"} {
-			r := Native(Platform{"linux", "amd64", level})
+			r := Native(Platform{"linux", "amd64", level, ""})
 			d, _ := Choose([]Request{r}, candidates)
 			if d.Chosen != library && (d.Rule == RuleWeaker || !extension(r, candidates, d, library)) {
 				t.Fatalf("level %q of%s: chose %d by %q, the library %d", level, describe(candidates), d.Chosen, d.Rule, library)

@@ -3,6 +3,7 @@ package platform
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,9 @@ func ParsePattern(s string) (Pattern, error) {
 // [Platform.Normalize].
 func (m Pattern) Match(q Platform) bool {
 	n := q.Normalize()
+	if m.p.OSVersion != "" && !sameVersion(n.OSVersion, m.p.OSVersion) {
+		return false
+	}
 	if m.p.OS != "" && m.p.OS != n.OS || m.p.Architecture != "" && m.p.Architecture != n.Architecture {
 		return false
 	}
@@ -55,5 +59,6 @@ func (m Pattern) Match(q Platform) bool {
 
 // String returns the pattern's fields that are not empty.
 func (m Pattern) String() string {
-	return strings.Trim(m.p.String(), "/")
+	fields := []string{m.p.OS, m.p.Architecture, m.p.Variant}
+	return strings.Join(slices.DeleteFunc(fields, func(f string) bool { return f == "" }), "/")
 }

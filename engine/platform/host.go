@@ -27,6 +27,10 @@ type Host struct {
 	// Platform is what kernel and CPU run natively. Variant is the highest
 	// level: v1 to v4 on amd64, v5 to v8 on arm, v8 or v9 on arm64.
 	Platform Platform `json:"platform"`
+	// Program is what the mpull that read the facts was built for, where that is
+	// not the kernel's platform: a 32-bit program on a 64-bit kernel. It decides
+	// what is pulled, as with podman, and not what starts. Zero means Platform.
+	Program Platform `json:"program,omitzero"`
 	// Compat lists what else the kernel runs without a handler.
 	Compat []Compat `json:"compat,omitempty"`
 	// PageSize is the size of a memory page in bytes; 0 stands for 4096.
@@ -100,7 +104,10 @@ func (h Host) validate() error {
 	if h.Platform.OS == "" || h.Platform.Architecture == "" {
 		return fmt.Errorf("platform needs os and architecture")
 	}
-	for _, s := range []string{h.Platform.OS, h.Platform.Architecture, h.Platform.Variant, h.Kernel} {
+	if h.Program != (Platform{}) && !h.Program.Complete() {
+		return fmt.Errorf("program needs os and architecture")
+	}
+	for _, s := range []string{h.Platform.OS, h.Platform.Architecture, h.Platform.Variant, h.Kernel, h.Program.String()} {
 		if len(s) > maxHostText {
 			return fmt.Errorf("a text is longer than %d bytes", maxHostText)
 		}
@@ -128,6 +135,15 @@ func (h Host) validate() error {
 		}
 	}
 	return nil
+}
+
+// Wants returns the platform that is wanted here when nobody asks for one:
+// Program, else Platform.
+func (h Host) Wants() Platform {
+	if h.Program != (Platform{}) {
+		return h.Program
+	}
+	return h.Platform
 }
 
 // Has reports whether the kernel runs programs of kind c.

@@ -27,8 +27,9 @@ const binfmtDir = "/proc/sys/fs/binfmt_misc"
 func LocalHost() Host {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
+	machine := unix.ByteSliceToString(u.Machine[:])
 	h := Host{
-		Platform:          local(unix.ByteSliceToString(u.Machine[:])),
+		Platform:          local(machine),
 		PageSize:          os.Getpagesize(),
 		Kernel:            unix.ByteSliceToString(u.Release[:]),
 		ProtectedSymlinks: strings.TrimSpace(readHead("/proc/sys/fs/protected_symlinks", 16)) == "1",
@@ -40,6 +41,9 @@ func LocalHost() Host {
 		Binfmt:            ReadBinfmt(binfmtDir),
 	}
 	h.NoRandom, h.LegacyLayout = layout()
+	if p := programOn(h.Platform, runtime.GOARCH, machine, localCPU); p != h.Platform {
+		h.Program = p
+	}
 	h.Binfmt.Hidden, h.Binfmt.local = hidden(h.Binfmt), true
 	switch h.Platform.Architecture {
 	case "amd64":
@@ -52,12 +56,13 @@ func LocalHost() Host {
 	return h
 }
 
-// Local reads the platform of this machine: Host.Platform without the time
-// that the other facts of a Host take.
+// Local reads what is wanted on this machine, Host.Wants, without the time that
+// the other facts of a Host take.
 func Local() Platform {
 	var u unix.Utsname
 	_ = unix.Uname(&u)
-	return local(unix.ByteSliceToString(u.Machine[:]))
+	machine := unix.ByteSliceToString(u.Machine[:])
+	return programOn(local(machine), runtime.GOARCH, machine, localCPU)
 }
 
 // local is the platform of a kernel that calls its machine so.

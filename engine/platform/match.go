@@ -1,5 +1,7 @@
 package platform
 
+import "slices"
+
 // Candidate is one entry of an index, or a single image seen as an index of one
 // entry, its platform taken from its config.
 type Candidate struct {
@@ -7,6 +9,11 @@ type Candidate struct {
 	// entry fits any request, after all that name a platform. A platform with every
 	// field empty, which only a Docker list can have, fits none.
 	Platform *Platform
+	// Silent says that the image's config was read and names no platform either.
+	// Such an image fits a default, as in podman, and nothing that was asked for.
+	Silent bool
+	// Artifact marks an entry that is no image, though it may name a platform.
+	Artifact bool
 	// Hidden marks what is not an image, such as attestations: never chosen and
 	// never listed. Entries of unknown/unknown need no mark.
 	Hidden bool
@@ -60,8 +67,13 @@ type Decision struct {
 func Choose(requests []Request, candidates []Candidate) (Decision, error) {
 	d := Decision{Chosen: -1}
 	for _, r := range requests {
-		a, chosen := try(r, candidates)
+		a, chosen, versions := try(r, candidates)
 		d.Attempts = append(d.Attempts, a)
+		if len(versions) > 0 {
+			e := newNotFoundError(requests, candidates)
+			e.Nearest, e.Versions = nil, versions
+			return d, e
+		}
 		if chosen >= 0 {
 			d.Chosen, d.Rule = chosen, a.Verdicts[chosen].Rule
 			return d, nil
@@ -70,14 +82,19 @@ func Choose(requests []Request, candidates []Candidate) (Decision, error) {
 	return d, newNotFoundError(requests, candidates)
 }
 
-// try judges every candidate for one request. Only the best keeps Taken.
-func try(r Request, candidates []Candidate) (Attempt, int) {
+// try judges every candidate for one request. Only the best keeps Taken. Where
+// the best are of several versions of Windows and none was asked for, none is
+// taken and the versions are returned: each runs on another machine.
+func try(r Request, candidates []Candidate) (Attempt, int, []Platform) {
 	target, list := r.Target(), wants(r)
 	verdicts := make([]Verdict, len(candidates))
 	ranks := make([]int, len(candidates))
 	best := -1
 	for i, c := range candidates {
 		verdicts[i], ranks[i] = judge(target, list, c)
+		if verdicts[i].Rule == RuleUnnamed && !r.Explicit {
+			verdicts[i].Outcome, ranks[i] = PassedOver, 2*len(list)
+		}
 		if verdicts[i].Outcome == Refused {
 			continue
 		}
@@ -86,7 +103,10 @@ func try(r Request, candidates []Candidate) (Attempt, int) {
 		}
 	}
 	if best < 0 {
-		return Attempt{r, verdicts}, best
+		return Attempt{r, verdicts}, best, nil
+	}
+	if versions := versionsOf(candidates, verdicts, ranks, best); len(versions) > 1 {
+		return Attempt{r, verdicts}, -1, versions
 	}
 	verdicts[best].Outcome = Taken
 	for i, c := range candidates {
@@ -98,7 +118,28 @@ func try(r Request, candidates []Candidate) (Attempt, int) {
 			verdicts[i].Rule = RuleCompression
 		}
 	}
-	return Attempt{r, verdicts}, best
+	return Attempt{r, verdicts}, best, nil
+}
+
+// versionsOf lists the platforms of the candidates that rank as the best when
+// they differ in the version of their operating system, and marks them so.
+func versionsOf(candidates []Candidate, verdicts []Verdict, ranks []int, best int) (versions []Platform) {
+	var at []int
+	for i, c := range candidates {
+		if verdicts[i].Outcome == Refused || ranks[i] != ranks[best] || c.Platform == nil {
+			continue
+		}
+		at = append(at, i)
+		if p := spell(*c.Platform); p.OSVersion != "" && !slices.Contains(versions, p) {
+			versions = append(versions, p)
+		}
+	}
+	if len(versions) > 1 {
+		for _, i := range at {
+			verdicts[i].Rule = RuleManyVersions
+		}
+	}
+	return versions
 }
 
 // judge returns PassedOver and a rank, the lower the better, for a candidate that
@@ -107,6 +148,12 @@ func try(r Request, candidates []Candidate) (Attempt, int) {
 func judge(target Platform, list []want, c Candidate) (Verdict, int) {
 	if c.Hidden {
 		return Verdict{Refused, RuleHidden}, 0
+	}
+	if c.Artifact {
+		return Verdict{Refused, RuleArtifact}, 0
+	}
+	if c.Platform == nil && c.Silent {
+		return Verdict{Refused, RuleUnnamed}, 0
 	}
 	if c.Platform == nil {
 		return Verdict{PassedOver, RuleNoPlatform}, 2 * len(list)
@@ -119,6 +166,9 @@ func judge(target Platform, list []want, c Candidate) (Verdict, int) {
 		for i, w := range list {
 			if w.variant != p.Variant {
 				continue
+			}
+			if target.OSVersion != "" && !sameVersion(p.OSVersion, target.OSVersion) {
+				return Verdict{Refused, RuleOtherVersion}, 0
 			}
 			if p != *c.Platform {
 				return Verdict{PassedOver, RuleSpelling}, len(list) + i

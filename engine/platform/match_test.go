@@ -7,7 +7,8 @@ import (
 )
 
 // index reads entries separated by spaces: a platform, "-" for none, "attest" for
-// a hidden entry; a leading "z:" marks zstd. Values are not normalised.
+// a hidden entry, "silent" for one whose config names none either; a leading "z:"
+// marks zstd, "a:" an artifact. Values are not normalised.
 func index(t testing.TB, s string) []Candidate {
 	t.Helper()
 	var list []Candidate
@@ -16,13 +17,19 @@ func index(t testing.TB, s string) []Candidate {
 		if rest, ok := strings.CutPrefix(e, "z:"); ok {
 			c.Zstd, e = true, rest
 		}
+		if rest, ok := strings.CutPrefix(e, "a:"); ok {
+			c.Artifact, e = true, rest
+		}
 		switch e {
 		case "-":
+		case "silent":
+			c.Silent = true
 		case "attest":
-			c.Hidden, c.Platform = true, &Platform{"linux", "amd64", ""}
+			c.Hidden, c.Platform = true, &Platform{"linux", "amd64", "", ""}
 		default:
 			f := append(strings.SplitN(e, "/", 3), "", "")
-			c.Platform = &Platform{f[0], f[1], f[2]}
+			os, version, _ := strings.Cut(strings.TrimSuffix(f[0], ")"), "(")
+			c.Platform = &Platform{os, f[1], f[2], version}
 		}
 		list = append(list, c)
 	}
@@ -30,7 +37,7 @@ func index(t testing.TB, s string) []Candidate {
 }
 
 func TestChoose(t *testing.T) {
-	amd64 := Platform{"linux", "amd64", "v3"}
+	amd64 := Platform{"linux", "amd64", "v3", ""}
 	for _, tt := range []struct {
 		name  string
 		host  Platform
@@ -61,23 +68,23 @@ func TestChoose(t *testing.T) {
 		{"arm v8 down", amd64, "linux/arm/v8", "linux/arm linux/arm/v5 linux/arm/v6 linux/arm/v7", 3, RuleWeaker},
 		{"arm v6 not v7", amd64, "linux/arm/v6", "linux/arm/v7 linux/arm/v5", 1, RuleWeaker},
 		{"arm v5 none", amd64, "linux/arm/v5", "linux/arm/v6 linux/arm", 1, RuleNoVariant},
-		{"arm v9 unknown", amd64, "linux/arm/v9", "linux/arm/v6 linux/arm/v7", -1, ""},
-		{"arm v9 takes none", amd64, "linux/arm/v9", "linux/arm/v7 linux/arm", 1, RuleNoVariant},
+		{"arm v9 unknown", amd64, "linux/arm/vfp", "linux/arm/v6 linux/arm/v7", -1, ""},
+		{"arm v9 takes none", amd64, "linux/arm/vfp", "linux/arm/v7 linux/arm", 1, RuleNoVariant},
 		{"armel", amd64, "linux/armel", "linux/arm/v7 linux/arm/v6", 1, RuleExact},
 
-		{"pi zero", Platform{"linux", "arm", "v6"}, "", "linux/arm/v7 linux/arm/v6", 1, RuleExact},
-		{"pi zero v5", Platform{"linux", "arm", "v6"}, "", "linux/arm/v7 linux/arm/v5", 1, RuleWeaker},
-		{"pi zero refuses v7", Platform{"linux", "arm", "v6"}, "", "linux/arm/v7", -1, ""},
-		{"pi zero os only", Platform{"linux", "arm", "v6"}, "linux", "linux/arm/v7 linux/arm/v6", 1, RuleExact},
-		{"arm host asks arm", Platform{"linux", "arm", "v6"}, "linux/arm", "linux/arm/v6 linux/arm/v7", 1, RuleArmIsV7},
-		{"arm host unknown", Platform{"linux", "arm", ""}, "", "linux/arm/v6 linux/arm/v7 linux/arm", 2, RuleExact},
-		{"arm host strongest", Platform{"linux", "arm", ""}, "", "linux/arm/v6 linux/arm/v7", 1, RuleAnyVariant},
+		{"pi zero", Platform{"linux", "arm", "v6", ""}, "", "linux/arm/v7 linux/arm/v6", 1, RuleExact},
+		{"pi zero v5", Platform{"linux", "arm", "v6", ""}, "", "linux/arm/v7 linux/arm/v5", 1, RuleWeaker},
+		{"pi zero refuses v7", Platform{"linux", "arm", "v6", ""}, "", "linux/arm/v7", -1, ""},
+		{"pi zero os only", Platform{"linux", "arm", "v6", ""}, "linux", "linux/arm/v7 linux/arm/v6", 1, RuleExact},
+		{"arm host asks arm", Platform{"linux", "arm", "v6", ""}, "linux/arm", "linux/arm/v6 linux/arm/v7", 1, RuleArmIsV7},
+		{"arm host unknown", Platform{"linux", "arm", "", ""}, "", "linux/arm/v6 linux/arm/v7 linux/arm", 2, RuleExact},
+		{"arm host strongest", Platform{"linux", "arm", "", ""}, "", "linux/arm/v6 linux/arm/v7", 1, RuleAnyVariant},
 
 		{"arm64 prefers none", amd64, "linux/arm64", "linux/arm64/v8 linux/arm64", 1, RuleExact},
 		{"arm64 is v8", amd64, "linux/arm64", "linux/arm64/v8", 0, RuleBaseline},
 		{"arm64/v8 prefers v8", amd64, "linux/arm64/v8", "linux/arm64 linux/arm64/v8", 1, RuleExact},
 		{"arm64/v8 is none", amd64, "linux/arm64/v8", "linux/arm64", 0, RuleBaseline},
-		{"arm64 host", Platform{"linux", "arm64", "v9"}, "", "linux/arm64/v9 linux/arm64 linux/arm64/v8", 2, RuleExact},
+		{"arm64 host", Platform{"linux", "arm64", "v9", ""}, "", "linux/arm64/v9 linux/arm64 linux/arm64/v8", 2, RuleExact},
 		{"arm64 not v8.2", amd64, "linux/arm64", "linux/arm64/v8.2 linux/arm64/v9", -1, ""},
 		{"v9 exact", amd64, "linux/arm64/v9", "linux/arm64/v8 linux/arm64/v9", 1, RuleExact},
 		{"v9 has v8.5", amd64, "linux/arm64/v9", "linux/arm64/v8.2 linux/arm64/v8.5 linux/arm64/v8", 1, RuleWeaker},
@@ -86,9 +93,9 @@ func TestChoose(t *testing.T) {
 		{"v9 v8 before none", amd64, "linux/arm64/v9", "linux/arm64 linux/arm64/v8", 1, RuleWeaker},
 		{"v8.2 lacks v8.3", amd64, "linux/arm64/v8.2", "linux/arm64/v8.3 linux/arm64/v8.1", 1, RuleWeaker},
 		{"v8.9 lacks v9", amd64, "linux/arm64/v8.9", "linux/arm64/v9", -1, ""},
-		{"arm on arm64 not by default", Platform{"linux", "arm64", "v8"}, "", "linux/arm/v7", -1, ""},
-		{"arm on arm64 asked", Platform{"linux", "arm64", "v8"}, "linux/arm/v7", "linux/arm64 linux/arm/v7", 1, RuleExact},
-		{"arm on arm64 fallback", Platform{"linux", "arm64", "v8"}, "native,linux/arm", "linux/arm/v7", 0, RuleArmIsV7},
+		{"arm on arm64 not by default", Platform{"linux", "arm64", "v8", ""}, "", "linux/arm/v7", -1, ""},
+		{"arm on arm64 asked", Platform{"linux", "arm64", "v8", ""}, "linux/arm/v7", "linux/arm64 linux/arm/v7", 1, RuleExact},
+		{"arm on arm64 fallback", Platform{"linux", "arm64", "v8", ""}, "native,linux/arm", "linux/arm/v7", 0, RuleArmIsV7},
 
 		{"duplicates", amd64, "", "linux/amd64 linux/amd64", 0, RuleExact},
 		{"zstd", amd64, "", "linux/amd64 z:linux/amd64", 1, RuleExact},
@@ -96,6 +103,16 @@ func TestChoose(t *testing.T) {
 		{"no platform last", amd64, "", "- linux/amd64", 1, RuleExact},
 		{"no platform alone", amd64, "", "linux/arm64 -", 1, RuleNoPlatform},
 		{"no platform first wins", amd64, "", "- -", 0, RuleNoPlatform},
+		{"silent by default", amd64, "", "linux/arm64 silent", 1, RuleUnnamed},
+		{"silent not asked for", amd64, "linux/amd64", "silent", -1, ""},
+		{"silent not as native", amd64, "native", "silent", -1, ""},
+		{"artifact first", amd64, "", "a:linux/amd64 linux/amd64", 1, RuleExact},
+		{"artifact alone", amd64, "linux/amd64", "a:linux/amd64 linux/arm64", -1, ""},
+		{"windows one version", amd64, "windows/amd64", "linux/amd64 windows(10.0.17763.1)/amd64", 1, RuleExact},
+		{"windows several versions", amd64, "windows/amd64", "windows(10.0.17763.1)/amd64 windows(10.0.20348.1)/amd64", -1, ""},
+		{"windows by version", amd64, "windows(10.0.20348)/amd64", "windows(10.0.17763.1)/amd64 windows(10.0.20348.1)/amd64", 1, RuleExact},
+		{"windows other version", amd64, "windows(10.0.2)/amd64", "windows(10.0.20348.1)/amd64", -1, ""},
+		{"half a platform", amd64, "linux/amd64", "linux /amd64", -1, ""},
 		{"attestations", amd64, "", "unknown/unknown attest", -1, ""},
 		{"unknown asked for", amd64, "unknown/unknown", "unknown/unknown", -1, ""},
 		{"half unknown", amd64, "linux/unknown", "linux/unknown", -1, ""},
@@ -163,10 +180,10 @@ func TestVerdicts(t *testing.T) {
 			{Taken, RuleExact}, {PassedOver, RuleCompression}}},
 		{"linux/arm64", "linux/arm/v8 linux/aarch64 linux/arm64/v9", []Verdict{
 			{Refused, RuleOnlyAsked}, {Taken, RuleSpelling}, {Refused, RuleStronger}}},
-		{"linux/arm/v9", "linux/arm/v7 linux/arm/v9", []Verdict{
+		{"linux/arm/vfp", "linux/arm/v7 linux/arm/vfp", []Verdict{
 			{Refused, RuleOtherVariant}, {Taken, RuleExact}}},
 	} {
-		r, err := ParseRequest(tt.ask, Platform{"linux", "amd64", ""})
+		r, err := ParseRequest(tt.ask, Platform{"linux", "amd64", "", ""})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +209,7 @@ func TestChooseNothingAsked(t *testing.T) {
 
 func BenchmarkChoose(b *testing.B) {
 	candidates := index(b, strings.Repeat("linux/s390x linux/ppc64le linux/arm/v6 linux/arm/v7 unknown/unknown ", 5)+"linux/amd64")
-	requests := []Request{Native(Platform{"linux", "amd64", "v3"})}
+	requests := []Request{Native(Platform{"linux", "amd64", "v3", ""})}
 	b.ReportAllocs()
 	for b.Loop() {
 		if d, _ := Choose(requests, candidates); d.Chosen != 25 {

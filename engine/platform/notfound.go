@@ -22,17 +22,26 @@ type NotFoundError struct {
 	// architecture with another variant, else its 32-bit relative; nil when there
 	// is none. It may not run where the asked one does.
 	Nearest *Platform
+	// Versions is what fits when that is several versions of Windows, of which
+	// one must be named.
+	Versions []Platform
+	// Hint is what to type next; "" where nobody has looked at the machine.
+	Hint string
 }
 
 func newNotFoundError(requests []Request, candidates []Candidate) *NotFoundError {
 	e := &NotFoundError{Requests: requests}
 	seen := make(map[Platform]bool)
 	for _, c := range candidates {
-		if c.Hidden || c.Platform == nil || spell(*c.Platform).isUnknown() || seen[*c.Platform] {
+		if c.Hidden || c.Artifact || c.Platform == nil {
 			continue
 		}
-		seen[*c.Platform] = true
-		e.Offered = append(e.Offered, *c.Platform)
+		p := spell(*c.Platform)
+		if p.isUnknown() || seen[p] {
+			continue
+		}
+		seen[p] = true
+		e.Offered = append(e.Offered, p)
 	}
 	if len(requests) > 0 {
 		e.Nearest = nearest(requests[0].Target(), e.Offered)
@@ -44,8 +53,7 @@ func newNotFoundError(requests []Request, candidates []Candidate) *NotFoundError
 // least of the processor, then the 32-bit relative with the strongest.
 func nearest(target Platform, offered []Platform) *Platform {
 	best, bestScore := -1, 0
-	for i, o := range offered {
-		p := spell(o)
+	for i, p := range offered {
 		level := len(weaker(p.Architecture, p.Variant))
 		score := 0
 		switch {
@@ -79,6 +87,9 @@ func (e *NotFoundError) Error() string {
 	if len(asked) == 0 {
 		asked = []string{"platform asked for"}
 	}
+	if len(e.Versions) > 0 {
+		return fmt.Sprintf("%s is here for several versions: %s", strings.Join(asked, " or "), list(e.Versions))
+	}
 	return fmt.Sprintf("no %s in this image; it offers %s", strings.Join(asked, " or "), e.offers())
 }
 
@@ -86,12 +97,17 @@ func (e *NotFoundError) offers() string {
 	if len(e.Offered) == 0 {
 		return "no platform"
 	}
-	names := make([]string, 0, min(len(e.Offered), maxListed))
-	for _, p := range e.Offered[:min(len(e.Offered), maxListed)] {
+	return list(e.Offered)
+}
+
+// list is platforms of foreign origin in one line.
+func list(platforms []Platform) string {
+	names := make([]string, 0, min(len(platforms), maxListed))
+	for _, p := range platforms[:min(len(platforms), maxListed)] {
 		names = append(names, printable(p))
 	}
 	s := strings.Join(names, ", ")
-	if n := len(e.Offered) - len(names); n > 0 {
+	if n := len(platforms) - len(names); n > 0 {
 		s += fmt.Sprintf(" and %d more", n)
 	}
 	return s
@@ -105,7 +121,7 @@ func printable(p Platform) string {
 		return strconv.QuoteToASCII(s[:maxSpecifier]) + "..."
 	}
 	for _, c := range []byte(s) {
-		if c != '/' && !isFieldByte(c) {
+		if c != '/' && c != '(' && c != ')' && !isFieldByte(c) {
 			return strconv.QuoteToASCII(s)
 		}
 	}

@@ -21,8 +21,8 @@ const (
 // added where none was written: linux/arm stays linux/arm.
 //
 // Fields hold [A-Za-z0-9._-] and at most 32 bytes. Names that are not known are
-// accepted, since indexes carry any. The os version and features that containerd
-// writes in parentheses are not.
+// accepted, since indexes carry any. Windows may have its version behind it, as
+// containerd writes it: windows(10.0.17763)/amd64.
 func Parse(s string) (Platform, error) {
 	if len(s) > maxSpecifier {
 		return Platform{}, fmt.Errorf("platform %q... is longer than %d bytes", s[:maxField], maxSpecifier)
@@ -45,19 +45,39 @@ func Parse(s string) (Platform, error) {
 
 // fromFields checks and spells three fields; empty ones stay empty.
 func fromFields(os, arch, variant string) (Platform, error) {
+	os, version, err := cutVersion(os)
+	if err != nil {
+		return Platform{}, err
+	}
 	for _, f := range []struct{ name, value string }{
-		{"operating system", os}, {"architecture", arch}, {"variant", variant},
+		{"operating system", os}, {"architecture", arch}, {"variant", variant}, {"version", version},
 	} {
 		if err := checkField(f.name, f.value); err != nil {
 			return Platform{}, err
 		}
 	}
-	p := spell(Platform{OS: os, Architecture: arch, Variant: variant})
+	p := spell(Platform{OS: os, Architecture: arch, Variant: variant, OSVersion: version})
+	if version != p.OSVersion {
+		return Platform{}, fmt.Errorf("%s(%s): only windows has a version here", p.OS, version)
+	}
 	if asked := spellVariant(p.Architecture, lower(variant)); asked != "" && asked != p.Variant {
 		return Platform{}, fmt.Errorf("architecture %q means %s/%s, so variant %q contradicts it: write %s/%s",
 			arch, p.Architecture, p.Variant, variant, p.Architecture, asked)
 	}
 	return p, nil
+}
+
+// cutVersion takes windows(10.0.17763) apart.
+func cutVersion(s string) (os, version string, err error) {
+	os, version, found := strings.Cut(s, "(")
+	if !found {
+		return s, "", nil
+	}
+	version, found = strings.CutSuffix(version, ")")
+	if !found || version == "" {
+		return "", "", fmt.Errorf("operating system %q: a version is written as in windows(10.0.17763)", s[:min(len(s), maxSpecifier)])
+	}
+	return os, version, nil
 }
 
 func checkField(name, s string) error {
@@ -80,6 +100,9 @@ func isFieldByte(c byte) bool {
 // parseWord reads an operating system or an architecture standing alone; the
 // other fields stay empty.
 func parseWord(s string) (Platform, error) {
+	if better := joined(s); better != "" {
+		return Platform{}, fmt.Errorf("platform %q: write %s", s, better)
+	}
 	p, err := fromFields("", s, "")
 	if err != nil {
 		return Platform{}, fmt.Errorf("platform: %w", err)

@@ -27,6 +27,22 @@ func TestParse(t *testing.T) {
 		{"linux/arm/7", "linux/arm/v7"},
 		{"linux/arm/V6", "linux/arm/v6"},
 		{"linux/arm/v9", "linux/arm/v9"},
+		{"linux/x64", "linux/amd64"},
+		{"linux/x86-64-v3", "linux/amd64/v3"},
+		{"linux/x86_64_v2", "linux/amd64/v2"},
+		{"linux/amd64v4", "linux/amd64/v4"},
+		{"linux/amd64/x86-64-v3", "linux/amd64/v3"},
+		{"linux/x86", "linux/386"},
+		{"linux/arm64v8", "linux/arm64/v8"},
+		{"linux/arm32v7", "linux/arm/v7"},
+		{"linux/arm32v5", "linux/arm/v5"},
+		{"linux/armv7hl", "linux/arm/v7"},
+		{"linux/armv5tel", "linux/arm/v5"},
+		{"linux/arm/v7l", "linux/arm/v7"},
+		{"linux/arm/armv7", "linux/arm/v7"},
+		{"linux/arm/vfp", "linux/arm/vfp"},
+		{"wasip1/wasm32", "wasi/wasm"},
+		{"windows(10.0.17763.1)/amd64", "windows(10.0.17763.1)/amd64"},
 		{"linux/armhf", "linux/arm/v7"},
 		{"linux/armhf/v7", "linux/arm/v7"},
 		{"linux/armhf/7", "linux/arm/v7"},
@@ -63,7 +79,11 @@ func TestParseRefuses(t *testing.T) {
 		{"linux/arm\x1b[31m", "other than letters"},
 		{"linux/\u212a", "other than letters"}, // the Kelvin sign lowers to k
 		{"linux/arm\xff", "other than letters"},
-		{"windows(10.0.17763)/amd64", "other than letters"},
+		{"linux(6.1)/amd64", "only windows has a version"},
+		{"windows(10.0.17763/amd64", "as in windows(10.0.17763)"},
+		{"windows()/amd64", "as in windows(10.0.17763)"},
+		{"windows(a/b)/amd64", "as in windows(10.0.17763)"},
+		{"windows(1 2)/amd64", "other than letters"},
 		{"linux/*", "other than letters"},
 		{"linux/armhf/v6", "contradicts"},
 		{"linux/armel/7", "contradicts"},
@@ -86,19 +106,19 @@ func TestParseRefuses(t *testing.T) {
 
 func TestNormalize(t *testing.T) {
 	for _, tt := range []struct{ in, want Platform }{
-		{Platform{"linux", "arm", ""}, Platform{"linux", "arm", "v7"}},
-		{Platform{"linux", "arm", "7"}, Platform{"linux", "arm", "v7"}},
-		{Platform{"linux", "arm", "v6"}, Platform{"linux", "arm", "v6"}},
-		{Platform{"linux", "armel", ""}, Platform{"linux", "arm", "v6"}},
-		{Platform{"linux", "arm64", "v8"}, Platform{"linux", "arm64", ""}},
-		{Platform{"linux", "aarch64", "8"}, Platform{"linux", "arm64", ""}},
-		{Platform{"linux", "arm64", "v9"}, Platform{"linux", "arm64", "v9"}},
-		{Platform{"linux", "amd64", "v1"}, Platform{"linux", "amd64", ""}},
-		{Platform{"linux", "amd64", "v3"}, Platform{"linux", "amd64", "v3"}},
-		{Platform{"Linux", "i386", ""}, Platform{"linux", "386", ""}},
-		{Platform{"macos", "arm64", ""}, Platform{"darwin", "arm64", ""}},
+		{Platform{"linux", "arm", "", ""}, Platform{"linux", "arm", "v7", ""}},
+		{Platform{"linux", "arm", "7", ""}, Platform{"linux", "arm", "v7", ""}},
+		{Platform{"linux", "arm", "v6", ""}, Platform{"linux", "arm", "v6", ""}},
+		{Platform{"linux", "armel", "", ""}, Platform{"linux", "arm", "v6", ""}},
+		{Platform{"linux", "arm64", "v8", ""}, Platform{"linux", "arm64", "", ""}},
+		{Platform{"linux", "aarch64", "8", ""}, Platform{"linux", "arm64", "", ""}},
+		{Platform{"linux", "arm64", "v9", ""}, Platform{"linux", "arm64", "v9", ""}},
+		{Platform{"linux", "amd64", "v1", ""}, Platform{"linux", "amd64", "", ""}},
+		{Platform{"linux", "amd64", "v3", ""}, Platform{"linux", "amd64", "v3", ""}},
+		{Platform{"Linux", "i386", "", ""}, Platform{"linux", "386", "", ""}},
+		{Platform{"macos", "arm64", "", ""}, Platform{"darwin", "arm64", "", ""}},
 		{Platform{}, Platform{}},
-		{Platform{"\xff", "A\x1b", "V\x00"}, Platform{"\xff", "a\x1b", "v\x00"}},
+		{Platform{"\xff", "A\x1b", "V\x00", ""}, Platform{"\xff", "a\x1b", "v\x00", ""}},
 	} {
 		got := tt.in.Normalize()
 		if got != tt.want {
@@ -126,6 +146,10 @@ func TestSame(t *testing.T) {
 		{"linux/amd64", "windows/amd64", false},
 		{"linux/x86_64", "linux/amd64", true},
 		{"linux/386", "linux/i686", true},
+		{"windows/amd64", "windows(10.0.17763.1)/amd64", true},
+		{"windows(10.0.17763)/amd64", "windows(10.0.17763.1)/amd64", true},
+		{"windows(10.0.177)/amd64", "windows(10.0.17763.1)/amd64", false},
+		{"windows(10.0.17763.1)/amd64", "windows(10.0.20348.1)/amd64", false},
 	} {
 		a, b := mustParse(t, tt.a), mustParse(t, tt.b)
 		if a.Same(b) != tt.want || b.Same(a) != tt.want {
@@ -138,7 +162,7 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"linux/arm/v7", "native", "arm64", "linux", "linux/armhf/v6", "LINUX/X86_64/V1", "linux/arm64/8.0", "a/b/c/d", "\xff/\x1b", "native,linux/arm/v7"} {
 		f.Add(s)
 	}
-	host := Platform{"linux", "arm64", "v8.2"}
+	host := Platform{"linux", "arm64", "v8.2", ""}
 	f.Fuzz(func(t *testing.T, s string) {
 		if p, err := Parse(s); err == nil {
 			again, err := Parse(p.String())

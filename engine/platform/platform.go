@@ -1,8 +1,14 @@
 package platform
 
+import (
+	"cmp"
+	"strings"
+)
+
 // Platform names an operating system, a processor architecture and, where the
 // architecture has levels, a variant. The values are those of GOOS, GOARCH and
-// the OCI image specification ("linux", "arm", "v7").
+// the OCI image specification ("linux", "arm", "v7"). Of Windows, whose
+// containers run on some versions of it only, the version belongs to it too.
 //
 // Values made by this package hold only [a-z0-9._-]. A Platform decoded from an
 // image or an index can hold anything: escape it before a terminal sees it.
@@ -10,11 +16,21 @@ type Platform struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
 	Variant      string `json:"variant,omitempty"`
+	OSVersion    string `json:"osVersion,omitempty"` // of Windows ("10.0.17763.1"), else ""
 }
 
-// String returns os/arch or os/arch/variant.
+// String returns os/arch or os/arch/variant; of Windows with a version
+// windows(VERSION)/arch, as containerd writes it. It is "" for a platform that
+// says nothing; "unknown" stands where one says only half.
 func (p Platform) String() string {
-	s := p.OS + "/" + p.Architecture
+	if p == (Platform{}) {
+		return ""
+	}
+	s := cmp.Or(p.OS, "unknown")
+	if p.OSVersion != "" {
+		s += "(" + p.OSVersion + ")"
+	}
+	s += "/" + cmp.Or(p.Architecture, "unknown")
 	if p.Variant != "" {
 		s += "/" + p.Variant
 	}
@@ -40,15 +56,41 @@ func (p Platform) Normalize() Platform {
 	return p
 }
 
+// Canonical returns p in the spelling of GOOS, GOARCH and the OCI image
+// specification: x86_64 is amd64, armhf is arm/v7, Linux is linux. Unlike
+// [Platform.Normalize] it adds and drops no variant. Images and indexes are
+// written by hand and by many tools; what is read from them goes through it once.
+func (p Platform) Canonical() Platform { return spell(p) }
+
 // Same reports whether p and q mean one platform, that is, have one normal form.
 // So an image whose config says only "arm" is the linux/arm/v7 that was asked
-// for, and is not linux/arm/v6: nothing in it promises to run there.
+// for, and is not linux/arm/v6: nothing in it promises to run there. A Windows
+// without a version is the same as any.
 func (p Platform) Same(q Platform) bool {
-	return p.Normalize() == q.Normalize()
+	a, b := p.Normalize(), q.Normalize()
+	if a.OSVersion == "" || sameVersion(b.OSVersion, a.OSVersion) {
+		b.OSVersion = a.OSVersion
+	}
+	if b.OSVersion == "" || sameVersion(a.OSVersion, b.OSVersion) {
+		a.OSVersion = b.OSVersion
+	}
+	return a == b
+}
+
+// sameVersion reports whether have is the version wanted, which may leave out
+// the last numbers: 10.0.17763 is 10.0.17763.4010, and not 10.0.177.
+func sameVersion(have, wanted string) bool {
+	return have == wanted || strings.HasPrefix(have, wanted+".")
+}
+
+// Complete reports whether p names both operating system and architecture.
+// What does not names no platform that could be asked for.
+func (p Platform) Complete() bool {
+	return p.OS != "" && p.Architecture != "" && !p.isUnknown()
 }
 
 // isUnknown reports whether p is how attestation entries are marked in an index,
-// or says nothing at all.
+// or says nothing that could be asked for.
 func (p Platform) isUnknown() bool {
-	return p == Platform{} || p.OS == "unknown" || p.Architecture == "unknown"
+	return p.OS == "" || p.Architecture == "" || p.OS == "unknown" || p.Architecture == "unknown"
 }

@@ -36,11 +36,22 @@ func Native(host Platform) Request {
 // ParseRequest reads one value of --platform: os/arch[/variant] as [Parse] reads
 // it, "native" for the host's platform, an operating system alone ("linux": the
 // rest is the host's) or a known architecture alone ("arm64": the operating
-// system is the host's).
+// system is the host's). wasm alone is wasi/wasm, and so is wasi. A level that
+// the architecture does not have is refused, and so is an architecture in the
+// place of the operating system.
 func ParseRequest(s string, host Platform) (Request, error) {
 	if strings.Contains(s, "/") || len(s) > maxField {
 		p, err := Parse(s)
-		return Request{Platform: p, Explicit: true}, err
+		if better := reordered(s); better != "" {
+			return Request{}, fmt.Errorf("platform %q names no operating system first: write %s", s, better)
+		}
+		if err == nil {
+			err = checkAsked(p)
+		}
+		if err != nil {
+			return Request{}, err
+		}
+		return Request{Platform: p, Explicit: true}, nil
 	}
 	if lower(s) == "native" {
 		r := Native(host)
@@ -85,6 +96,9 @@ func FromFlags(os, arch, variant string, host Platform) (Request, error) {
 		arch = host.Architecture
 	}
 	p, err := fromFields(os, arch, variant)
+	if err == nil {
+		err = checkAsked(p)
+	}
 	if err != nil {
 		return Request{}, err
 	}
@@ -95,6 +109,12 @@ func FromFlags(os, arch, variant string, host Platform) (Request, error) {
 // together with its architecture.
 func fill(p, host Platform) Request {
 	native := Native(host).Platform
+	switch {
+	case p.OS == "wasi" && p.Architecture == "":
+		p.Architecture = "wasm" // it has no other
+	case p.OS == "" && p.Architecture == "wasm":
+		p.OS = "wasi"
+	}
 	if p.OS == "" {
 		p.OS = native.OS
 	}

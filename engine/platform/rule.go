@@ -14,6 +14,7 @@ const (
 	RuleAnyVariant  Rule = "any-variant"
 	RuleSpelling    Rule = "spelling"
 	RuleNoPlatform  Rule = "no-platform"
+	RuleUnnamed     Rule = "unnamed" // accepted by default, refused when a platform was asked for
 	RuleCompression Rule = "compression"
 	RuleDuplicate   Rule = "duplicate"
 )
@@ -21,6 +22,9 @@ const (
 // Rules that refuse a candidate.
 const (
 	RuleHidden       Rule = "hidden"
+	RuleArtifact     Rule = "artifact"
+	RuleOtherVersion Rule = "other-os-version"
+	RuleManyVersions Rule = "several-os-versions"
 	RuleUnknown      Rule = "unknown-platform"
 	RuleOtherOS      Rule = "other-os"
 	RuleOtherArch    Rule = "other-architecture"
@@ -54,6 +58,14 @@ func (r Rule) Text() string {
 		return "same platform as an earlier entry; the first is taken"
 	case RuleHidden:
 		return "an attestation or other entry that is not an image"
+	case RuleArtifact:
+		return "an artifact, not an image"
+	case RuleUnnamed:
+		return "neither the index nor the image's config names a platform"
+	case RuleOtherVersion:
+		return "another version of the operating system"
+	case RuleManyVersions:
+		return "it fits, and so does another version of the operating system: name one"
 	case RuleUnknown:
 		return "the entry's platform is unknown"
 	case RuleOtherOS:

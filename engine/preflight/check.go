@@ -86,14 +86,17 @@ func Check(ctx context.Context, root RootFS, cmd Command, host platform.Host) Re
 }
 
 func claim(p platform.Platform) string {
-	if p == (platform.Platform{}) {
-		return ""
+	if !p.Complete() {
+		return "" // half a platform is no claim that a file could belie
 	}
 	return p.String()
 }
 
 // otherClaim is what the index claims, when the config claims something else.
 func otherClaim(config, index platform.Platform) string {
+	if !index.Complete() {
+		return ""
+	}
 	levels := config.Variant == index.Variant || config.Variant == "" || index.Variant == ""
 	if config.OS == index.OS && config.Architecture == index.Architecture && levels {
 		return ""

@@ -23,6 +23,14 @@ const (
 // fail turns a fault into verdict, exit code, reason and hint.
 func (k *check) fail(f *fault) {
 	k.res.Reason = f.Error()
+	if os := k.cmd.Claimed.OS; os != "" && os != k.host.Platform.OS && f.errno != 0 && k.res.Platform.Actual == "" {
+		k.step("%s", k.res.Reason)
+		k.res.Reason = "the image is for " + os + ", and this machine runs " + k.host.Platform.OS
+		k.res.Hint = "start it on a machine with " + os
+		if os == "wasi" {
+			k.res.Hint = "start it with a runtime for WebAssembly, or register one as binfmt_misc handler of .wasm files"
+		}
+	}
 	switch f.errno {
 	case 0:
 		k.refuse(f.Error(), "")
@@ -142,6 +150,10 @@ func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
 	case sameArchitecture(claimed, host):
 		r.Verdict, r.ExitCode, r.Certainty = IllegalInstruction, exitIllegal, Unsure
 		r.Reason = "the image asks for " + claim(claimed) + ", the CPU has " + host.Platform.String()
+	case claimed.OS != host.Platform.OS:
+		r.Verdict, r.ExitCode = ExecFormatError, exitCannotInvoke
+		r.Reason = "the image is for " + claimed.OS + ", and this machine runs " + host.Platform.OS
+		r.Hint = "start it on a machine with " + claimed.OS
 	default:
 		r.Verdict, r.ExitCode = ExecFormatError, exitCannotInvoke
 		r.Reason = "the host has neither CPU nor handler for " + claim(claimed)

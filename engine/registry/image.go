@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -42,18 +43,34 @@ type Image struct {
 	src     types.ImageSource
 	guard   *Guard
 	details map[digest.Digest]*Detail // read already: a config is asked for once
+	within  map[digest.Digest]nested  // the nested indexes that were read
 	asked   Asked
+}
+
+// nested is an index in another one.
+type nested struct {
+	blob []byte
+	in   digest.Digest // the nested index it is in; "" for the top level
 }
 
 // Instance is one image that a reference offers.
 type Instance struct {
-	Platform    platform.Platform // zero where the index names none
+	Platform    platform.Platform // in its canonical spelling; zero where the index names none
+	Said        platform.Platform // the same as the index spells it
 	Digest      digest.Digest     // of its manifest
 	Size        int64             // bytes of its manifest
 	MediaType   string
 	Annotations map[string]string
 	Attestation bool          // describes another instance; never an image to run
+	Artifact    string        // type of what is no image; "" for images
+	Silent      bool          // the config was read and names no platform either
+	Absent      bool          // it was asked for, and is not there
 	Index       digest.Digest // the nested index it is in; "" for the top level
+}
+
+// Names gives the instance the platform that its config claims.
+func (i *Instance) Names(p platform.Platform) {
+	i.Platform, i.Said, i.Silent = p, p, !p.Complete()
 }
 
 // Zstd tells whether the index says that the instance's layers are compressed
@@ -82,7 +99,7 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 	if err != nil {
 		return nil, err
 	}
-	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}, asked: Asked{Manifests: 1}}
+	img := &Image{Ref: ref, sys: sys, src: src, guard: guard, details: map[digest.Digest]*Detail{}, within: map[digest.Digest]nested{}, asked: Asked{Manifests: 1}}
 	img.Manifest, img.MediaType, err = src.GetManifest(ctx, nil)
 	if err == nil {
 		img.MediaType = manifest.NormalizedMIMEType(img.MediaType)
@@ -139,6 +156,33 @@ func (r openedReference) NewImageSource(context.Context, *types.SystemContext) (
 	return r.src, nil
 }
 
+// Pinned returns a reference to one instance alone, in the source that is open:
+// for places other than registries, where a digest names nothing.
+func (i *Image) Pinned(d digest.Digest) types.ImageReference {
+	return openedReference{i.Ref, pinnedSource{i.src, d}}
+}
+
+// pinnedSource shows one instance of a source as all that there is.
+type pinnedSource struct {
+	types.ImageSource
+	only digest.Digest
+}
+
+// Close leaves the source open: other instances may be taken from it.
+func (s pinnedSource) Close() error { return nil }
+
+func (s pinnedSource) GetManifest(ctx context.Context, _ *digest.Digest) ([]byte, string, error) {
+	return s.ImageSource.GetManifest(ctx, &s.only)
+}
+
+func (s pinnedSource) GetSignatures(ctx context.Context, _ *digest.Digest) ([][]byte, error) {
+	return s.ImageSource.GetSignatures(ctx, &s.only)
+}
+
+func (s pinnedSource) LayerInfosForCopy(ctx context.Context, _ *digest.Digest) ([]types.BlobInfo, error) {
+	return s.ImageSource.LayerInfosForCopy(ctx, &s.only)
+}
+
 // Source returns the library's source, for reading blobs.
 func (i *Image) Source() types.ImageSource { return i.src }
 
@@ -160,11 +204,30 @@ func (i *Image) Instances(ctx context.Context) ([]Instance, error) {
 	}
 	one := Instance{Digest: i.Digest, Size: int64(len(i.Manifest)), MediaType: i.MediaType}
 	detail, err := i.Detail(ctx, one)
-	if err != nil {
+	var artifact *NotImageError
+	switch {
+	case errors.As(err, &artifact):
+		one.Artifact = artifact.Type
+	case err != nil:
 		return nil, err
+	default:
+		one.Names(detail.Platform())
 	}
-	one.Platform = detail.Platform()
 	return []Instance{one}, nil
+}
+
+// Indexes returns the documents that lead to an instance, the top level first;
+// none for a single manifest.
+func (i *Image) Indexes(one Instance) [][]byte {
+	if !i.IsIndex {
+		return nil
+	}
+	var inner [][]byte
+	for d := one.Index; d != ""; d = i.within[d].in {
+		inner = append(inner, i.within[d].blob)
+	}
+	slices.Reverse(inner)
+	return append([][]byte{i.Manifest}, inner...)
 }
 
 func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self digest.Digest, depth int) ([]Instance, error) {
@@ -189,7 +252,7 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 			if depth+1 >= maxNesting {
 				return nil, fmt.Errorf("reading the index of %s: indexes are nested more than %d deep", transportName(i.Ref), maxNesting)
 			}
-			nested, err := i.nested(ctx, d.Digest, depth+1)
+			nested, err := i.nested(ctx, d, self, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -201,23 +264,34 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 	return all, nil
 }
 
-func (i *Image) nested(ctx context.Context, d digest.Digest, depth int) ([]Instance, error) {
+// nested follows an entry that is an index itself. One that is not there is one
+// instance that is not: the others can be had all the same.
+func (i *Image) nested(ctx context.Context, entry imgspecv1.Descriptor, in digest.Digest, depth int) ([]Instance, error) {
 	i.asked.Manifests++
+	d := entry.Digest
 	blob, mediaType, err := i.src.GetManifest(ctx, &d)
+	if isAbsent(err) {
+		one := toInstance(entry, in)
+		one.Artifact, one.Absent = "", true
+		return []Instance{one}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the nested index %s: %w", d, err)
 	}
 	if ok, err := manifest.MatchesDigest(blob, d); err != nil || !ok {
 		return nil, errors.Join(fmt.Errorf("the nested index %s has other content than its digest says", d), err)
 	}
+	i.within[d] = nested{blob, in}
 	return i.index(ctx, blob, manifest.NormalizedMIMEType(mediaType), d, depth)
 }
 
 func toInstance(d imgspecv1.Descriptor, index digest.Digest) Instance {
 	one := Instance{Digest: d.Digest, Size: d.Size, MediaType: d.MediaType, Annotations: d.Annotations, Index: index}
 	if d.Platform != nil {
-		one.Platform = platform.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant}
+		one.Platform = platform.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant, OSVersion: d.Platform.OSVersion}.Canonical()
+		one.Said = platform.Platform{OS: d.Platform.OS, Architecture: d.Platform.Architecture, Variant: d.Platform.Variant, OSVersion: one.Platform.OSVersion}
 	}
+	one.Artifact = artifactType(d)
 	// BuildKit marks attestations both ways; either is enough.
 	one.Attestation = d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" ||
 		one.Platform.OS == "unknown" && one.Platform.Architecture == "unknown"
@@ -283,15 +357,25 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 	if one.Digest != i.Digest {
 		i.asked.Manifests++
 	}
-	i.asked.Blobs++
 	d := &Detail{Instance: one}
 	var err error
 	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {
+		if one.Digest != i.Digest && isAbsent(err) {
+			return nil, &AbsentError{one, err}
+		}
 		return nil, err
 	}
 	if ok, err := manifest.MatchesDigest(d.Manifest, one.Digest); err != nil || !ok {
 		return nil, errors.Join(errors.New("its manifest has other content than its digest says"), err)
 	}
+	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
+	if err != nil {
+		return nil, err
+	}
+	if t := notImage(d.Manifest, m.ConfigInfo().MediaType); t != "" {
+		return nil, &NotImageError{Name: transportName(i.Ref), Type: t}
+	}
+	i.asked.Blobs++
 	img, err := image.FromUnparsedImage(ctx, i.sys, unparsed)
 	if err != nil {
 		return nil, err
@@ -303,10 +387,6 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 		return nil, err
 	}
 	d.ConfigInfo = img.ConfigInfo()
-	m, err := manifest.FromBlob(d.Manifest, manifest.NormalizedMIMEType(d.MediaType))
-	if err != nil {
-		return nil, err
-	}
 	d.Layers = m.LayerInfos()
 	return d, nil
 }
@@ -314,7 +394,7 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 // Platform returns the platform that the config claims, with the variant of
 // the index where the config has none.
 func (d *Detail) Platform() platform.Platform {
-	p := platform.Platform{OS: d.Config.OS, Architecture: d.Config.Architecture, Variant: d.Config.Variant}
+	p := platform.Platform{OS: d.Config.OS, Architecture: d.Config.Architecture, Variant: d.Config.Variant, OSVersion: d.Config.OSVersion}.Canonical()
 	if p.Variant == "" && d.Instance.Platform.Architecture == p.Architecture {
 		p.Variant = d.Instance.Platform.Variant
 	}
@@ -345,6 +425,9 @@ func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error)
 		return d.Size(), nil
 	}
 	blob, mediaType, err := i.Unparsed(one.Digest).Manifest(ctx)
+	if one.Digest != i.Digest && isAbsent(err) {
+		return 0, &AbsentError{one, err}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
 	}

@@ -111,7 +111,7 @@ func PlatformOf(img *store.Image) platform.Platform {
 	if img.Config == nil {
 		return platform.Platform{}
 	}
-	return platform.Platform{OS: img.Config.OS, Architecture: img.Config.Architecture, Variant: img.Config.Variant}
+	return img.Config.Claim()
 }
 
 // ShortID is as much of an ID as people are shown.
@@ -122,6 +122,8 @@ func Describe(img *store.Image) string {
 	words := []string{ShortID(img.ID)}
 	if p := img.Platform(); p != "" {
 		words = append(words, p)
+	} else if img.IsList {
+		words = append(words, "manifest list")
 	}
 	if len(img.Names) > 0 {
 		words = append(words, img.Names[0])

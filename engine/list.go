@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
+)
+
+// ManifestListError says that what should be started is a local manifest list,
+// which names images and is none.
+type ManifestListError struct {
+	ID      string
+	Name    string // "" when the list has none
+	Members []ListMember
+	// Here is the ID of the member that starts on this machine best, "" when none
+	// of them is here.
+	Here string
+}
+
+// ListMember is an image that a manifest list names.
+type ListMember struct {
+	Platform string // "" when the list does not say
+	Digest   digest.Digest
+	ID       string // of the local image, "" when it is not here
+}
+
+func (e *ManifestListError) Error() string {
+	members := make([]string, len(e.Members))
+	for i, m := range e.Members {
+		where := "not here"
+		if m.ID != "" {
+			where = query.ShortID(m.ID)
+		}
+		members[i] = fmt.Sprintf("%s (%s)", orElse(m.Platform, m.Digest.String()), where)
+	}
+	return fmt.Sprintf("%s is a manifest list and no image; it names %s", orElse(e.Name, query.ShortID(e.ID)), orElse(strings.Join(members, ", "), "none"))
+}
+
+// listError finds the members of a local manifest list.
+func (e *Engine) listError(ctx context.Context, s *store.Store, list *store.Image) error {
+	snap, err := s.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	result := &ManifestListError{ID: list.ID}
+	if len(list.Names) > 0 {
+		result.Name = list.Names[0]
+	}
+	local, said := byDigest(snap), map[digest.Digest]platform.Platform{}
+	eachOffer(s, list, func(d digest.Digest, p platform.Platform) { said[d] = p })
+	var here []*store.Image
+	var candidates []platform.Candidate
+	for _, d := range list.Members {
+		m := ListMember{Digest: d, Platform: said[d].String()}
+		for _, img := range local[d] {
+			if img.IsList {
+				continue
+			}
+			p := query.PlatformOf(img)
+			m.ID, m.Platform = img.ID, p.String()
+			here, candidates = append(here, img), append(candidates, platform.Candidate{Platform: &p})
+			break
+		}
+		result.Members = append(result.Members, m)
+	}
+	if len(here) > 0 {
+		chosen, _ := platform.Choose([]platform.Request{platform.Native(e.Platform())}, candidates)
+		result.Here = here[max(chosen.Chosen, 0)].ID
+	}
+	return result
+}

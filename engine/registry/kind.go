@@ -1,0 +1,111 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"github.com/docker/distribution/registry/api/errcode"
+	v2 "github.com/docker/distribution/registry/api/v2"
+	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/manifest"
+)
+
+// NotImageError says that what a reference stands for is no image: an artifact
+// such as a Helm chart, a signature or a WebAssembly module.
+type NotImageError struct {
+	Name string
+	Type string // of the artifact, or of the layer that no root file system is made of
+}
+
+func (e *NotImageError) Error() string {
+	return fmt.Sprintf("%s is no image but an artifact of type %q", e.Name, e.Type)
+}
+
+// IsWasm tells whether a media type is one of WebAssembly's.
+func IsWasm(mediaType string) bool { return strings.Contains(mediaType, "wasm") }
+
+// AbsentError says that an index names an image that is not there: it was
+// copied without it, or what it named was deleted.
+type AbsentError struct {
+	Instance Instance
+	cause    error
+}
+
+func (e *AbsentError) Error() string {
+	what := e.Instance.Platform.String()
+	if what == "" {
+		what = "an image"
+	}
+	return fmt.Sprintf("the index names %s, but its manifest %s is not there: %v", what, e.Instance.Digest, e.cause)
+}
+
+func (e *AbsentError) Unwrap() error { return e.cause }
+
+// isAbsent tells whether err says that a manifest is not there.
+func isAbsent(err error) bool {
+	var coded errcode.ErrorCoder
+	var status docker.UnexpectedHTTPStatusError
+	switch {
+	case errors.As(err, &coded):
+		return coded.ErrorCode() == v2.ErrorCodeManifestUnknown ||
+			coded.ErrorCode() == errcode.ErrorCodeUnknown && strings.Contains(strings.ToLower(err.Error()), "not found") // of registry.redhat.io and Harbor
+	case errors.As(err, &status):
+		return status.StatusCode == http.StatusNotFound
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// artifactType returns the type of an entry that the index alone shows to be no
+// image: it says so, or its manifest is of no image's kind. Referrers repeat the
+// type of an image's config there, which makes no artifact of it.
+func artifactType(d imgspecv1.Descriptor) string {
+	switch t := d.ArtifactType; {
+	case t != "" && !isConfigType(t):
+		return t
+	case d.MediaType == "" || manifest.MIMETypeIsMultiImage(d.MediaType) || manifest.NormalizedMIMEType(d.MediaType) == d.MediaType:
+		return ""
+	}
+	return d.MediaType
+}
+
+// isConfigType tells whether a config of this media type is an image's.
+func isConfigType(t string) bool {
+	switch t {
+	case "", imgspecv1.MediaTypeImageConfig, manifest.DockerV2Schema2ConfigMediaType,
+		"application/octet-stream": // of the first versions of docker's format
+		return true
+	}
+	return false
+}
+
+// notImage returns the type of the artifact that a manifest describes, "" for an
+// image's manifest. The type of the config decides; where that says nothing, the
+// manifest's artifactType names it.
+func notImage(blob []byte, configType string) string {
+	if isConfigType(configType) {
+		return ""
+	}
+	var m struct {
+		ArtifactType string `json:"artifactType"`
+	}
+	if json.Unmarshal(blob, &m) == nil && m.ArtifactType != "" {
+		return m.ArtifactType
+	}
+	return configType
+}
+
+// Unpackable returns a [*NotImageError] when a layer is, by its media type, no
+// archive of files: nothing is asked for it then.
+func (d *Detail) Unpackable(name string) error {
+	for _, l := range d.Layers {
+		if t := l.MediaType; !l.EmptyLayer && t != "" && !strings.Contains(t, "tar") && t != "application/octet-stream" {
+			return &NotImageError{Name: name, Type: t}
+		}
+	}
+	return nil
+}
