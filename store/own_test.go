@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // TestPlantedNames puts something else under each name of mpull's own in a
@@ -67,6 +69,7 @@ func TestPlantedNames(t *testing.T) {
 			if name := filepath.Base(path); name == DownloadDir || name == RunDir {
 				put = func() error { return os.Mkdir(path, 0o777) }
 			}
+			testenv.Root(t) // with more than one ID to give it to
 			return errors.Join(put(), os.Chown(path, 4321, 4321))
 		},
 	}
