@@ -77,7 +77,7 @@ func tooBig(err error) error {
 
 // fastLayers pairs the blobs of the manifest with the DiffIDs of the config.
 func fastLayers(img *registry.Image, d *registry.Detail) ([]unpack.Layer, string) {
-	if !img.Source().HasThreadSafeGetBlob() {
+	if !img.ReadsAtOnce() {
 		return nil, "the source reads one blob at a time"
 	}
 	diffIDs := d.Config.RootFS.DiffIDs

@@ -15,45 +15,80 @@ import (
 )
 
 // Destination returns the place of an image without a name in the store, as
-// the image library writes to it. Each layer that the library is to unpack is
-// read by survey first, until ctx ends; unpacking is called before that with
-// the digest of its blob.
+// the image library writes to it. Each layer that the library unpacks goes
+// through survey, until ctx ends; unpacking is called before that with the
+// digest of its blob.
 func (w *Writer) Destination(ctx context.Context, id string, survey *unpack.Survey, unpacking func(blob digest.Digest)) (types.ImageReference, error) {
-	look := func(blob digest.Digest, layer io.Reader) error {
-		unpacking(blob)
-		return survey.Read(ctx, layer)
+	put := func(options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error) {
+		unpacking(options.OriginalDigest)
+		layer, size, err := surveying(ctx, survey, options, file, put)
+		if err == nil {
+			err = w.readsBack(ctx, layer)
+		}
+		return layer, size, err
 	}
-	return storagetransport.Transport.NewStoreReference(surveyed{w.lib, look, func(l *storage.Layer) error { return w.readsBack(ctx, l) }}, nil, id)
+	return storagetransport.Transport.NewStoreReference(surveyed{w.lib, put}, nil, id)
 }
 
-// surveyed is the library's store, but that a layer is looked at before it is
-// unpacked: once the library has begun with a layer, nothing ends it, since
-// what remains of its tar is read to the end even when unpacking has failed.
-// And it is read back after it, as the library unpacks what contradicts itself.
+// putting has the library unpack a layer.
+type putting func(options *storage.LayerOptions, diff io.Reader) (*storage.Layer, int64, error)
+
+// surveyed is the library's store, but that the library sees no more of a layer
+// than was judged: once it has begun, nothing ends it, since what remains of a
+// tar is read to the end even when unpacking has failed. And the layer is read
+// back after it, as the library unpacks what contradicts itself.
 type surveyed struct {
 	storage.Store
-	look func(blob digest.Digest, layer io.Reader) error
-	back func(*storage.Layer) error
+	put func(options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error)
 }
 
-// PutLayer looks at the layer, which the image library has in a file.
+// PutLayer unpacks a layer, which the image library has in a file.
 func (s surveyed) PutLayer(id, parent string, names []string, mountLabel string, writeable bool, options *storage.LayerOptions, diff io.Reader) (*storage.Layer, int64, error) {
 	file, ok := diff.(io.ReadSeeker)
 	if !ok || options == nil {
 		return nil, 0, fmt.Errorf("layer %s: the library hands over no file (%T) to look at", id, diff)
 	}
-	if err := s.look(options.OriginalDigest, file); err != nil {
+	return s.put(options, file, func(options *storage.LayerOptions, diff io.Reader) (*storage.Layer, int64, error) {
+		return s.Store.PutLayer(id, parent, names, mountLabel, writeable, options, diff)
+	})
+}
+
+// surveying unpacks a layer of a file through a survey. The library is given
+// the tar itself, so that it is decompressed once, where it has all digests
+// already and need not find any. Else the file is surveyed before.
+func surveying(ctx context.Context, survey *unpack.Survey, options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error) {
+	size, err := file.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	if known(options.OriginalDigest) && known(options.UncompressedDigest) {
+		if gate, err := survey.Gate(ctx, file); err == nil {
+			o := *options
+			o.OriginalSize = &size
+			layer, unpacked, err := put(&o, gate)
+			if refusal := gate.Close(); err != nil && refusal != nil {
+				err = refusal
+			}
+			return layer, unpacked, err
+		}
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return nil, 0, err
+		}
+	}
+	if err := survey.Read(ctx, file); err != nil {
 		return nil, 0, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, 0, err
 	}
-	layer, size, err := s.Store.PutLayer(id, parent, names, mountLabel, writeable, options, file)
-	if err == nil {
-		err = s.back(layer)
-	}
-	return layer, size, err
+	return put(options, file)
 }
+
+// known tells whether the library takes a digest for granted.
+func known(d digest.Digest) bool { return d != "" && d.Algorithm() == digest.Canonical }
 
 // TornLayerError says that a layer was unpacked, but that its tar cannot be put
 // together again from its files: it contradicts itself, or has sparse files,

@@ -9,10 +9,16 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/storage"
@@ -23,7 +29,7 @@ import (
 
 // serve starts a registry with the images that are pulled: mid has 4 layers
 // and 43,000 files, few has 4 small layers, many 60, each for two platforms.
-func serve(o options) (*testregistry.Registry, error) {
+func serve(o options, dir string) (*testregistry.Registry, error) {
 	r := testregistry.New()
 	specs := map[string]testimage.Spec{
 		// Random bytes do not shrink: files times size is the compressed size.
@@ -31,7 +37,8 @@ func serve(o options) (*testregistry.Registry, error) {
 		"bench/few:1":  {Layers: 4, Files: 20, FileSize: 2 << 10},
 		"bench/many:1": {Layers: 60, Files: 20, FileSize: 2 << 10},
 	}
-	if o.only != "" && !slices.Contains(strings.Split(o.only, ","), "mid") {
+	mid := []string{"mid", "user-mid", "fuse-mid", "vfs-mid", "oci-mid"}
+	if !slices.ContainsFunc(mid, o.wants) {
 		delete(specs, "bench/mid:1") // making it takes a minute
 	}
 	for name, spec := range specs {
@@ -42,8 +49,32 @@ func serve(o options) (*testregistry.Registry, error) {
 		if err := r.PushIndex(name, index); err != nil {
 			return nil, err
 		}
+		if image := strings.TrimSuffix(path.Base(name), ":1"); o.wants("oci-" + image) {
+			if err := writeLayout(filepath.Join(dir, "oci-"+image), index); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return r, nil
+}
+
+// writeLayout makes a directory of the first image of an index.
+func writeLayout(dir string, index v1.ImageIndex) error {
+	list, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	img, err := index.Image(list.Manifests[0].Digest)
+	if err != nil {
+		return err
+	}
+	// The peers take nothing else for an image of a layout.
+	img = mutate.ConfigMediaType(mutate.MediaType(img, types.OCIManifestSchema1), types.OCIConfigJSON)
+	to, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	return to.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "1"}))
 }
 
 // fillBatch is how many images are made in one store. The library writes the

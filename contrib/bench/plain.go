@@ -5,31 +5,42 @@ import (
 	"fmt"
 
 	"go.podman.io/image/v5/copy"
-	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/signature"
 	storagetransport "go.podman.io/image/v5/storage"
+	"go.podman.io/image/v5/transports/alltransports"
 	"go.podman.io/image/v5/types"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/unshare"
 )
 
 // plainWord makes this program copy one image with the library alone: what
 // any tool on the same libraries does at least.
 const plainWord = "plain-copy"
 
-// plainCopy takes the graph root, the run root and the reference.
+// plainCopy takes the graph root, the run root, the reference, the driver and
+// its options.
 func plainCopy(args []string) error {
-	if len(args) != 3 {
-		return fmt.Errorf("want root, runroot and reference")
+	if len(args) < 4 {
+		return fmt.Errorf("want root, runroot, reference and driver")
 	}
-	store, err := storage.GetStore(storage.StoreOptions{GraphRoot: args[0], RunRoot: args[1], GraphDriverName: "overlay"})
+	if unshare.IsRootless() {
+		unshare.MaybeReexecUsingUserNamespace(true)
+	}
+	store, err := storage.GetStore(storage.StoreOptions{
+		GraphRoot: args[0], RunRoot: args[1], GraphDriverName: args[3], GraphDriverOptions: args[4:],
+	})
 	if err != nil {
 		return err
 	}
-	src, err := docker.ParseReference("//" + args[2])
+	source, name := "docker://"+args[2], args[2]
+	if fromLayout(args[2]) {
+		source, name = args[2], "localhost/bench:1"
+	}
+	src, err := alltransports.ParseImageName(source)
 	if err != nil {
 		return err
 	}
-	dest, err := storagetransport.Transport.ParseStoreReference(store, args[2])
+	dest, err := storagetransport.Transport.ParseStoreReference(store, name)
 	if err != nil {
 		return err
 	}

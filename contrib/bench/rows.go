@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -19,6 +18,14 @@ type run struct {
 	tools []tool
 	host  string
 	dir   string
+
+	account *account // of the rows that an ordinary user runs; nil until then
+}
+
+// row is one measurement.
+type row struct {
+	name string // for -only; what is before "-" names all that begin so
+	do   func(context.Context) error
 }
 
 func bench(ctx context.Context, o options) (err error) {
@@ -36,13 +43,16 @@ func bench(ctx context.Context, o options) (err error) {
 	} else {
 		defer func() { err = errors.Join(err, syscall.Unmount(dir, 0)) }()
 	}
-	registry, err := serve(o)
+	if err := os.Chmod(dir, 0o755); err != nil { // an ordinary user's stores are in it too
+		return err
+	}
+	registry, err := serve(o, dir)
 	if err != nil {
 		return err
 	}
 	defer registry.Close()
 	policy := filepath.Join(dir, "policy.json")
-	if err := os.WriteFile(policy, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`), 0o600); err != nil {
+	if err := os.WriteFile(policy, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`), 0o644); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -56,21 +66,29 @@ func bench(ctx context.Context, o options) (err error) {
 	r := &run{options: o, tools: tools(mpull, self, policy, o.peers), host: registry.Host, dir: dir}
 	fmt.Printf("medians of %d alternating rounds, stores on %s\n", o.rounds, where)
 	fmt.Printf("%-34s %-7s %9s %9s %8s  %s\n", "WORK", "TOOL", "WALL", "CPU", "MAX RSS", "MPULL / THIS")
+	defer func() {
+		if r.account != nil {
+			err = errors.Join(err, r.account.remove())
+		}
+	}()
 	return r.rows(ctx)
 }
 
 func (r *run) rows(ctx context.Context) error {
-	for _, row := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
+	rows := []row{
 		{"mid", func(ctx context.Context) error {
-			return r.cold(ctx, "cold pull, 4 layers, 43,000 files", "/bench/mid:1")
+			return r.cold(ctx, "cold pull, 4 layers, 43,000 files", r.host+"/bench/mid:1", overlay())
 		}},
-		{"many", func(ctx context.Context) error { return r.cold(ctx, "cold pull, 60 small layers", "/bench/many:1") }},
+		{"many", func(ctx context.Context) error {
+			return r.cold(ctx, "cold pull, 60 small layers", r.host+"/bench/many:1", overlay())
+		}},
+	}
+	rows = append(rows, r.grounds()...)
+	rows = append(rows, []row{
 		{"again", r.again}, {"use", r.use}, {"check", r.check}, {"images", r.list}, {"prune", r.prune}, {"start", r.start},
-	} {
-		if r.only != "" && !slices.Contains(strings.Split(r.only, ","), row.name) {
+	}...)
+	for _, row := range rows {
+		if !r.wants(row.name) {
 			continue
 		}
 		if err := row.do(ctx); err != nil {
@@ -83,21 +101,21 @@ func (r *run) rows(ctx context.Context) error {
 // alternate measures each tool once a round. prepare makes what one
 // measurement needs, unmeasured, and returns the command; the place is removed
 // afterwards, when verify, if there is one, is content with what it holds.
-func (r *run) alternate(ctx context.Context, title string, able func(tool) bool, prepare func(tool, place) ([]string, error), verify func(place) error) error {
+func (r *run) alternate(ctx context.Context, title string, on ground, able func(tool) bool, prepare func(tool, place) ([]string, error), verify func(place) error) error {
 	results := map[string][]measurement{}
 	for range r.rounds {
 		for _, t := range r.tools {
 			if !able(t) {
 				continue
 			}
-			s, err := newPlace(r.dir)
+			s, err := newPlace(r.dir, on)
 			if err != nil {
 				return err
 			}
 			argv, err := prepare(t, s)
 			if err == nil {
 				var m measurement
-				if m, err = measure(ctx, argv, t.env); err == nil {
+				if m, err = measure(ctx, argv, s.env()); err == nil {
 					results[t.name] = append(results[t.name], m)
 				}
 			}
@@ -113,19 +131,20 @@ func (r *run) alternate(ctx context.Context, title string, able func(tool) bool,
 	return nil
 }
 
-func (r *run) cold(ctx context.Context, title, repo string) error {
-	return r.alternate(ctx, title, func(t tool) bool { return t.pull != nil || t.cold != nil }, func(t tool, s place) ([]string, error) {
+func (r *run) cold(ctx context.Context, title, source string, on ground) error {
+	able := func(t tool) bool { return t.pull != nil || t.cold != nil && on.plain() && !fromLayout(source) }
+	return r.alternate(ctx, title, on, able, func(t tool, s place) ([]string, error) {
 		if t.cold != nil {
-			return t.cold(s, r.host+repo), nil
+			return t.cold(s, source), nil
 		}
-		return t.pull(s, r.host+repo), nil
+		return t.pull(s, source), nil
 	}, nil)
 }
 
 func (r *run) again(ctx context.Context) error {
-	return r.alternate(ctx, "pull again, nothing changed", func(t tool) bool { return t.pull != nil }, func(t tool, s place) ([]string, error) {
+	return r.alternate(ctx, "pull again, nothing changed", overlay(), func(t tool) bool { return t.pull != nil }, func(t tool, s place) ([]string, error) {
 		argv := t.pull(s, r.host+"/bench/many:1")
-		_, err := measure(ctx, argv, t.env)
+		_, err := measure(ctx, argv, s.env())
 		return argv, err
 	}, nil)
 }
@@ -139,19 +158,19 @@ func (r *run) local(ctx context.Context, title string, command func(s place, ref
 		{"/bench/few:1", title + ", 4 layers"},
 		{"/bench/many:1", title + ", 60 layers"},
 	} {
-		s, err := newPlace(r.dir)
+		s, err := newPlace(r.dir, overlay())
 		if err != nil {
 			return err
 		}
 		platforms := []string{"linux/arm64", "linux/amd64"}
 		for _, p := range platforms {
-			if _, err := measure(ctx, append(mpull.pull(s, r.host+image.repo), "--platform", p), mpull.env); err != nil {
+			if _, err := measure(ctx, append(mpull.pull(s, r.host+image.repo), "--platform", p), nil); err != nil {
 				return err
 			}
 		}
 		results := map[string][]measurement{}
 		for i := range 4 * r.rounds {
-			m, err := measure(ctx, command(s, r.host+image.repo, platforms[i%2]), mpull.env)
+			m, err := measure(ctx, command(s, r.host+image.repo, platforms[i%2]), nil)
 			if err != nil {
 				return err
 			}
@@ -182,14 +201,14 @@ func (r *run) prune(ctx context.Context) error {
 // withFilled measures on copies of one store of many images, of which so many
 // are to be left.
 func (r *run) withFilled(ctx context.Context, title string, command func(tool) func(place) []string, left int) error {
-	master, err := newPlace(r.dir)
+	master, err := newPlace(r.dir, overlay())
 	if err != nil {
 		return err
 	}
 	if err := fill(master.root, master.run, r.images); err != nil {
 		return err
 	}
-	err = r.alternate(ctx, title, func(t tool) bool { return command(t) != nil }, func(t tool, s place) ([]string, error) {
+	err = r.alternate(ctx, title, overlay(), func(t tool) bool { return command(t) != nil }, func(t tool, s place) ([]string, error) {
 		if out, err := exec.CommandContext(ctx, "cp", "-a", "--one-file-system", master.root, s.root).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("copying the store: %w: %s", err, out)
 		}

@@ -21,13 +21,17 @@ type tool struct {
 	use  func(s place, ref, platform string) []string
 	look func(s place, ref string) []string // will it start?
 	cold func(s place, ref string) []string // in place of pull, for what fills no store
-	env  []string
 }
 
 // place is a store of one tool.
-type place struct{ root, run, dir string }
+type place struct {
+	ground
+	root, run, dir string
+}
 
-func (s place) flags() []string { return []string{"--root", s.root, "--runroot", s.run} }
+func (s place) flags() []string {
+	return append([]string{"--root", s.root, "--runroot", s.run}, s.ground.flags()...)
+}
 
 // tools returns mpull, the plain library path, the floor, and the peers that
 // are installed; those that are not are named.
@@ -35,23 +39,25 @@ func tools(mpull, self, policy string, peers bool) []tool {
 	all := []tool{{
 		name: "mpull",
 		pull: func(s place, ref string) []string {
-			return append(append([]string{mpull, "--policy-file", policy, "--storage-driver", "overlay"}, s.flags()...), "pull", "-q", "--tls-verify=false", ref)
+			return append(append([]string{mpull, "--policy-file", policy}, s.flags()...), "pull", "-q", "--tls-verify=false", ref)
 		},
 		list: func(s place) []string {
-			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "images", "-a")
+			return append(append([]string{mpull}, s.flags()...), "images", "-a")
 		},
 		gc: func(s place) []string {
-			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "prune", "-f")
+			return append(append([]string{mpull}, s.flags()...), "prune", "-f")
 		},
 		use: func(s place, ref, platform string) []string {
-			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "use", "--platform", platform, ref)
+			return append(append([]string{mpull}, s.flags()...), "use", "--platform", platform, ref)
 		},
 		look: func(s place, ref string) []string {
-			return append(append([]string{mpull, "--storage-driver", "overlay"}, s.flags()...), "check", ref)
+			return append(append([]string{mpull}, s.flags()...), "check", ref)
 		},
 	}, {
 		name: "plain",
-		pull: func(s place, ref string) []string { return []string{self, plainWord, s.root, s.run, ref} },
+		pull: func(s place, ref string) []string {
+			return append([]string{self, plainWord, s.root, s.run, ref, s.driver}, s.options...)
+		},
 	}, {
 		name: "floor",
 		cold: func(s place, ref string) []string { return []string{self, floorWord, s.root, ref} },
@@ -63,13 +69,13 @@ func tools(mpull, self, policy string, peers bool) []tool {
 		all = append(all, tool{
 			name: "podman",
 			pull: func(s place, ref string) []string {
-				return append(append([]string{path, "--storage-driver", "overlay"}, s.flags()...), "pull", "-q", "--signature-policy", policy, "--tls-verify=false", ref)
+				return append(append([]string{path}, s.flags()...), "pull", "-q", "--signature-policy", policy, "--tls-verify=false", ref)
 			},
 			list: func(s place) []string {
-				return append(append([]string{path, "--storage-driver", "overlay"}, s.flags()...), "images", "-a")
+				return append(append([]string{path}, s.flags()...), "images", "-a")
 			},
 			gc: func(s place) []string {
-				return append(append([]string{path, "--storage-driver", "overlay"}, s.flags()...), "image", "prune", "-f")
+				return append(append([]string{path}, s.flags()...), "image", "prune", "-f")
 			},
 		})
 	}
@@ -77,8 +83,15 @@ func tools(mpull, self, policy string, peers bool) []tool {
 		all = append(all, tool{
 			name: "skopeo",
 			pull: func(s place, ref string) []string {
-				return []string{path, "--policy", policy, "copy", "-q", "--src-tls-verify=false", "docker://" + ref,
-					fmt.Sprintf("containers-storage:[overlay@%s+%s]%s", s.root, s.run, ref)}
+				source, name := "docker://"+ref, ref
+				if fromLayout(ref) {
+					source, name = ref, "localhost/bench:1"
+				}
+				store := s.driver + "@" + s.root + "+" + s.run
+				if len(s.options) > 0 {
+					store += ":" + strings.Join(s.options, ",")
+				}
+				return []string{path, "--policy", policy, "copy", "-q", "--src-tls-verify=false", source, "containers-storage:[" + store + "]" + name}
 			},
 		})
 	}
@@ -133,8 +146,13 @@ func measure(ctx context.Context, argv, env []string) (measurement, error) {
 func measureChild(argv []string) int {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stderr = os.Stderr
+	var err error
+	if cmd.SysProcAttr, err = credential(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	start := time.Now()
-	err := cmd.Run()
+	err = cmd.Run()
 	wall := time.Since(start)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -151,14 +169,17 @@ func measureChild(argv []string) int {
 }
 
 // newPlace makes an empty store directory.
-func newPlace(dir string) (place, error) {
+func newPlace(dir string, on ground) (place, error) {
 	d, err := os.MkdirTemp(dir, "store-")
-	return place{root: filepath.Join(d, "root"), run: filepath.Join(d, "run"), dir: d}, err
+	if err == nil && on.account != nil {
+		err = on.account.own(d)
+	}
+	return place{ground: on, root: filepath.Join(d, "root"), run: filepath.Join(d, "run"), dir: d}, err
 }
 
 // remove unmounts what the store's driver left mounted and deletes it.
 func (s place) remove() error {
-	err := syscall.Unmount(filepath.Join(s.root, "overlay"), 0)
+	err := syscall.Unmount(filepath.Join(s.root, s.driver), 0)
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EPERM) {
 		err = nil
 	}

@@ -34,7 +34,7 @@ func (s *Survey) Read(ctx context.Context, blob io.Reader) error {
 		return context.Cause(ctx)
 	}
 	defer plain.Close()
-	err = s.walk(ctx, &tally{plain, s})
+	err = s.walk(ctx, &tally{plain, s}, nil)
 	var limit *LimitError
 	if errors.As(err, &limit) {
 		return err
@@ -43,14 +43,16 @@ func (s *Survey) Read(ctx context.Context, blob io.Reader) error {
 }
 
 // walk parses with the reader by which the library expands sparse files in this
-// process.
-func (s *Survey) walk(ctx context.Context, plain io.Reader) error {
+// process. The passage, if any, is what it reads through.
+func (s *Survey) walk(ctx context.Context, plain io.Reader, p *passage) error {
 	limited := &headerLimit{plain, maxHeader}
 	r := splittar.NewReader(limited)
 	for {
+		p.hold()
 		hdr, err := r.Next()
 		limited.left = -1
 		if errors.Is(err, io.EOF) {
+			p.release()
 			_, err = io.Copy(io.Discard, limited) // what follows the archive is recorded
 			return err
 		}
@@ -60,6 +62,7 @@ func (s *Survey) walk(ctx context.Context, plain io.Reader) error {
 		if err != nil {
 			return err
 		}
+		p.release()
 		if _, err := io.Copy(io.Discard, &stoppable{ctx, r}); err != nil {
 			return err
 		}

@@ -1,0 +1,116 @@
+package unpack
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"go.podman.io/storage/pkg/archive"
+)
+
+// Gate opens the tar of a layer, compressed or not, for the library to unpack,
+// and lets no header through before it has been judged, since nothing ends the
+// library once it expands a hole. So the layer is not read once more for that.
+// What refuses the layer ends the reading, and Close returns it: a *LimitError
+// or the cause of the end of ctx. A tar that cannot be read is left to the
+// library, which has the same parser and says what is wrong. The error is that
+// of a blob which cannot be opened so.
+func (s *Survey) Gate(ctx context.Context, blob io.Reader) (*Gate, error) {
+	plain, err := archive.DecompressStream(&stoppable{ctx, blob})
+	if err != nil {
+		return nil, err
+	}
+	in := bufio.NewReaderSize(plain, copyBuffer)
+	if head, _ := in.Peek(10); archive.DetectCompression(head) != archive.Uncompressed {
+		// The library would decompress it a second time.
+		return nil, errors.Join(errors.New("it is compressed twice"), plain.Close())
+	}
+	read, write := io.Pipe()
+	g := &Gate{PipeReader: read, done: make(chan struct{})}
+	g.stop = context.AfterFunc(ctx, func() { _ = write.CloseWithError(context.Cause(ctx)) }) // always nil
+	go func() {
+		defer close(g.done)
+		defer plain.Close()
+		g.refusal = s.pass(ctx, in, write)
+	}()
+	return g, nil
+}
+
+// Gate is a tar on its way through a Survey.
+type Gate struct {
+	*io.PipeReader
+	stop    func() bool
+	done    chan struct{}
+	refusal error
+}
+
+// Close ends the reading, and returns what refused the layer.
+func (g *Gate) Close() error {
+	g.stop()
+	_ = g.PipeReader.Close() // always nil
+	<-g.done
+	return g.refusal
+}
+
+// pass copies a tar behind the eyes of the survey.
+func (s *Survey) pass(ctx context.Context, in io.Reader, out *io.PipeWriter) error {
+	p := &passage{in: in, out: out}
+	err := s.walk(ctx, &tally{p, s}, p)
+	var limit *LimitError
+	if errors.As(err, &limit) || ctx.Err() != nil {
+		_ = out.CloseWithError(err) // always nil
+		return errors.Join(err, context.Cause(ctx))
+	}
+	if err != nil {
+		p.release()
+		_, err = io.Copy(io.Discard, p)
+	}
+	_ = out.CloseWithError(err) // always nil; no error is the end of the tar
+	return nil
+}
+
+// passage gives on what is read through it: headers when they were judged, all
+// else at once. A nil passage gives nothing on.
+type passage struct {
+	in      io.Reader
+	out     io.Writer
+	held    bytes.Buffer // of a header, and so bounded by headerLimit
+	holding bool
+	err     error // of out: nobody reads any more
+}
+
+func (p *passage) Read(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.in.Read(b)
+	if p.holding {
+		p.held.Write(b[:n])
+	} else if n > 0 {
+		_, p.err = p.out.Write(b[:n])
+	}
+	if p.err != nil {
+		err = p.err
+	}
+	return n, err
+}
+
+// hold keeps what is read from now on.
+func (p *passage) hold() {
+	if p != nil {
+		p.holding = true
+	}
+}
+
+// release gives on what was kept.
+func (p *passage) release() {
+	if p == nil || !p.holding {
+		return
+	}
+	p.holding = false
+	if p.held.Len() > 0 && p.err == nil {
+		_, p.err = p.held.WriteTo(p.out)
+	}
+}
