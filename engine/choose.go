@@ -61,6 +61,12 @@ func (e *Engine) choose(ctx context.Context, img *registry.Image, instances []re
 	}
 }
 
+// hasTwins tells whether other entries of the index fit as well as the one
+// chosen: only their manifests tell then which of them are images.
+func hasTwins(d platform.Decision) bool {
+	return d.Chosen >= 0 && slices.ContainsFunc(d.Attempts[len(d.Attempts)-1].Verdicts, func(v platform.Verdict) bool { return v.Rule == platform.RuleDuplicate })
+}
+
 // chooseNamed is choose where files cannot be looked at: an image that names no
 // platform answers no request for one.
 func (e *Engine) chooseNamed(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {

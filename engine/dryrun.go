@@ -102,23 +102,27 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 		}
 		p.electHolder()
 	}
-	plans := make([]PullPlan, 0, len(p.jobs))
+	asked := map[*job]registry.Asked{} // to choose, which the pull asks too
 	var before registry.Asked
 	for _, j := range p.jobs {
 		if err := p.chooseFor(ctx, img, instances, j); err != nil {
 			return nil, err
 		}
-		if j.absent != nil {
-			p.absent = append(p.absent, j.absent)
-			continue
+		now := img.Asked()
+		asked[j] = registry.Asked{Manifests: now.Manifests - before.Manifests, Blobs: now.Blobs - before.Blobs}
+		before = now
+	}
+	if p.o.All {
+		if err := p.leaveAbsent(); err != nil {
+			return nil, err
 		}
+	}
+	plans := make([]PullPlan, 0, len(p.jobs))
+	for _, j := range p.jobs {
 		plan := p.plan(img, source, j.choice)
 		if img.Ref.Transport() == docker.Transport {
-			// What was asked to choose, the pull asks too.
-			asked := img.Asked()
-			plan.Requests.Manifests += asked.Manifests - before.Manifests
-			plan.Requests.Blobs += asked.Blobs - before.Blobs
-			before = asked
+			plan.Requests.Manifests += asked[j].Manifests
+			plan.Requests.Blobs += asked[j].Blobs
 		}
 		if err := p.planName(plan, source, j.named); err != nil {
 			return nil, err

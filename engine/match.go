@@ -64,7 +64,7 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 // decide is choose without reading the instance where the index alone decides.
 func (e *Engine) decide(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
 	decision, err := platform.Choose(requests, candidatesOf(instances))
-	if err != nil || decision.Rule == platform.RuleNoPlatform || decision.Rule == platform.RuleUnnamed {
+	if err != nil || decision.Rule == platform.RuleNoPlatform || decision.Rule == platform.RuleUnnamed || hasTwins(decision) {
 		return e.choose(ctx, img, instances, requests)
 	}
 	return &choice{rule: decision.Rule, decision: decision, instances: instances}, nil

@@ -88,7 +88,13 @@ func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions
 
 func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, local here, o PlatformsOptions) ([]OfferedPlatform, error) {
 	host := e.Host()
-	own, _ := platform.Choose([]platform.Request{platform.Native(host.Wants())}, candidatesOf(instances))
+	wanted := []platform.Request{platform.Native(host.Wants())}
+	own, _ := platform.Choose(wanted, candidatesOf(instances))
+	if hasTwins(own) {
+		if c, err := e.choose(ctx, img, instances, wanted); err == nil {
+			instances, own = c.instances, c.decision
+		}
+	}
 	rows := []OfferedPlatform{}
 	for i, in := range instances {
 		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {

@@ -68,9 +68,10 @@ func (p *pull) results() []PullResult {
 // job is one image of a pull.
 type job struct {
 	requests  Fallback
-	exact     *registry.Instance    // of all platforms: this one, by whatever rule
-	absent    *registry.AbsentError // it is not there
-	named     bool                  // it gets the name itself, not its digest name
+	exact     []*registry.Instance    // of all platforms: the first of these that is an image
+	absent    *registry.AbsentError   // it is not there
+	artifact  *registry.NotImageError // none of them is an image
+	named     bool                    // it gets the name itself, not its digest name
 	choice    *choice
 	present   bool // the store has it, complete
 	fetched   bool // its layers are in the store

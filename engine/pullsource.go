@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,31 +170,48 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 		j.choice, err = p.Engine.choose(ctx, img, instances, j.requests)
 	} else {
 		j.choice = &choice{request: j.requests[0], rule: platform.RuleExact, instances: instances}
-		j.choice.detail, err = img.Detail(ctx, *j.exact)
+		j.choice.detail, err = firstImage(ctx, img, j.exact)
 	}
-	if p.o.All && errors.As(err, &j.absent) {
+	if err == nil {
+		err = j.choice.detail.Unpackable(refName(img.Ref))
+	}
+	if p.o.All && (errors.As(err, &j.absent) || errors.As(err, &j.artifact)) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := j.choice.detail.Unpackable(refName(img.Ref)); err != nil {
-		return err
-	}
 	return p.checkLock(j)
 }
 
-// leaveAbsent drops the jobs whose images are not there. Where that leaves none,
-// it is the first one's error.
-func (p *pull) leaveAbsent() error {
-	here := slices.DeleteFunc(slices.Clone(p.jobs), func(j *job) bool {
-		if j.absent != nil {
-			p.absent = append(p.absent, j.absent)
+// firstImage reads instances until one is an image.
+func firstImage(ctx context.Context, img *registry.Image, instances []*registry.Instance) (d *registry.Detail, err error) {
+	for _, in := range instances {
+		var artifact *registry.NotImageError
+		if d, err = img.Detail(ctx, *in); !errors.As(err, &artifact) {
+			return d, err
 		}
-		return j.absent != nil
+	}
+	return nil, err
+}
+
+// leaveAbsent drops the jobs whose images are not there or turn out to be none.
+// Where that leaves none, it is the first one's error.
+func (p *pull) leaveAbsent() error {
+	var first error
+	here := slices.DeleteFunc(slices.Clone(p.jobs), func(j *job) bool {
+		switch {
+		case j.absent != nil:
+			p.absent = append(p.absent, j.absent)
+			first = cmp.Or[error](first, j.absent)
+		case j.artifact != nil:
+			p.note("warning: %s is left out: %v", j.requests[0], j.artifact)
+			first = cmp.Or[error](first, j.artifact)
+		}
+		return j.absent != nil || j.artifact != nil
 	})
-	if len(here) == 0 && len(p.absent) > 0 {
-		return p.absent[0]
+	if len(here) == 0 && first != nil {
+		return first
 	}
 	if len(here) != len(p.jobs) {
 		p.jobs = here
@@ -267,11 +285,13 @@ func (p *pull) allJobs(ctx context.Context, img *registry.Image, instances []reg
 		j := at[in.Platform]
 		switch {
 		case j == nil:
-			j = &job{exact: in, requests: Fallback{{Platform: in.Platform, Native: true, Explicit: true}}}
+			j = &job{exact: []*registry.Instance{in}, requests: Fallback{{Platform: in.Platform, Native: true, Explicit: true}}}
 			at[in.Platform] = j
 			p.jobs = append(p.jobs, j)
-		case in.Zstd() && !j.exact.Zstd():
-			j.exact = in
+		case in.Zstd() && !j.exact[0].Zstd():
+			j.exact = slices.Insert(j.exact, 0, in)
+		default:
+			j.exact = append(j.exact, in)
 		}
 	}
 	if len(p.jobs) == 0 {

@@ -95,14 +95,18 @@ func FromFlags(os, arch, variant string, host Platform) (Request, error) {
 	if arch == "" && variant != "" {
 		arch = host.Architecture
 	}
-	p, err := fromFields(os, arch, variant)
-	if err == nil {
-		err = checkAsked(p)
+	if strings.Contains(arch, "/") {
+		return Request{}, fmt.Errorf("architecture %q is a whole platform: use --platform", arch[:min(len(arch), maxSpecifier)])
 	}
+	p, err := fromFields(os, arch, variant)
 	if err != nil {
 		return Request{}, err
 	}
-	return fill(p, host), nil
+	r := fill(p, host)
+	if err := checkAsked(r.Platform); err != nil {
+		return Request{}, err
+	}
+	return r, nil
 }
 
 // fill completes an explicit request from the host. The host's variant comes only
