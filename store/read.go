@@ -177,8 +177,10 @@ func (s *Store) readConfig(img *Image, item items) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if config.Variant == "" && (config.Architecture == "arm" || config.Architecture == "arm64") {
-		config.Variant = variantFromIndex(img, item)
+	p := config.Claim()
+	if p.Variant == "" && (p.Architecture == "arm" || p.Architecture == "arm64") || !p.Complete() || p.OS == "windows" && p.OSVersion == "" {
+		p = p.CompletedBy(indexed(img, item))
+		config.OS, config.Architecture, config.Variant, config.OSVersion = p.OS, p.Architecture, p.Variant, p.OSVersion
 	}
 	return &config, nil
 }
@@ -260,10 +262,9 @@ func configBlob(img *Image, item items) ([]byte, error) {
 	return blob, nil
 }
 
-// variantFromIndex returns the variant that the index names for an image whose
-// config names none: many arm images are labelled only there. The index is
-// kept with the image when it was pulled through one.
-func variantFromIndex(img *Image, item items) string {
+// indexed returns the platform that the index names for an image, for a config
+// that does not. The index is kept with the image when it was pulled through one.
+func indexed(img *Image, item items) platform.Platform {
 	for key := range img.BigData {
 		if !strings.HasPrefix(key, storage.ImageDigestManifestBigDataNamePrefix+"-") {
 			continue
@@ -277,14 +278,14 @@ func variantFromIndex(img *Image, item items) string {
 			continue
 		}
 		at := slices.IndexFunc(index.Manifests, func(d imgspecv1.Descriptor) bool {
-			return d.Platform != nil && slices.Contains(img.Digests, d.Digest)
+			return d.Platform != nil && d.Platform.OS != "" && slices.Contains(img.Digests, d.Digest)
 		})
-		if at >= 0 && index.Manifests[at].Platform.Variant != "" {
+		if at >= 0 {
 			p := index.Manifests[at].Platform
-			return platform.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant}.Canonical().Variant
+			return platform.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion}
 		}
 	}
-	return ""
+	return platform.Platform{}
 }
 
 // bigData reads one item after checking its size against maxConfig.

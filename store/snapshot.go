@@ -49,7 +49,7 @@ func (i *Image) HasManifest() bool {
 
 // Config is what listings and decisions need of an image's config.
 type Config struct {
-	OS           string // with Architecture and Variant in their canonical spelling; "" where the config says nothing
+	OS           string // with those below in the canonical spelling; of the index where the config says nothing
 	Architecture string
 	Variant      string // the index's, where the config names none
 	OSVersion    string // of Windows

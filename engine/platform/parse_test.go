@@ -158,6 +158,23 @@ func TestSame(t *testing.T) {
 	}
 }
 
+func TestCompletedBy(t *testing.T) {
+	for _, tt := range []struct{ config, index, want Platform }{
+		{Platform{}, Platform{"linux", "arm", "v6", ""}, Platform{"linux", "arm", "v6", ""}},
+		{Platform{"linux", "arm", "", ""}, Platform{"Linux", "arm", "6", ""}, Platform{"linux", "arm", "v6", ""}},
+		{Platform{"", "arm64", "", ""}, Platform{"linux", "arm64", "", ""}, Platform{"linux", "arm64", "", ""}},
+		{Platform{"linux", "arm", "v7", ""}, Platform{"linux", "arm", "v6", ""}, Platform{"linux", "arm", "v7", ""}},
+		{Platform{"linux", "arm64", "", ""}, Platform{"linux", "arm", "v6", ""}, Platform{"linux", "arm64", "", ""}},
+		{Platform{"", "amd64", "", ""}, Platform{"linux", "", "", ""}, Platform{"", "amd64", "", ""}},
+		{Platform{"windows", "amd64", "", ""}, Platform{"windows", "amd64", "", "10.0.1"}, Platform{"windows", "amd64", "", "10.0.1"}},
+		{Platform{}, Platform{"unknown", "unknown", "", ""}, Platform{}},
+	} {
+		if got := tt.config.CompletedBy(tt.index); got != tt.want {
+			t.Errorf("config %v, index %v: got %v, want %v", tt.config, tt.index, got, tt.want)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"linux/arm/v7", "native", "arm64", "linux", "linux/armhf/v6", "LINUX/X86_64/V1", "linux/arm64/8.0", "a/b/c/d", "\xff/\x1b", "native,linux/arm/v7"} {
 		f.Add(s)

@@ -62,6 +62,20 @@ func (p Platform) Normalize() Platform {
 // written by hand and by many tools; what is read from them goes through it once.
 func (p Platform) Canonical() Platform { return spell(p) }
 
+// CompletedBy returns what a config claims, with what it leaves out taken from
+// what the index says of the image: many images are labelled only there. Where
+// the two contradict each other the config is believed.
+func (p Platform) CompletedBy(index Platform) Platform {
+	index = spell(index)
+	if index.isUnknown() || p.OS != "" && p.OS != index.OS || p.Architecture != "" && p.Architecture != index.Architecture {
+		return p
+	}
+	return Platform{
+		OS: index.OS, Architecture: index.Architecture,
+		Variant: cmp.Or(p.Variant, index.Variant), OSVersion: cmp.Or(p.OSVersion, index.OSVersion),
+	}
+}
+
 // Same reports whether p and q mean one platform, that is, have one normal form.
 // So an image whose config says only "arm" is the linux/arm/v7 that was asked
 // for, and is not linux/arm/v6: nothing in it promises to run there. A Windows

@@ -248,14 +248,11 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 	return d, nil
 }
 
-// Platform returns the platform that the config claims, with the variant of
-// the index where the config has none.
+// Platform returns the platform that the config claims, with what it leaves out
+// from the index.
 func (d *Detail) Platform() platform.Platform {
-	p := platform.Platform{OS: d.Config.OS, Architecture: d.Config.Architecture, Variant: d.Config.Variant, OSVersion: d.Config.OSVersion}.Canonical()
-	if p.Variant == "" && d.Instance.Platform.Architecture == p.Architecture {
-		p.Variant = d.Instance.Platform.Variant
-	}
-	return p
+	p := platform.Platform{OS: d.Config.OS, Architecture: d.Config.Architecture, Variant: d.Config.Variant, OSVersion: d.Config.OSVersion}
+	return p.Canonical().CompletedBy(d.Instance.Platform)
 }
 
 // Info returns the library's summary of the instance, the one that skopeo

@@ -23,7 +23,10 @@ func TestImageThatNamesNoPlatform(t *testing.T) {
 	half := claiming(t, "linux/amd64", 2, v1.Platform{Architecture: "amd64"})
 	arm := claiming(t, "linux/arm64", 3, v1.Platform{})
 	y := newTry(t,
-		map[string]v1.ImageIndex{"team/index:1": index(entry{add: none}, entry{add: arm})},
+		map[string]v1.ImageIndex{
+			"team/index:1":    index(entry{add: none}, entry{add: arm}),
+			"team/labelled:1": index(entry{add: claiming(t, "linux/arm64", 30, v1.Platform{}), platform: on("linux", "arm64")}),
+		},
 		map[string]v1.Image{"team/none:1": none, "team/half:1": half, "team/arm:1": arm})
 	for _, name := range []string{"none", "half", "index"} {
 		for _, p := range []string{"linux/s390x", "windows/amd64"} {
@@ -43,6 +46,10 @@ func TestImageThatNamesNoPlatform(t *testing.T) {
 	y.run(125, "pull --platform linux/s390x R/team/none:1", "names no platform")
 	y.run(0, "pull --platform linux/amd64 R/team/half:1")
 	y.run(0, "pull R/team/index:1")
+	y.run(0, "pull --platform linux/arm64 R/team/labelled:1", "for linux/arm64", "!warning")
+	y.run(0, "pull --platform linux/arm64 --policy never R/team/labelled:1")
+	y.run(0, "images R/team/labelled:1", "linux/arm64")
+	y.run(0, "rmi R/team/labelled:1")
 	y.run(0, "images", "!*")
 	y.run(0, "images --format json", "\"Native\": true")
 	y.run(0, "images --tree")
