@@ -130,7 +130,10 @@ func hint(err error) string {
 		}
 		return "mpull platforms lists what there is; artifacts are pulled with oras or with the tool that they are for"
 	case errors.As(err, &unproven):
-		return "without a platform it is pulled as it is; mpull check then tells what its program is for"
+		if unproven.Actual != "" {
+			return "it is taken for " + unproven.Actual + ", or without a platform: mpull pull --platform " + unproven.Actual + " ..."
+		}
+		return "without a platform it is pulled as it is; mpull check then tells whether it starts"
 	case errors.As(err, &absentPlatforms):
 		return "--skip-missing makes that a warning"
 	case errors.As(err, &unknown):
