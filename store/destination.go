@@ -21,8 +21,8 @@ import (
 func (w *Writer) Destination(ctx context.Context, id string, survey *unpack.Survey, unpacking func(blob digest.Digest)) (types.ImageReference, error) {
 	put := func(options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error) {
 		unpacking(options.OriginalDigest)
-		layer, size, err := surveying(ctx, survey, options, file, put)
-		if err == nil {
+		layer, size, gate, err := surveying(ctx, survey, options, file, put)
+		if err == nil && !w.intact(layer, gate) {
 			err = w.readsBack(ctx, layer)
 		}
 		return layer, size, err
@@ -36,7 +36,8 @@ type putting func(options *storage.LayerOptions, diff io.Reader) (*storage.Layer
 // surveyed is the library's store, but that the library sees no more of a layer
 // than was judged: once it has begun, nothing ends it, since what remains of a
 // tar is read to the end even when unpacking has failed. And the layer is read
-// back after it, as the library unpacks what contradicts itself.
+// back after it where that need not give the same, as the library unpacks what
+// contradicts itself.
 type surveyed struct {
 	storage.Store
 	put func(options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error)
@@ -55,14 +56,15 @@ func (s surveyed) PutLayer(id, parent string, names []string, mountLabel string,
 
 // surveying unpacks a layer of a file through a survey. The library is given
 // the tar itself, so that it is decompressed once, where it has all digests
-// already and need not find any. Else the file is surveyed before.
-func surveying(ctx context.Context, survey *unpack.Survey, options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error) {
+// already and need not find any. Else the file is surveyed before, and there is
+// no gate.
+func surveying(ctx context.Context, survey *unpack.Survey, options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, *unpack.Gate, error) {
 	size, err := file.Seek(0, io.SeekEnd)
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	if known(options.OriginalDigest) && known(options.UncompressedDigest) {
 		if gate, err := survey.Gate(ctx, file); err == nil {
@@ -72,19 +74,20 @@ func surveying(ctx context.Context, survey *unpack.Survey, options *storage.Laye
 			if refusal := gate.Close(); err != nil && refusal != nil {
 				err = refusal
 			}
-			return layer, unpacked, err
+			return layer, unpacked, gate, err
 		}
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
-			return nil, 0, err
+			return nil, 0, nil, err
 		}
 	}
 	if err := survey.Read(ctx, file); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
-	return put(options, file)
+	layer, unpacked, err := put(options, file)
+	return layer, unpacked, nil, err
 }
 
 // known tells whether the library takes a digest for granted.
@@ -104,6 +107,15 @@ func (e *TornLayerError) Error() string {
 }
 
 func (e *TornLayerError) Unwrap() error { return e.Err }
+
+// intact tells that a layer need not be read back to know that it could be.
+func (w *Writer) intact(l *storage.Layer, gate *unpack.Gate) bool {
+	if gate == nil {
+		return false
+	}
+	dir, err := w.layerDir(l.ID)
+	return err == nil && dir != "" && gate.Intact(dir)
+}
 
 // readsBack reads a layer that the library has just unpacked, and removes it
 // when it is not what it was.

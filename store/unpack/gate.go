@@ -28,12 +28,12 @@ func (s *Survey) Gate(ctx context.Context, blob io.Reader) (*Gate, error) {
 		return nil, errors.Join(errors.New("it is compressed twice"), plain.Close())
 	}
 	read, write := io.Pipe()
-	g := &Gate{PipeReader: read, done: make(chan struct{})}
+	g := &Gate{PipeReader: read, done: make(chan struct{}), passage: &passage{in: in, out: write}}
 	g.stop = context.AfterFunc(ctx, func() { _ = write.CloseWithError(context.Cause(ctx)) }) // always nil
 	go func() {
 		defer close(g.done)
 		defer plain.Close()
-		g.refusal = s.pass(ctx, in, write)
+		g.refusal = s.pass(ctx, g.passage, write)
 	}()
 	return g, nil
 }
@@ -43,6 +43,7 @@ type Gate struct {
 	*io.PipeReader
 	stop    func() bool
 	done    chan struct{}
+	passage *passage
 	refusal error
 }
 
@@ -55,8 +56,7 @@ func (g *Gate) Close() error {
 }
 
 // pass copies a tar behind the eyes of the survey.
-func (s *Survey) pass(ctx context.Context, in io.Reader, out *io.PipeWriter) error {
-	p := &passage{in: in, out: out}
+func (s *Survey) pass(ctx context.Context, p *passage, out *io.PipeWriter) error {
 	err := s.walk(ctx, &tally{p, s}, p)
 	var limit *LimitError
 	if errors.As(err, &limit) || ctx.Err() != nil {
@@ -64,6 +64,7 @@ func (s *Survey) pass(ctx context.Context, in io.Reader, out *io.PipeWriter) err
 		return errors.Join(err, context.Cause(ctx))
 	}
 	if err != nil {
+		p.odd = true
 		p.release()
 		_, err = io.Copy(io.Discard, p)
 	}
@@ -79,6 +80,7 @@ type passage struct {
 	held    bytes.Buffer // of a header, and so bounded by headerLimit
 	holding bool
 	err     error // of out: nobody reads any more
+	inventory
 }
 
 func (p *passage) Read(b []byte) (int, error) {
@@ -86,6 +88,7 @@ func (p *passage) Read(b []byte) (int, error) {
 		return 0, p.err
 	}
 	n, err := p.in.Read(b)
+	p.total += int64(n)
 	if p.holding {
 		p.held.Write(b[:n])
 	} else if n > 0 {

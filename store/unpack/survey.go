@@ -47,10 +47,12 @@ func (s *Survey) Read(ctx context.Context, blob io.Reader) error {
 func (s *Survey) walk(ctx context.Context, plain io.Reader, p *passage) error {
 	limited := &headerLimit{plain, maxHeader}
 	r := splittar.NewReader(limited)
-	for {
+	r.RawAccounting = p != nil
+	for padding := int64(0); ; {
 		p.hold()
 		hdr, err := r.Next()
 		limited.left = -1
+		raw := r.RawBytes()
 		if errors.Is(err, io.EOF) {
 			p.release()
 			_, err = io.Copy(io.Discard, limited) // what follows the archive is recorded
@@ -61,6 +63,10 @@ func (s *Survey) walk(ctx context.Context, plain io.Reader, p *passage) error {
 		}
 		if err != nil {
 			return err
+		}
+		if p != nil {
+			p.note(hdr, raw, padding)
+			padding = r.ExpectedPadding()
 		}
 		p.release()
 		if _, err := io.Copy(io.Discard, &stoppable{ctx, r}); err != nil {

@@ -21,8 +21,8 @@ const maxOpenDirs = 64
 // kernel resolves the directory with the tree as its root, symbolic links
 // included; the last element is used only with calls that do not follow links.
 type tree struct {
-	at   *os.File // the tree's own directory
-	root int      // its descriptor
+	at   *os.File       // the tree's own directory
+	root int            // its descriptor
 	dirs map[string]int // open directories by cleaned absolute name in the tree
 
 	removed bool // something was, in favour of a later entry

@@ -1,0 +1,76 @@
+package unpack
+
+import (
+	"archive/tar"
+
+	splittar "github.com/vbatts/tar-split/archive/tar"
+	"golang.org/x/sys/unix"
+)
+
+// inventory is what a tar says of its contents: enough to tell from the files
+// that the library made of it whether they are it.
+type inventory struct {
+	files []content
+	room  int   // bytes that names took
+	total int64 // bytes of the tar
+	odd   bool  // there is more to it, which only reading the layer back shows
+}
+
+// content is the name and size of an entry with contents.
+type content struct {
+	name string
+	size int64
+}
+
+// maxNames bounds the memory of an inventory.
+const maxNames = 32 << 20
+
+// note adds an entry, of which raw are the headers after the padding of the one
+// before.
+func (v *inventory) note(recorded *splittar.Header, raw []byte, padding int64) {
+	hdr, err := parseHeader(raw, padding)
+	if err != nil || hdr.Name != recorded.Name || hdr.Size != recorded.Size || hdr.Typeflag != recorded.Typeflag ||
+		isSparse(recorded.PAXRecords, recorded.Typeflag) || hdr.Size > 0 && hdr.Typeflag != tar.TypeReg {
+		v.odd = true
+	}
+	v.room += len(recorded.Name)
+	if v.odd || v.room > maxNames {
+		v.odd, v.files = true, nil
+		return
+	}
+	if recorded.Size > 0 {
+		v.files = append(v.files, content{recorded.Name, recorded.Size})
+	}
+}
+
+// Intact tells, without reading them, that the files which the library made of
+// a tar in the directory dir have the contents that the tar gave them: each is
+// there with its size, none is in the place of another, and the tar has nothing
+// that a record of it could lack. Close comes before it.
+func (g *Gate) Intact(dir string) bool {
+	v := &g.passage.inventory
+	if v.odd || v.total%512 != 0 {
+		return false
+	}
+	t, err := openTree(dir)
+	if err != nil {
+		return false
+	}
+	defer t.close()
+	type inode struct{ dev, ino uint64 }
+	seen := make(map[inode]bool, len(v.files))
+	for _, f := range v.files {
+		dir, base := split(f.name)
+		parent, err := t.open(dir)
+		if err != nil {
+			return false
+		}
+		st, err := entry{parent, base}.lstat()
+		at := inode{st.Dev, st.Ino}
+		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != f.size || seen[at] {
+			return false
+		}
+		seen[at] = true
+	}
+	return true
+}
