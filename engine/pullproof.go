@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/gc"
@@ -64,37 +63,4 @@ func (e *Engine) discard(ctx context.Context, err error) error {
 		})
 		return err
 	}))
-}
-
-// AbsentPlatformsError says which platforms that an index names were not there
-// to be pulled. All others were.
-type AbsentPlatformsError struct {
-	Platforms []string // with the digest of each manifest
-}
-
-func (e *AbsentPlatformsError) Error() string {
-	return "the index names what is not there: " + strings.Join(e.Platforms, ", ")
-}
-
-// tellAbsent reports what was left out: as an error, unless that was agreed to.
-func (p *pull) tellAbsent() error {
-	if len(p.absent) == 0 {
-		return nil
-	}
-	e := &AbsentPlatformsError{}
-	for _, a := range p.absent {
-		e.Platforms = append(e.Platforms, fmt.Sprintf("%s (%s)", orElse(a.Instance.Platform.String(), "an image"), a.Instance.Digest))
-	}
-	if !p.o.SkipMissing {
-		return e
-	}
-	p.note("warning: %v", e)
-	return nil
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

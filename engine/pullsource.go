@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,42 +181,6 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 		return err
 	}
 	return p.checkLock(j)
-}
-
-// firstImage reads instances until one is an image.
-func firstImage(ctx context.Context, img *registry.Image, instances []*registry.Instance) (d *registry.Detail, err error) {
-	for _, in := range instances {
-		var artifact *registry.NotImageError
-		if d, err = img.Detail(ctx, *in); !errors.As(err, &artifact) {
-			return d, err
-		}
-	}
-	return nil, err
-}
-
-// leaveAbsent drops the jobs whose images are not there or turn out to be none.
-// Where that leaves none, it is the first one's error.
-func (p *pull) leaveAbsent() error {
-	var first error
-	here := slices.DeleteFunc(slices.Clone(p.jobs), func(j *job) bool {
-		switch {
-		case j.absent != nil:
-			p.absent = append(p.absent, j.absent)
-			first = cmp.Or[error](first, j.absent)
-		case j.artifact != nil:
-			p.note("warning: %s is left out: %v", j.requests[0], j.artifact)
-			first = cmp.Or[error](first, j.artifact)
-		}
-		return j.absent != nil || j.artifact != nil
-	})
-	if len(here) == 0 && first != nil {
-		return first
-	}
-	if len(here) != len(p.jobs) {
-		p.jobs = here
-		p.electHolder()
-	}
-	return nil
 }
 
 // stored returns the manifest and the config of an image that is here: what a
