@@ -3,8 +3,8 @@
 // it. It has no production code; docs/reliability.md says what the figures are.
 //
 // Run as an ordinary user with subordinate IDs, the program starts itself again
-// in a user namespace and the tests work there, mpull too, as rootless: the
-// library unpacks the layers. TestPowerLoss is left out: it needs loop devices.
+// in a user namespace and the tests work there, mpull too, as rootless.
+// TestPowerLoss is left out: it needs loop devices.
 // As root, TestAsOrdinaryUser makes such a user and runs most of the tests
 // again, with small figures.
 //

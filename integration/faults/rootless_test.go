@@ -21,8 +21,7 @@ const rootless = "TestKill|TestSignals|TestPullersOfOneTag|TestFullDisk|TestSeco
 	"TestHostileLayers|TestBombs|TestToxicRegistry|TestReadOnlyStore|TestFlakyRegistry|TestPullIsSound"
 
 // TestAsOrdinaryUser makes a user, with subordinate IDs as useradd gives them,
-// and runs tests of this package as that user, in a user namespace: there the
-// library unpacks all layers.
+// and runs tests of this package as that user, in a user namespace.
 func TestAsOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 || unshare.IsRootless() {
 		t.Skip("only root can make a user; this user's own run tests rootless")
