@@ -3,48 +3,50 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/mpull/mpull/store"
 )
 
-// Diagnosis is what Doctor found.
-type Diagnosis struct {
-	Damaged []store.Damage // all that is damaged; with repair, all that was
-	Left    []store.Damage // what is still damaged after a repair; without one, the same as Damaged
-}
-
-// Doctor checks the store. Without repair nothing is changed. With it, damaged
-// images and layers are removed behind the exclusive lock, so that the next
-// pull brings them back whole; containers, and files that keep the store from
-// opening, are left as they are.
-func (e *Engine) Doctor(ctx context.Context, repair bool) (d Diagnosis, err error) {
+// Doctor checks the store and returns what is damaged, and what interrupted
+// work left. Nothing is changed. When a list of the store is damaged, no more
+// than that is said: all else would be judged by it.
+func (e *Engine) Doctor(ctx context.Context) (found []store.Damage, err error) {
 	files, err := store.CheckFiles(e.config.Store)
 	if err != nil {
-		return d, err
+		return nil, err
 	}
-	if len(files) > 0 {
-		return Diagnosis{Damaged: files, Left: files}, nil
+	if slices.ContainsFunc(files, func(d store.Damage) bool { return d.Kind == store.DamagedFile }) {
+		return files, nil
 	}
 	err = e.read(ctx, func(s *store.Store, _ *store.Snapshot) error {
-		d.Damaged, err = s.Check(ctx)
+		found, err = s.Check(ctx)
 		return err
 	})
-	if d.Left = d.Damaged; err != nil || len(d.Damaged) == 0 {
-		return d, err
+	if err != nil || len(found) == 0 {
+		return append(found, files...), err
 	}
 	// What looks damaged may be what somebody is just writing: look again
 	// while nobody is.
-	err = e.remove(ctx, func(s *store.Deleter, _ *store.Snapshot) error {
-		if d.Damaged, err = s.Check(ctx); err != nil || len(d.Damaged) == 0 || !repair {
-			d.Left = d.Damaged
-			return err
-		}
-		failed := s.Repair(ctx)
-		d.Left, err = s.Check(ctx)
-		return errors.Join(failed, err)
+	err = e.deleter(ctx, func(d *store.Deleter) error {
+		found, err = d.Check(ctx)
+		return err
 	})
-	if errors.Is(err, store.ErrReadOnly) && !repair {
-		return d, nil
+	if errors.Is(err, store.ErrReadOnly) {
+		err = nil
 	}
-	return d, err
+	return append(found, files...), err
+}
+
+// Repair removes, behind the exclusive lock, what Doctor found, as far as that
+// is removable and still damaged, so that the next pull brings it back whole;
+// containers and the store's lists are left as they are. It returns what is
+// damaged afterwards.
+func (e *Engine) Repair(ctx context.Context, found []store.Damage) ([]store.Damage, error) {
+	failed := e.deleter(ctx, func(d *store.Deleter) error { return d.Repair(ctx, found) })
+	if errors.Is(failed, store.ErrReadOnly) || ctx.Err() != nil {
+		return found, failed
+	}
+	left, err := e.Doctor(ctx)
+	return left, errors.Join(failed, err)
 }

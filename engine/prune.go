@@ -13,9 +13,15 @@ import (
 // measured on disk. Nothing is locked or changed: the plan can be shown, and
 // then carried out with Prune.
 func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan, err error) {
+	if err := store.Contradictions(e.config.Store); err != nil {
+		return nil, err
+	}
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		if s.ReadOnly() && store.Present(e.config.Store) {
 			return fmt.Errorf("nothing can be removed from the store at %s: %w", s.Root(), store.ErrReadOnly)
+		}
+		if found := snap.Contradictions(); len(found) > 0 {
+			return &store.ContradictionError{Root: s.Root(), Damaged: found}
 		}
 		usage := s.Usage()
 		if policy.Measure == nil {

@@ -183,6 +183,9 @@ func (e *Engine) StopDeadRuns(ctx context.Context) error {
 // SweepRuns removes the containers of runs that were killed, so that their
 // images can go. Where there are none, nothing is changed or created.
 func (e *Engine) SweepRuns(ctx context.Context) (err error) {
+	if err := store.Contradictions(e.config.Store); err != nil {
+		return err
+	}
 	s, err := store.Open(e.config.Store)
 	if err != nil {
 		return err

@@ -2,19 +2,18 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+	"go.podman.io/storage/types"
+	"golang.org/x/sys/unix"
 )
 
 // DamageKind tells what a damaged object is.
@@ -26,6 +25,8 @@ const (
 	DamagedLayer     DamageKind = "layer"
 	DamagedImage     DamageKind = "image"
 	DamagedContainer DamageKind = "container"
+	Unlisted         DamageKind = "directory" // of an image or container that no list names; ID is its path
+	Leftover         DamageKind = "leftover"  // no damage: what interrupted work left; ID is its path
 )
 
 // Damage is one damaged object of a store.
@@ -35,11 +36,17 @@ type Damage struct {
 	Names    []string // of an image
 	Problems []string
 	ReadOnly bool // in an additional, read-only image store: not to be repaired here
+	// Removable tells that removing it is a repair.
+	Removable bool
+	// Unproven tells that this machine could not read it, which says nothing
+	// about it.
+	Unproven bool
 }
 
-// CheckFiles reads the JSON files of a store without opening it: one of them
-// that cannot be parsed keeps every tool from opening the store. They are never
-// rewritten: which of their records are right nobody can tell.
+// CheckFiles reads the JSON files of a store without opening it, and compares
+// them with what lies in the store. One that cannot be parsed keeps every tool
+// from opening the store. They are never rewritten: which of their records are
+// right nobody can tell.
 func CheckFiles(o Options) ([]Damage, error) {
 	options, err := o.resolve()
 	if err != nil {
@@ -49,50 +56,37 @@ func CheckFiles(o Options) ([]Damage, error) {
 	if driver == "" {
 		driver = driverOf(options.GraphRoot)
 	}
-	paths := []string{filepath.Join(options.RunRoot, driver+"-layers", "mountpoints.json")}
-	for _, name := range []string{"images/images", "layers/layers", "layers/volatile-layers", "containers/containers", "containers/volatile-containers"} {
-		paths = append(paths, filepath.Join(options.GraphRoot, driver+"-"+name+".json"))
-	}
+	return checkFiles(options, driver)
+}
+
+func checkFiles(options types.StoreOptions, driver string) ([]Damage, error) {
+	p := placesOf(options.GraphRoot, options.RunRoot, options.ImageStore, driver, options.TransientStore)
 	var found []Damage
-	for _, path := range paths {
+	for _, path := range slices.Concat([]string{p.mounts}, p.images, p.layers, p.containers) {
 		if err := checkJSON(path); err != nil {
 			found = append(found, Damage{Kind: DamagedFile, ID: path, Problems: []string{err.Error()}})
 		}
 	}
-	return found, nil
+	if len(found) > 0 || !exists(options.GraphRoot) {
+		return found, nil
+	}
+	return lookOver(p, driver, (&Store{options: options}).deleting())
 }
 
-// checkJSON reads a file that holds one JSON array of objects, or nothing.
+// checkJSON reads a file that holds one JSON array of records with IDs, or
+// nothing: the library takes an empty one for an empty list.
 func checkJSON(path string) error {
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("it is no regular file but %s", info.Mode().Type())
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
-		return errors.Join(err, emptyOrOdd(info))
+	if err == nil {
+		_, err = readTable(path)
 	}
-	decoder := json.NewDecoder(f)
-	var all []json.RawMessage
-	if err := decoder.Decode(&all); err != nil {
-		return fmt.Errorf("it is no list of records: %w", err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the list of records")
-	}
-	return nil
-}
-
-// emptyOrOdd judges a file that holds no bytes: the library takes an empty one
-// for an empty list.
-func emptyOrOdd(info fs.FileInfo) error {
-	if info != nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("it is no regular file but %s", info.Mode().Type())
-	}
-	return nil
+	return err
 }
 
 // Check lists the damaged objects of a store: what the library's own check
@@ -131,13 +125,22 @@ func (s *Store) Check(ctx context.Context) ([]Damage, error) {
 // check runs the library's check, without layers that are just unreferenced:
 // those are no damage, and prune takes them. The layers' contents are read back
 // by mpull's own reader: the library's leaves a layer's directory where the
-// names in it say so.
+// names in it say so. Nothing is mounted: a mount that fails says more about
+// the machine than about the layer.
 func (s *Store) check(ctx context.Context) (storage.CheckReport, error) {
 	forever := time.Duration(1<<63 - 1)
 	options := storage.CheckMost()
 	options.LayerUnreferencedMaximumAge = &forever
-	options.LayerDigests = false
+	options.LayerDigests, options.LayerMountable = false, false
 	report, err := s.lib.Check(options)
+	// What lies in the driver's folder without a record is told by lookOver.
+	for id, errs := range report.Layers {
+		if errs = slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, storage.ErrLayerUnaccounted) }); len(errs) > 0 {
+			report.Layers[id] = errs
+		} else {
+			delete(report.Layers, id)
+		}
+	}
 	if err == nil {
 		err = s.checkLayers(ctx, &report)
 	}
@@ -181,7 +184,8 @@ func appendDamage(found []Damage, kind DamageKind, report map[string][]error, re
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		d := Damage{Kind: kind, ID: id, ReadOnly: readOnly}
+		d := Damage{Kind: kind, ID: id, ReadOnly: readOnly, Unproven: !slices.ContainsFunc(report[id], proven)}
+		d.Removable = !readOnly && !d.Unproven && (kind == DamagedLayer || kind == DamagedImage)
 		for _, err := range report[id] {
 			if text := err.Error(); !slices.Contains(d.Problems, text) {
 				d.Problems = append(d.Problems, text)
@@ -195,25 +199,14 @@ func appendDamage(found []Damage, kind DamageKind, report map[string][]error, re
 	return found
 }
 
-// Repair removes the damaged images and layers, and nothing else: containers
-// stay, and so do the images that they were made from. What could not be
-// removed is in the error; what is damaged after it, Check tells.
-func (d *Deleter) Repair(ctx context.Context) error {
-	report, err := d.check(ctx)
-	if err != nil {
-		return err
+// proven tells whether an error of a check is about the store: something in it
+// is missing or other than it should be. What the system refuses otherwise (no
+// memory, no permission, no more files, a disk that does not answer) is about
+// this machine at this moment.
+func proven(err error) bool {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return true
 	}
-	images, err := d.lib.Images()
-	if err != nil {
-		return fmt.Errorf("repairing the store at %s: %w", d.Root(), err)
-	}
-	for i := range images {
-		if errs := d.checkDigests(&images[i]); len(errs) > 0 && !images[i].ReadOnly {
-			report.Images[images[i].ID] = append(report.Images[images[i].ID], errs...)
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
-	}
-	return errors.Join(d.lib.Repair(report, &storage.RepairOptions{RemoveContainers: false})...)
+	return errno == unix.ENOENT || errno == unix.ENOTDIR || errno == unix.EISDIR || errno == unix.ELOOP
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
@@ -24,7 +25,7 @@ func (s *Store) checkLayers(ctx context.Context, report *storage.CheckReport) er
 	for i := range layers {
 		l := &layers[i]
 		parents[l.ID] = l.Parent
-		err := errors.Join(s.checkLower(l), s.checkContents(ctx, l))
+		err := errors.Join(s.checkFolder(l), s.checkLower(l), s.checkContents(ctx, l))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -42,6 +43,25 @@ func (s *Store) checkLayers(ctx context.Context, report *storage.CheckReport) er
 		return nil
 	}
 	return s.spread(report, damage, parents)
+}
+
+// checkFolder finds a layer without the folder of its files: its contents tell
+// that only where there are files.
+func (s *Store) checkFolder(l *storage.Layer) error {
+	if l.ReadOnly {
+		return nil
+	}
+	below := map[string]string{"overlay": filepath.Join(l.ID, "diff"), "vfs": filepath.Join("dir", l.ID)}[s.Driver()]
+	if below == "" {
+		return nil
+	}
+	var err error
+	for _, home := range s.places().homes {
+		if _, err = os.Stat(filepath.Join(home, below)); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // checkLower finds a layer of the overlay driver that does not say what lies

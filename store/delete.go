@@ -34,7 +34,7 @@ var ErrInUse = errors.New("image is in use")
 // of all layers and of all mounts twice for each layer: the cost grows with
 // the square of their number. Here each list is saved once per step.
 //
-// It refuses a store that contradicts itself. When ctx has ended before the
+// A list that does not parse is an error, and nothing changes. When ctx has ended before the
 // first change, nothing changes and the error is the context's.
 func (d *Deleter) Delete(ctx context.Context, choose func(fresh *Snapshot) (Removal, error)) ([]Deletion, error) {
 	b, err := d.newBatch(ctx)

@@ -110,6 +110,28 @@ type Container struct {
 	Created time.Time
 }
 
+// Contradictions returns the images that name layers which are nowhere.
+func (s *Snapshot) Contradictions() (found []Damage) {
+	parents := make(map[string]string, len(s.Layers))
+	for i := range s.Layers {
+		parents[s.Layers[i].ID] = s.Layers[i].Parent
+	}
+	for i := range s.Images {
+		img := &s.Images[i]
+		for _, id := range append([]string{img.TopLayer}, img.MappedTopLayers...) {
+			for n := 0; id != "" && n <= len(parents) && !img.ReadOnly; n++ {
+				above, ok := parents[id]
+				if !ok {
+					found = append(found, Damage{Kind: DamagedImage, ID: img.ID, Names: img.Names, Problems: []string{"its layer " + id + " is missing"}})
+					break
+				}
+				id = above
+			}
+		}
+	}
+	return found
+}
+
 // Displacement is one entry of a displacement record: how an image lost a
 // name. The JSON form is the one kept in the store.
 type Displacement struct {

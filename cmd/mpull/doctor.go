@@ -15,19 +15,25 @@ func (p *program) doctorCommand() *cli.Command {
 		Name:      "doctor",
 		Usage:     "check the store for damage",
 		UsageText: "doctor [flags]",
-		Description: `Reads the whole store and prints a line for each damaged object: files of the
-store that cannot be read, layers, images, containers. It changes nothing. With
---repair, damaged images and layers are removed, and nothing else, so that the
-next pull brings them back whole; containers and the store's own files are never
-touched.
+		Description: `Reads the whole store and prints a line for each damaged object: lists of the
+store that cannot be read or contradict what lies there, layers, images,
+containers, directories that no list names; and one for what interrupted work
+left, which harms nothing. It changes nothing. --repair asks, and then removes
+the damaged images and layers and the leftovers that were shown, and nothing
+else, so that the next pull brings images back whole. What a container uses or
+is mounted stays, and so do containers and the store's own lists. What this
+machine could not read is not called damaged.
 
 Examples:
   mpull doctor
   mpull doctor --repair
+  mpull doctor --repair --force
 
-Exit codes: 0 nothing is damaged (any more); 1 something is; 125 failed.`,
+Exit codes: 0 nothing is damaged (any more); 1 something is, or the answer was
+no; 2 what is damaged is in use; 125 failed, or something could not be read.`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "repair", Usage: "remove damaged images and layers"},
+			&cli.BoolFlag{Name: "repair", Usage: "remove damaged images and layers, and leftovers"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "do not ask"},
 		},
 		Action: p.doctor,
 	}
@@ -37,44 +43,90 @@ func (p *program) doctor(c *cli.Context) error {
 	if err := exactly(c, 0, 0, "doctor [flags]"); err != nil {
 		return err
 	}
-	d, err := p.engine(nil).Doctor(c.Context, c.Bool("repair"))
-	for _, damage := range d.Damaged {
-		if err := p.showDamage(damage, !isDamaged(d.Left, damage)); err != nil {
+	e := p.engine(nil)
+	found, err := e.Doctor(c.Context)
+	for _, d := range found {
+		if err := p.showDamage(stateOf(&d), &d); err != nil {
 			return err
 		}
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(d.Left) > 0:
-		return &codeError{exitNo}
-	case len(d.Damaged) == 0:
-		p.line("Nothing is damaged.")
 	}
+	repairable := slices.ContainsFunc(found, func(d store.Damage) bool { return d.Removable })
+	if !c.Bool("repair") || !repairable {
+		return p.verdict(found)
+	}
+	if !c.Bool("force") {
+		if err := p.agree("Remove what is damaged, and the leftovers?"); err != nil {
+			return err
+		}
+	}
+	left, err := e.Repair(c.Context, found)
+	for _, d := range found {
+		if d.Removable && !isDamaged(left, d) {
+			if err := p.showDamage("removed", &d); err != nil {
+				return err
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return p.verdict(left)
+}
+
+// verdict is the exit code for what is found.
+func (p *program) verdict(found []store.Damage) error {
+	unread := 0
+	for _, d := range found {
+		switch stateOf(&d) {
+		case "damaged":
+			return &codeError{exitNo}
+		case "unread":
+			unread++
+		}
+	}
+	if unread > 0 {
+		return fmt.Errorf("%s could not be read: that is this machine's error, and says nothing about the store", plural(unread, "object"))
+	}
+	p.line("Nothing is damaged.")
 	return nil
+}
+
+func stateOf(d *store.Damage) string {
+	switch {
+	case d.Kind == store.Leftover:
+		return "leftover"
+	case d.Unproven:
+		return "unread"
+	}
+	return "damaged"
 }
 
 func isDamaged(all []store.Damage, d store.Damage) bool {
 	return slices.ContainsFunc(all, func(o store.Damage) bool { return o.Kind == d.Kind && o.ID == d.ID })
 }
 
-// showDamage prints one damaged object, and to people what to do about it.
-func (p *program) showDamage(d store.Damage, repaired bool) error {
-	state := "damaged"
-	if repaired {
-		state = "removed"
+// showDamage prints one object, and to people what to do about it.
+func (p *program) showDamage(state string, d *store.Damage) error {
+	what := string(d.Kind) + " "
+	if d.Kind == store.Leftover {
+		what = ""
 	}
 	names := ""
 	if len(d.Names) > 0 {
 		names = " (" + strings.Join(d.Names, ", ") + ")"
 	}
-	if _, err := fmt.Fprintf(p.out, "%s %s %s%s: %s\n", state, d.Kind, d.ID, escape(names), oneLine(strings.Join(d.Problems, "\n"))); err != nil {
+	if _, err := fmt.Fprintf(p.out, "%s %s%s%s: %s\n", state, what, escape(d.ID), escape(names), oneLine(strings.Join(d.Problems, "\n"))); err != nil {
 		return err
 	}
 	switch {
 	case d.Kind == store.DamagedFile:
-		p.line("  no tool can open the store until that file is put back, or moved away with the loss of all that it lists")
-	case repaired && len(d.Names) > 0:
+		p.line("  put that file back from a copy, or move it away with the loss of all that it lists; until then nothing is removed")
+	case d.Kind == store.Unlisted && !d.Removable:
+		p.line("  put the list back from a copy, or move that directory away; until then nothing is pruned")
+	case state == "removed" && len(d.Names) > 0:
 		p.line("  bring it back:  mpull pull %s", escape(d.Names[0]))
 	}
 	return nil

@@ -112,6 +112,7 @@ func hint(err error) string {
 	var artifact *registry.NotImageError
 	var unproven *engine.UnprovenError
 	var absentPlatforms *engine.AbsentPlatformsError
+	var contradiction *store.ContradictionError
 	switch {
 	case errors.As(err, &notLocked):
 		return "mpull lock FILE IMAGE locks more names and platforms"
@@ -147,6 +148,8 @@ func hint(err error) string {
 		return "mpull images --all lists what is here"
 	case errors.As(err, &notFound):
 		return notFound.Hint
+	case errors.As(err, &contradiction):
+		return "mpull doctor says what it is; nothing was removed"
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):

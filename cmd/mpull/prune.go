@@ -41,7 +41,8 @@ Examples:
   mpull prune --dry-run --format json > plan; mpull prune --apply plan --force
 
 Exit codes: 0 done, or nothing to do; 1 the answer was no, or --free was not
-reached; 125 failed, or the store changed since the plan of --apply was made.`,
+reached; 125 failed, the store is read-only or contradicts itself (mpull
+doctor), or it changed since the plan of --apply was made.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also images with names that no container uses"},
 			&cli.StringSliceFlag{Name: "filter", Usage: "only images with `KEY=VALUE`; may be repeated"},

@@ -126,7 +126,7 @@ func TestCorruptedStore(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if r := b.Mpull("doctor", "--repair"); r.Code != 1 {
+				if r := b.Mpull("doctor", "--repair", "--force"); r.Code != 1 {
 					t.Errorf("doctor --repair: %s", r)
 				}
 				if again, err := os.ReadFile(path); err != nil || !slices.Equal(data, again) {
@@ -145,7 +145,7 @@ func TestCorruptedStore(t *testing.T) {
 			if list := b.Must("images", "--no-trunc"); !strings.Contains(list.Stdout, healthy) {
 				t.Errorf("images does not show the rest: %s", list)
 			}
-			b.Must("doctor", "--repair")
+			b.Must("doctor", "--repair", "--force")
 			b.Must("doctor")
 			b.Must("pull", "--quiet", "--tls-verify=false", reg.Host+"/victim:1")
 			after := sound(t, b, true)

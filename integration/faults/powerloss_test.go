@@ -121,7 +121,7 @@ func (x *powerLoss) round(n, of int) (damaged, lost int) {
 	if v.Names[name] != old && v.Names[name] != next {
 		lost = 1
 	}
-	b.Mpull("doctor", "--repair")
+	b.Mpull("doctor", "--repair", "--force")
 	b.Must("pull", "--quiet", "--tls-verify=false", name)
 	if v := sound(t, b, false); v.Names[name] != next {
 		t.Errorf("after doctor and a pull the tag is %q", v.Names[name])
