@@ -28,6 +28,19 @@ func TestMakePlan(t *testing.T) {
 			layer a 1
 			image A a app@sha256:0
 			image B a app@sha256:0 app:1`, Policy{}, "+A pinned, +B named, 0"},
+		{"a layer that an additional store has, too, comes free here", `
+			layer a 10 read-only
+			layer a 10
+			layer b 1 on a
+			layer a 10 read-only
+			image A b was app:1 2h`, Policy{}, "-A dangling, 11"},
+		{"what is mounted stays", `
+			layer a 100 mounted
+			layer b 1 on a
+			layer c 1
+			image A a was app:1 3h
+			image B b app:1
+			image C c app:2`, Policy{All: true}, "+A mounted, +B mounted, -C unused, 1"},
 		{"a container holds", `
 			layer a 1
 			image A a was app:1 2h
