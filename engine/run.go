@@ -72,7 +72,7 @@ func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int,
 	if err != nil {
 		return 0, err
 	}
-	spec, err := newSpec(p.command, root, p.run.ID, &o)
+	spec, err := newSpec(runCommand(p.command, p.run.ID, o.TTY), root, p.run.ID, &o)
 	if err != nil {
 		return 0, err
 	}

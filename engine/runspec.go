@@ -1,25 +1,19 @@
 package engine
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
 
-	"github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"github.com/moby/sys/capability"
 	"github.com/moby/sys/user"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store/query"
 )
-
-// defaultPath is the PATH of a container whose image sets none.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // runCaps are the capabilities of a container's root, those of podman's
 // default. Other users have none.
@@ -37,22 +31,22 @@ func runCaps() []capability.Cap {
 // new privileges, the usual paths of /proc masked or read-only. There is no
 // seccomp filter and no limit on memory, CPU or processes.
 func newSpec(command preflight.Command, root string, id string, o *RunOptions) (*specs.Spec, error) {
-	who, err := runUser(root, command.User)
+	p, err := runProcess(command, root)
 	if err != nil {
 		return nil, err
 	}
-	caps, err := runCapabilities(who.UID == 0)
+	caps, err := runCapabilities(p.UID == 0)
 	if err != nil {
 		return nil, err
 	}
-	hostname := query.ShortID(id)
 	spec := &specs.Spec{
 		Version:  "1.0.2", // what runtimes of 2020 and later know
-		Hostname: hostname,
+		Hostname: query.ShortID(id),
 		Root:     &specs.Root{Path: root, Readonly: o.ReadOnly},
 		Process: &specs.Process{
-			Terminal: o.TTY, Args: command.Argv(), Cwd: command.Dir(), User: who,
-			Env: runEnv(command.Env, hostname, o.TTY), Capabilities: caps, NoNewPrivileges: true,
+			Terminal: o.TTY, Args: p.Args, Cwd: p.Dir, Env: p.Env,
+			User:         specs.User{UID: p.UID, GID: p.GID, AdditionalGids: p.Groups},
+			Capabilities: caps, NoNewPrivileges: true,
 		},
 		Mounts: runMounts(o),
 		Linux: &specs.Linux{
@@ -71,25 +65,28 @@ func newSpec(command preflight.Command, root string, id string, o *RunOptions) (
 	return spec, nil
 }
 
-// runEnv completes the environment: of several settings of a variable the last
-// counts, and runtimes do not agree about that.
-func runEnv(env []string, hostname string, tty bool) []string {
-	defaults := []string{"PATH=" + defaultPath, "HOSTNAME=" + hostname}
+// runProcess is the process of command in the root filesystem mounted at root.
+// Links in there lead nowhere but into root.
+func runProcess(command preflight.Command, root string) (p preflight.Process, err error) {
+	dir, err := preflight.OpenDir(root, preflight.IDMaps{})
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	if p, err = command.Process(dir); err != nil {
+		err = fmt.Errorf("user %q of the container: %w", command.User, err)
+	}
+	return p, err
+}
+
+// runCommand adds what run sets of its own and the image may set otherwise.
+func runCommand(command preflight.Command, id string, tty bool) preflight.Command {
+	defaults := []string{"HOSTNAME=" + query.ShortID(id)}
 	if tty {
 		defaults = append(defaults, "TERM=xterm")
 	}
-	var out []string
-	seen := map[string]bool{}
-	all := append(defaults, env...)
-	for _, e := range slices.Backward(all) {
-		name, _, _ := strings.Cut(e, "=")
-		if !seen[name] {
-			seen[name] = true
-			out = append(out, e)
-		}
-	}
-	slices.Reverse(out)
-	return out
+	command.Env = slices.Concat(defaults, command.Env)
+	return command
 }
 
 // runCapabilities are runCaps, less what this process cannot give.
@@ -150,55 +147,4 @@ func runMounts(o *RunOptions) []specs.Mount {
 func idMapped(file string, id int64) bool {
 	maps, err := user.ParseIDMapFile(file)
 	return err == nil && slices.ContainsFunc(maps, func(m user.IDMap) bool { return id >= m.ID && id < m.ID+m.Count })
-}
-
-// runUser finds the IDs of the process, by the image's own /etc/passwd and
-// /etc/group. Links in them lead nowhere but into root.
-func runUser(root, spec string) (specs.User, error) {
-	passwd, err := readInRoot(root, "/etc/passwd")
-	if err != nil {
-		return specs.User{}, err
-	}
-	group, err := readInRoot(root, "/etc/group")
-	if err != nil {
-		return specs.User{}, err
-	}
-	u, err := user.GetExecUser(spec, nil, bytes.NewReader(passwd), bytes.NewReader(group))
-	if err != nil {
-		return specs.User{}, fmt.Errorf("user %q of the container: %w", spec, err)
-	}
-	who := specs.User{UID: uint32(u.Uid), GID: uint32(u.Gid)}
-	for _, g := range u.Sgids {
-		who.AdditionalGids = append(who.AdditionalGids, uint32(g))
-	}
-	return who, nil
-}
-
-// maxAccounts bounds /etc/passwd and /etc/group of an image, in bytes.
-const maxAccounts = 4 << 20
-
-// readInRoot reads a small regular file of a root filesystem; nil when there
-// is none. Nothing else is opened: a FIFO or a device could wait or act.
-func readInRoot(root, name string) ([]byte, error) {
-	handle, err := pathrs.OpenInRoot(root, name)
-	if err != nil {
-		return nil, nil // as if it were missing: numeric users need no file
-	}
-	defer handle.Close()
-	if st, err := handle.Stat(); err != nil || !st.Mode().IsRegular() {
-		return nil, err
-	}
-	f, err := pathrs.Reopen(handle, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s of the image: %w", name, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxAccounts+1))
-	if err == nil && len(data) > maxAccounts {
-		err = fmt.Errorf("it is longer than %d bytes", maxAccounts)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s of the image: %w", name, err)
-	}
-	return data, nil
 }

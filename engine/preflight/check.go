@@ -119,12 +119,8 @@ type check struct {
 // run goes through what the runtime does, then through execve.
 func (k *check) run() {
 	argv := k.res.Command
-	if len(argv) == 0 {
-		k.refuse("the image names no command and none was given", "give a command after the image's name")
-		return
-	}
-	if why := badStrings(argv, k.cmd.Env); why != "" {
-		k.refuse(why, "")
+	if why, hint := k.cmd.refused(); why != "" {
+		k.refuse(why, hint)
 		return
 	}
 	c, err := k.runtime.lookupUser(k.cmd.User)
@@ -200,6 +196,7 @@ func (k *check) native(l loaded) {
 	}
 	k.res.Verdict = Native
 	k.res.Reason = "the kernel runs " + quote(l.program.path) + " itself"
+	k.res.Hint = l.unread
 	if c := k.cmd.Claimed; !l.levelled && c.Architecture == k.host.Platform.Architecture && level(c.Variant) > level(k.host.Platform.Variant) && level(k.host.Platform.Variant) > 0 {
 		k.res.Hint = "the image says it is for " + c.String() + ", more than the CPU's " + k.host.Platform.Variant +
 			"; its program does not say what it needs, and may meet an illegal instruction"

@@ -62,12 +62,12 @@ func TestOtherHosts(t *testing.T) {
 		{"arm of unknown level", v("arm", ""), armFile(10), Unknown, 125, "linux/arm/v7"},
 		{"arm big-endian file", v("arm", "v7"), elf("armbe"), ExecFormatError, 126, "linux/armbe"},
 		{"amd64 v1 baseline", v("amd64", "v1"), isa(1), Native, 0, "linux/amd64"},
-		{"amd64 v1 with v2 file", v("amd64", "v1"), isa(3), IllegalInstruction, 132, "linux/amd64"},
-		{"amd64 v2 with v3 file", v("amd64", "v2"), isa(4), IllegalInstruction, 132, "linux/amd64"},
+		{"amd64 v1 with v2 file", v("amd64", "v1"), isa(3), Native, 0, "linux/amd64"}, // static: nobody reads the note
+		{"amd64 v2 with v3 file", v("amd64", "v2"), isa(4), Native, 0, "linux/amd64"},
 		{"amd64 v3 with v3 file", v("amd64", "v3"), isa(7), Native, 0, "linux/amd64"},
-		{"amd64 v3 with v4 file", v("amd64", "v3"), isa(8), IllegalInstruction, 132, "linux/amd64"},
+		{"amd64 v3 with v4 file", v("amd64", "v3"), isa(8), Native, 0, "linux/amd64"},
 		{"amd64 v4 with v4 file", v("amd64", "v4"), isa(15), Native, 0, "linux/amd64"},
-		{"amd64 of unknown level", v("amd64", ""), isa(2), Unknown, 125, "linux/amd64"},
+		{"amd64 of unknown level", v("amd64", ""), isa(2), Native, 0, "linux/amd64"},
 		{"amd64 with 386", v("amd64", "v1"), elf("386"), ExecFormatError, 126, "linux/386"},
 		{"amd64 with 386 and IA32", v("amd64", "v1", platform.CompatIA32), elf("386"), Native, 0, "linux/386"},
 		{"amd64 with x32", v("amd64", "v1", platform.CompatIA32), elf("x32"), ExecFormatError, 126, "linux/amd64p32"},
@@ -107,6 +107,8 @@ func TestUnsaidLevel(t *testing.T) {
 		{lin("amd64", "v3"), lin("amd64", "v2"), elfSpec{}.Bytes(), true},
 		{lin("amd64", "v3"), lin("amd64", "v2"), elfSpec{Notes: kernelcases.ISANote(1)}.Bytes(), false},
 		{lin("amd64", "v3"), lin("amd64", "v4"), elfSpec{}.Bytes(), false},
+		{lin("amd64", ""), lin("amd64", "v2"), elfSpec{Notes: kernelcases.ISANote(4)}.Bytes(), true},
+		{lin("amd64", ""), lin("amd64", "v4"), elfSpec{Notes: kernelcases.ISANote(0x80)}.Bytes(), true},
 	} {
 		cmd := run("/p")
 		cmd.Claimed = tt.claimed
@@ -125,18 +127,20 @@ func TestLoaderRefuses(t *testing.T) {
 		pad  string
 		main []byte
 		ld   []byte
+		want Verdict
 		code int
 	}{
-		{"glibc", loaderRefusal, kernelcases.ISANote(4), nil, 127},
-		{"musl", "", kernelcases.ISANote(4), nil, 132},
-		{"loader itself", "", nil, kernelcases.ISANote(4), 132},
-		{"glibc itself", loaderRefusal, kernelcases.ISANote(1), kernelcases.ISANote(4), 127},
+		{"glibc", loaderRefusal, kernelcases.ISANote(4), nil, IllegalInstruction, 127},
+		{"glibc, an unknown bit", loaderRefusal, kernelcases.ISANote(0x11), nil, IllegalInstruction, 127},
+		{"musl", "", kernelcases.ISANote(4), nil, Native, 0},
+		{"loader itself", "", nil, kernelcases.ISANote(4), Native, 0},
+		{"glibc itself", loaderRefusal, kernelcases.ISANote(1), kernelcases.ISANote(4), Native, 0},
 	} {
 		r := checkIn(t, func(tr tree) {
 			tr.ELF("p", elfSpec{Interp: "/ld", Notes: tt.main})
 			tr.File("ld", append(elfSpec{Type: 3, Notes: tt.ld}.Bytes(), tt.pad...), 0o755)
 		}, run("/p"), host)
-		if r.Verdict != IllegalInstruction || r.ExitCode != tt.code {
+		if r.Verdict != tt.want || r.ExitCode != tt.code {
 			t.Errorf("%s: %s %d %s", tt.name, r.Verdict, r.ExitCode, r.Reason)
 		}
 	}
@@ -173,7 +177,13 @@ func TestBeforeExec(t *testing.T) {
 		{"workdir is made", Command{Entrypoint: []string{"/p"}, WorkingDir: "/new/dir"}, Native, 0, ""},
 		{"workdir is made and empty", Command{Entrypoint: []string{"./p"}, WorkingDir: "/new/dir"}, NotFound, 127, ""},
 		{"workdir made, absolute PATH", Command{Entrypoint: []string{"prog"}, WorkingDir: "/new"}, Native, 0, ""},
-		{"workdir relative", Command{Entrypoint: []string{"./prog"}, WorkingDir: "bin"}, Native, 0, ""},
+		{"workdir relative", Command{Entrypoint: []string{"./prog"}, WorkingDir: "bin"}, Unknown, 125, "not an absolute path"},
+		{"empty entrypoint", Command{Entrypoint: []string{""}, Cmd: []string{"/p"}}, Native, 0, ""},
+		{"empty entrypoint alone", Command{Entrypoint: []string{""}}, Unknown, 125, "names no command"},
+		{"empty entrypoint of two", Command{Entrypoint: []string{"", "/p"}}, NotFound, 127, ""},
+		{"variable without value", Command{Entrypoint: []string{"/p"}, Env: []string{"DEBUG"}}, Native, 0, ""},
+		{"PATH without value", Command{Entrypoint: []string{"prog"}, Env: []string{"PATH"}}, Native, 0, ""},
+		{"variable without name", Command{Entrypoint: []string{"/p"}, Env: []string{"=x"}}, Unknown, 125, "without a name"},
 		{"workdir file", Command{Entrypoint: []string{"/p"}, WorkingDir: "/p"}, NotFound, 126, "not a directory"},
 		{"found but not executable", Command{Entrypoint: []string{"passwd"}, Env: []string{"PATH=/etc"}}, NotFound, 127, "not executable"},
 	}

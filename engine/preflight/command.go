@@ -26,38 +26,6 @@ type Command struct {
 	Claimed, Index platform.Platform
 }
 
-// Argv returns the arguments of execve: Entrypoint, then Args or Cmd.
-func (c Command) Argv() []string {
-	rest := c.Args
-	if len(rest) == 0 {
-		rest = c.Cmd
-	}
-	argv := make([]string, 0, len(c.Entrypoint)+len(rest))
-	return append(append(argv, c.Entrypoint...), rest...)
-}
-
-// Dir is the absolute working directory. It is not cleaned: where a part of it
-// is a link, dots behind it lead elsewhere.
-func (c Command) Dir() string {
-	if strings.HasPrefix(c.WorkingDir, "/") {
-		return c.WorkingDir
-	}
-	return "/" + c.WorkingDir
-}
-
-// defaultPath is the PATH that container engines set when the image has none.
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-func (c Command) path() string {
-	p := defaultPath
-	for _, e := range c.Env {
-		if v, ok := strings.CutPrefix(e, "PATH="); ok {
-			p = v
-		}
-	}
-	return p
-}
-
 // Limits of fs/exec.c on arguments and environment, with the usual stack limit
 // of 8 MiB: 128 KiB for one string, a quarter of the stack for all.
 const (

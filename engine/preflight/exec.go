@@ -36,7 +36,8 @@ type loaded struct {
 	actual   string   // platform of the last file before a handler
 	foreign  string   // loader that a file taken by a handler asks for
 	level    *levelFault
-	levelled bool // the program or its loader says which CPU level it needs
+	levelled bool   // the program or its loader says which CPU level it needs
+	unread   string // the level that it asks for, which nothing compares with the CPU's
 	steps    []string
 }
 

@@ -13,31 +13,46 @@ type levelFault struct {
 	unknown bool // the host does not say its level
 }
 
-// cpuLevel compares the level that the program and its loader ask for with the
-// host's. It returns nil when the level suffices or nothing is asked for.
+// cpuLevel compares the level that the program asks for with the host's. It
+// returns nil when the level suffices or nothing is asked for. The x86 note is
+// read by glibc's loader alone, which asks all files but itself: the kernel,
+// musl and static programs go ahead until an instruction is missing, if ever.
 func (l *loading) cpuLevel(p, ld *program) *levelFault {
-	need, of := p.level(), p.id.path
-	if ld != nil {
-		if n := ld.level(); n > need {
-			need, of = n, ld.id.path
-		}
-	}
+	need := p.level()
 	if need == 0 {
 		return nil
 	}
 	l.out.levelled = true
+	if f := l.lacks(p, need); f == nil || !p.x86() || ld != nil && ld.refusesLevels() {
+		return f
+	}
+	l.out.unread = fmt.Sprintf("its program asks for CPU level %s, more than is known of this CPU; nothing compares that, and it may meet an illegal instruction", levelName(need))
+	return nil
+}
+
+// lacks says that the host does not have the level that a file of a program
+// asks for.
+func (l *loading) lacks(p *program, need int) *levelFault {
 	have := l.hostLevel(p)
-	asked := fmt.Sprintf("%s asks for CPU level v%d", of, need)
+	asked := fmt.Sprintf("%s asks for CPU level %s", p.id.path, levelName(need))
 	l.note("%s, the host has v%d", asked, have)
 	switch {
 	case have >= need:
 		return nil
 	case have == 0:
 		return &levelFault{reason: asked + ", and the level of the host is not known", unknown: true}
-	case ld != nil && ld.refusesLevels():
+	case p.x86():
 		return &levelFault{reason: fmt.Sprintf("%s, the CPU has v%d: the loader ends with %q", asked, have, loaderRefusal), exit: exitNotFound}
 	}
 	return &levelFault{reason: fmt.Sprintf("%s, the CPU has v%d", asked, have), exit: exitIllegal}
+}
+
+// levelName is a level as people write it.
+func levelName(n int) string {
+	if n == unknownLevel {
+		return "higher than v4"
+	}
+	return fmt.Sprintf("v%d", n)
 }
 
 // hostLevel is the host's level for programs of p's architecture, 0 when it is
@@ -70,14 +85,16 @@ func (p *program) refusesLevels() bool {
 
 // level is the CPU level that the file asks for, 0 for none.
 func (p *program) level() int {
-	switch p.header.Machine {
-	case 62, 3:
+	switch {
+	case p.x86():
 		return p.x86Level()
-	case 40:
+	case p.header.Machine == 40:
 		return armLevel(p.image)
 	}
 	return 0
 }
+
+func (p *program) x86() bool { return p.header.Machine == 62 || p.header.Machine == 3 }
 
 // armVariant is the level of an arm program as a variant, or "".
 func armVariant(i image) string {
@@ -114,8 +131,15 @@ func (p *program) x86Level() int {
 	return 0
 }
 
-// highest is the level of the highest known bit that is set.
+// unknownLevel stands for bits without a meaning yet, which no loader finds in
+// its CPU.
+const unknownLevel = 9
+
+// highest is the level of the highest bit that is set.
 func highest(bits uint32) int {
+	if bits>>4 != 0 {
+		return unknownLevel
+	}
 	for level := 4; level > 0; level-- {
 		if bits&(1<<(level-1)) != 0 {
 			return level

@@ -45,7 +45,7 @@ func (l *loading) mapped(p, ld *program) end {
 // pointer too.
 func (l *loading) arguments() uint64 {
 	n := uint64(0)
-	for _, list := range [][]string{l.cmd.Argv(), l.cmd.Env} {
+	for _, list := range [][]string{l.cmd.Argv(), l.cmd.Environ()} {
 		for _, s := range list {
 			n += uint64(len(s)) + 1 + 8
 		}

@@ -245,7 +245,6 @@ func namedLayouts() []Case {
 			t.ELF("srv/app/prog", ELF{})
 			t.ELF("opt/app/prog", ELF{Arch: "s390x"})
 		}, Command{Entrypoint: []string{"./prog"}, WorkingDir: "/opt/link/../app"}},
-		at("work dir relative", "opt/app/prog", Command{Entrypoint: []string{"./prog"}, WorkingDir: "opt/app"}),
 		at("work dir with slashes", "opt/app/prog", Command{Entrypoint: []string{"app/prog"}, WorkingDir: "//opt//"}),
 		at("double slash", "bin/prog", Run("//bin//prog")),
 		at("dots above the root", "bin/prog", Run("/../../bin/./prog")),
