@@ -34,6 +34,7 @@ type Engine struct {
 
 // New returns an engine. It reads nothing yet.
 func New(c Config) *Engine {
+	c.Registry.RuntimeDir = store.SettleRuntimeDir()
 	e := &Engine{config: c, native: sync.OnceValue(platform.Local)}
 	if c.Host == nil {
 		e.host = sync.OnceValue(platform.LocalHost)

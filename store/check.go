@@ -54,7 +54,7 @@ func CheckFiles(o Options) ([]Damage, error) {
 	}
 	driver := options.GraphDriverName
 	if driver == "" {
-		driver = driverOf(options.GraphRoot)
+		return nil, nil // no store, no files
 	}
 	return checkFiles(options, driver)
 }

@@ -1,11 +1,20 @@
 package store
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	"go.podman.io/storage/pkg/unshare"
+	"golang.org/x/sys/unix"
+)
 
 // Description tells which store options mean, without opening it.
 type Description struct {
 	Root     string `json:"root"`
 	RunRoot  string `json:"runRoot"`
+	Owner    string `json:"owner"`  // whose it is, or whose a new one will be: a user name, or a number
 	Driver   string `json:"driver"` // of the store that is there, else the one that a new store gets
 	Exists   bool   `json:"exists"`
 	Writable bool   `json:"writable"` // true also where a store can be created
@@ -18,12 +27,27 @@ func (o Options) Describe() (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	d := Description{Root: options.GraphRoot, RunRoot: options.RunRoot, Driver: options.GraphDriverName, Writable: true}
+	d := Description{Owner: ownerOf(options.GraphRoot), Root: options.GraphRoot, RunRoot: options.RunRoot, Driver: options.GraphDriverName, Writable: true}
 	if d.Driver == "" {
-		d.Driver = driverOf(options.GraphRoot)
+		d.Driver = append(options.GraphDriverPriority, "overlay")[0]
 	}
-	if d.Exists = exists(options.GraphRoot); d.Exists {
+	if d.Exists = present(options); exists(options.GraphRoot) {
 		d.Writable = unix.Access(options.GraphRoot, unix.W_OK) == nil
 	}
 	return d, nil
+}
+
+// ownerOf names the user that a directory belongs to, this one where there is none.
+func ownerOf(dir string) string {
+	uid := unshare.GetRootlessUID()
+	if info, err := os.Stat(dir); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == uid { // not in a namespace with other numbers
+			uid = int(st.Uid)
+		}
+	}
+	number := strconv.Itoa(uid)
+	if account, err := user.LookupId(number); err == nil {
+		return account.Username
+	}
+	return number
 }

@@ -50,5 +50,5 @@ func (s *Store) DriverData(img *Image) (map[string]string, error) {
 // Present tells whether there is a store where o says. It opens nothing.
 func Present(o Options) bool {
 	options, err := o.resolve()
-	return err == nil && exists(options.GraphRoot)
+	return err == nil && present(options)
 }

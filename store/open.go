@@ -31,7 +31,8 @@ type Store struct {
 	lib     storage.Store // nil when there is no store yet and it was opened for reading
 	options types.StoreOptions
 	reading bool     // opened by Open: nothing is mounted, so Close has nothing to undo
-	temp    string   // graph root made up for a read-only store; removed by Close
+	locked  bool     // read as an additional image store, as it cannot be changed
+	temp    string   // directory made up for a reader; removed by Close
 	configs sync.Map // image ID to Config: what images are, read once
 }
 
@@ -47,25 +48,48 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !exists(options.GraphRoot) {
+	if !present(options) {
 		if len(additionalStores(options.GraphDriverOptions)) > 0 {
 			return openReadOnly(options)
 		}
 		return &Store{options: options}, nil
 	}
-	if unix.Access(options.GraphRoot, unix.W_OK) != nil {
+	if unix.Access(options.GraphRoot, unix.W_OK) != nil || !whole(options) {
 		return openReadOnly(options)
 	}
-	// A reader mounts nothing, so that it has nothing to clean up and needs no
-	// lock of the store to do so beside a running pull.
-	if driver := options.GraphDriverName; driver == "overlay" || driver == "" && driverOf(options.GraphRoot) == "overlay" {
-		options.GraphDriverOptions = append([]string{"overlay.skip_mount_home=true"}, options.GraphDriverOptions...)
+	return openReading(options)
+}
+
+// openReading opens a whole store. A reader mounts nothing, so that it has
+// nothing to clean up and needs no lock of the store to do so beside a running
+// pull. Where a reboot took the run root, it has one of its own.
+func openReading(options types.StoreOptions) (s *Store, err error) {
+	temp, as := "", options
+	if options.GraphDriverName == "overlay" {
+		as.GraphDriverOptions = append([]string{"overlay.skip_mount_home=true"}, options.GraphDriverOptions...)
 	}
-	s, err := open(options)
+	if !wholeRun(options) {
+		if temp, err = scratch(); err != nil {
+			return nil, err
+		}
+		as.RunRoot = filepath.Join(temp, "run")
+		err = copyRun(options, as.RunRoot)
+	}
 	if err == nil {
-		s.reading = true
+		s, err = open(as)
 	}
-	return s, err
+	if err != nil {
+		return nil, errors.Join(err, removeScratch(temp))
+	}
+	s.reading, s.options.RunRoot, s.temp = true, options.RunRoot, temp
+	return s, nil
+}
+
+func removeScratch(temp string) error {
+	if temp == "" {
+		return nil
+	}
+	return os.RemoveAll(temp)
 }
 
 // Create opens a store for changing and creates it where there is none.
@@ -76,6 +100,9 @@ func Create(o Options) (*Store, error) {
 	}
 	if exists(options.GraphRoot) && unix.Access(options.GraphRoot, unix.W_OK) != nil {
 		return nil, fmt.Errorf("opening the store at %s: %w", options.GraphRoot, ErrReadOnly)
+	}
+	if err := makeRuntimeDir(); err != nil {
+		return nil, err
 	}
 	return open(options)
 }
@@ -93,33 +120,23 @@ func open(options types.StoreOptions) (*Store, error) {
 // image stores: the way in which the library itself reads files that it must
 // not lock for writing.
 func openReadOnly(options types.StoreOptions) (*Store, error) {
-	temp, err := os.MkdirTemp("", "mpull-readonly-")
+	temp, err := scratch()
 	if err != nil {
 		return nil, err
 	}
 	primary := options
 	primary.GraphRoot, primary.RunRoot, primary.ImageStore = filepath.Join(temp, "root"), filepath.Join(temp, "run"), ""
 	if primary.GraphDriverName == "" {
-		primary.GraphDriverName = driverOf(options.GraphRoot)
+		primary.GraphDriverName = driverOf(additionalStores(options.GraphDriverOptions)[0])
 	}
-	if exists(options.GraphRoot) {
+	if present(options) {
 		primary.GraphDriverOptions = append([]string{"imagestore=" + options.GraphRoot}, options.GraphDriverOptions...)
 	}
 	lib, err := storage.GetStore(primary)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the read-only store at %s: %w", options.GraphRoot, err), os.RemoveAll(temp))
+		return nil, errors.Join(fmt.Errorf("opening the read-only store at %s: %w", options.GraphRoot, err), removeScratch(temp))
 	}
-	return &Store{lib: lib, options: options, temp: temp}, nil
-}
-
-// driverOf tells which driver wrote a graph root, from its folders.
-func driverOf(root string) string {
-	for _, driver := range []string{"overlay", "vfs", "btrfs", "zfs"} {
-		if exists(filepath.Join(root, driver+"-images")) {
-			return driver
-		}
-	}
-	return "overlay"
+	return &Store{lib: lib, options: options, locked: true, temp: temp}, nil
 }
 
 // Close releases the store: directories that the driver keeps per process are
@@ -136,10 +153,7 @@ func (s *Store) Close() error {
 		err = nil // another tool's container is mounted: nothing of ours
 	}
 	s.lib.Free()
-	if s.temp != "" {
-		err = errors.Join(err, os.RemoveAll(s.temp))
-	}
-	return err
+	return errors.Join(err, removeScratch(s.temp))
 }
 
 // Root returns the graph root.
@@ -161,12 +175,13 @@ func (s *Store) Driver() string {
 func (s *Store) Exists() bool { return s.lib != nil }
 
 // ReadOnly tells whether the store was found not to be writable.
-func (s *Store) ReadOnly() bool { return s.temp != "" }
+func (s *Store) ReadOnly() bool { return s.locked }
 
 // resolve fills what the options leave open from storage.conf, by podman's
 // rules: naming a root means that the driver options of storage.conf, written
 // for another root, do not apply (podman(1), --root).
 func (o Options) resolve() (types.StoreOptions, error) {
+	SettleRuntimeDir()
 	options, err := types.DefaultStoreOptions()
 	if err != nil {
 		return options, fmt.Errorf("reading storage.conf: %w", err)
@@ -182,12 +197,15 @@ func (o Options) resolve() (types.StoreOptions, error) {
 			return options, err
 		}
 	}
+	options.RunRoot = inRuntimeDir(options.RunRoot)
+	options.GraphDriverName = driverFor(options.GraphRoot, options.GraphDriverName)
 	if o.Driver != "" {
 		options.GraphDriverName = o.Driver
 	}
 	if len(o.DriverOptions) > 0 {
 		options.GraphDriverOptions = o.DriverOptions
 	}
+	options.GraphDriverOptions = optionsFor(options.GraphDriverName, options.GraphDriverOptions)
 	if o.Sync && (options.GraphDriverName == "" || strings.HasPrefix(options.GraphDriverName, "overlay")) {
 		options.GraphDriverOptions = append([]string{"overlay.sync=filesystem"}, options.GraphDriverOptions...)
 	}

@@ -78,7 +78,7 @@ func (s *Store) toImages(list []storage.Image) []Image {
 		}
 		seen[list[i].ID] = true
 		img := toImage(&list[i])
-		img.ReadOnly = img.ReadOnly || s.temp != ""
+		img.ReadOnly = img.ReadOnly || s.locked
 		images = append(images, img)
 	}
 	return images
@@ -209,7 +209,7 @@ func itemSize(img *Image, key string) (int64, error) {
 // and makeBigDataBaseName), and it is replaced as a whole. Whatever is not as
 // expected is left to the library.
 func (s *Store) bigDataFile(img *Image, key string, size int64) ([]byte, bool) {
-	if img.ReadOnly || s.temp != "" || strings.ContainsRune(img.ID, '/') {
+	if img.ReadOnly || s.locked || strings.ContainsRune(img.ID, '/') {
 		return nil, false
 	}
 	name := key

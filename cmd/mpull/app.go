@@ -148,6 +148,7 @@ func (p *program) before(c *cli.Context) error {
 	if err := p.registry.CheckFiles(); err != nil {
 		return err
 	}
+	p.registry.RuntimeDir = store.SettleRuntimeDir()
 	p.registry.UserAgent = "mpull/" + buildVersion
 	return nil
 }

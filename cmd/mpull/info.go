@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -62,9 +63,11 @@ func (p *program) printInfo(info *engine.Info) error {
 	user := "root"
 	if info.Rootless {
 		user = "an ordinary user (rootless)"
+	} else if sudoer := os.Getenv("SUDO_USER"); sudoer != "" && sudoer != "root" {
+		user = "root through sudo, not " + sudoer
 	}
 	v := readVersion()
-	t.add("mpull", v.Version+" (commit "+v.Commit+"), run by "+user)
+	t.add("mpull", v.Version+" (commit "+v.Commit+"), run by "+user+", store of "+info.Store.Owner+" at "+info.Store.Root)
 	t.add("host", info.Host.Platform+", kernel "+info.Host.Kernel)
 	t.add("native", strings.Join(info.Host.Native, " "))
 	t.add("emulated", emulatedText(info.Host.Emulated))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // headSize is BINPRM_BUF_SIZE of include/uapi/linux/binfmts.h: the kernel
@@ -30,7 +31,9 @@ type Binfmt struct {
 	// which take its files all the same.
 	Hidden bool `json:"hidden,omitempty"`
 
-	local bool // the kernel can be asked
+	local   bool      // the kernel can be asked
+	nested  bool      // the handlers mounted need not be those in force
+	answers *sync.Map // what the kernel answered, by program
 }
 
 // Unknown reports whether there may be handlers that nobody can be asked about.
@@ -57,7 +60,8 @@ type Handler struct {
 	Opened *OpenedFile `json:"opened,omitempty"`
 	// Unsure says what is not known of a handler that is not to be seen: what
 	// it starts.
-	Unsure string `json:"-"`
+	Unsure  string `json:"-"`
+	started string // path of what the kernel started for it when it was asked
 }
 
 // OpenedFile is the beginning of a file that the kernel holds open.
@@ -84,12 +88,23 @@ func (e Handler) Has(flag byte) bool { return strings.IndexByte(e.Flags, flag) >
 
 // Match returns the first enabled handler that takes a file with this head (as
 // many of its first 256 bytes as there are) started by the name path. It is
-// search_binfmt_handler of fs/binfmt_misc.c. Where handlers are not to be seen
-// the kernel is asked about ELF programs of other architectures, in two milliseconds.
+// search_binfmt_handler of fs/binfmt_misc.c. Where files cannot tell, because
+// handlers are not to be seen, are those of another user namespace, or hold
+// their interpreter open, the kernel is asked about ELF programs of other
+// architectures, in two milliseconds.
 func (b Binfmt) Match(head []byte, path string) (Handler, bool) {
 	if b.Hidden && b.local {
-		return askKernel(head)
+		return b.ask(head)
 	}
+	h, found := b.listed(head, path)
+	if b.local {
+		return b.confirm(head, h, found)
+	}
+	return h, found
+}
+
+// listed is Match among the handlers that were read.
+func (b Binfmt) listed(head []byte, path string) (Handler, bool) {
 	if !b.Enabled {
 		return Handler{}, false
 	}

@@ -19,28 +19,85 @@ func hidden(b Binfmt) bool {
 	return b.Unread == "" && errors.Is(err, os.ErrNotExist) && strings.Contains(readHead("/proc/filesystems", 65536), "\tbinfmt_misc\n")
 }
 
+// nested reports whether this process is in a user namespace other than the
+// machine's. Since Linux 6.7 each may have a binfmt_misc of its own, that of the
+// nearest one that has is in force, and the one mounted here may be another.
+func nested() bool {
+	const initial = 0xeffffffd // PROC_USER_INIT_INO of include/linux/proc_ns.h
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/ns/user", &st) != nil || st.Ino != initial
+}
+
+// confirm asks the kernel what the files say of a program: whether a handler
+// takes it, and what that one holds open, which may no longer lie at its path.
+func (b Binfmt) confirm(head []byte, seen Handler, found bool) (Handler, bool) {
+	if !asks(head) || !found && !b.nested || found && !b.nested && !seen.Has('F') {
+		return seen, found
+	}
+	asked, taken := b.ask(head)
+	switch {
+	case !taken:
+		return Handler{}, false
+	case asked.Has('F') && found && seen.Has('F') && asked.Interpreter == seen.Interpreter:
+		seen.Opened = asked.Opened
+		return seen, true
+	case found && asked.Unsure != "" && (asked.started == "" || asked.started == seen.Interpreter):
+		if seen.Has('F') && asked.Opened != nil {
+			seen.Opened = asked.Opened
+		}
+		return seen, true // nothing speaks against it
+	}
+	return asked, true
+}
+
+// ask is askKernel, once for each kind of program.
+func (b Binfmt) ask(head []byte) (Handler, bool) {
+	type answer struct {
+		handler Handler
+		taken   bool
+	}
+	key := string(emptyProgram(head))
+	if b.answers != nil {
+		if a, ok := b.answers.Load(key); ok {
+			return a.(answer).handler, a.(answer).taken
+		}
+	}
+	h, taken := askKernel(head)
+	if b.answers != nil {
+		b.answers.Store(key, answer{h, taken})
+	}
+	return h, taken
+}
+
+// asks reports whether the kernel can be asked about such a program: ELF of
+// another architecture, which it does not start by itself.
+func asks(head []byte) bool {
+	p, ok := ELFPlatform(head)
+	return ok && p.Architecture != runtime.GOARCH && p.Architecture != "386" && p.Architecture != "amd64p32"
+}
+
 // askKernel finds a handler that is not to be seen, for ELF programs of another
 // architecture, by having the kernel execute one that has a header and nothing
 // to load. Only its identification is taken from head. It is traced: an
 // emulator that starts for it is stopped before its first instruction.
 func askKernel(head []byte) (Handler, bool) {
-	p, ok := ELFPlatform(head)
-	if !ok || p.Architecture == runtime.GOARCH || p.Architecture == "386" || p.Architecture == "amd64p32" {
+	if !asks(head) {
 		return Handler{}, false
 	}
 	h := Handler{Name: "hidden", Enabled: true}
 	exe, err := execute(emptyProgram(head))
+	h.started, h.Opened = exe.path, exe.file
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
 		return Handler{}, false
 	case errors.Is(err, syscall.ENOENT):
 		h.Unsure = "a binfmt_misc handler that is not to be seen from here takes it, and looks for its emulator inside the image"
 	case err != nil:
-		h.Unsure = "binfmt_misc is not mounted here, so its handlers are not known (" + err.Error() + ")"
-	case exe == "":
+		h.Unsure = "the handlers of binfmt_misc in force here are not known (" + err.Error() + ")"
+	case !exe.held:
 		h.Unsure = "a binfmt_misc handler that is not to be seen from here takes it; whether its emulator must be in the image is not known"
 	default:
-		h.Interpreter, h.Flags = exe, "F"
+		h.Interpreter, h.Flags = exe.path, "F"
 	}
 	return h, true
 }
@@ -57,34 +114,40 @@ func emptyProgram(head []byte) []byte {
 	return b
 }
 
-// execute has the kernel execute a program from memory, and ends it before it
-// runs. It returns the path of what was started for it when that is another file
-// than lies there for this process: one that a handler holds open (flag F).
-func execute(program []byte) (exe string, err error) {
+// started is what the kernel started for a program.
+type started struct {
+	path string
+	held bool // another file than lies there for this process: one that a handler holds open (flag F)
+	file *OpenedFile
+}
+
+// execute has the kernel execute a program from memory, and ends what it starts
+// before that runs.
+func execute(program []byte) (exe started, err error) {
 	fd, err := unix.MemfdCreate("probe", unix.MFD_CLOEXEC)
 	if err != nil {
-		return "", err
+		return exe, err
 	}
 	defer unix.Close(fd)
 	if _, err := unix.Write(fd, program); err != nil {
-		return "", err
+		return exe, err
 	}
 	runtime.LockOSThread() // which traces
 	defer runtime.UnlockOSThread()
 	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), []string{"probe"},
 		&syscall.ProcAttr{Env: []string{}, Sys: &syscall.SysProcAttr{Ptrace: true}})
 	if err != nil {
-		return "", err
+		return exe, err
 	}
 	wait(pid)
 	link := "/proc/" + strconv.Itoa(pid) + "/exe"
-	started, statErr := os.Stat(link)
+	info, statErr := os.Stat(link)
 	path, linkErr := os.Readlink(link)
 	if statErr == nil && linkErr == nil {
-		path = strings.TrimSuffix(path, " (deleted)")
-		if here, err := os.Stat(path); err != nil || !os.SameFile(started, here) {
-			exe = path
-		}
+		exe.path = strings.TrimSuffix(path, " (deleted)")
+		here, err := os.Stat(exe.path)
+		exe.held = err != nil || !os.SameFile(info, here)
+		exe.file = readOpened(link)
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
 	wait(pid)

@@ -189,9 +189,23 @@ func (h Host) Emulated(p Platform) (handler string, ok bool) {
 }
 
 // Portable returns the facts for another machine, where this kernel cannot be
-// asked: Hidden is dropped when it has no handler for any architecture known.
+// asked: Hidden is dropped when it has no handler for any architecture known,
+// and what the kernel says differently from the files takes their place.
 func (h Host) Portable() Host {
 	if !h.Binfmt.Hidden {
+		h.Binfmt.Handlers = slices.Clone(h.Binfmt.Handlers)
+		for _, a := range elfArches {
+			head := a.head(ELFTypeExec)
+			seen, found := h.Binfmt.listed(head, "")
+			asked, taken := h.Binfmt.Match(head, "")
+			if found != taken || seen.Interpreter != asked.Interpreter {
+				h.Binfmt.Handlers, h.Binfmt.Hidden = nil, true
+				return h
+			}
+			if at := slices.IndexFunc(h.Binfmt.Handlers, func(e Handler) bool { return found && e.Name == seen.Name }); at >= 0 {
+				h.Binfmt.Handlers[at].Opened = asked.Opened
+			}
+		}
 		return h
 	}
 	for _, a := range elfArches {

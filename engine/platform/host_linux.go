@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func LocalHost() Host {
 	if p := programOn(h.Platform, runtime.GOARCH, machine, localCPU); p != h.Platform {
 		h.Program = p
 	}
-	h.Binfmt.Hidden, h.Binfmt.local = hidden(h.Binfmt), true
+	h.Binfmt.Hidden, h.Binfmt.local, h.Binfmt.nested, h.Binfmt.answers = hidden(h.Binfmt), true, nested(), &sync.Map{}
 	switch h.Platform.Architecture {
 	case "amd64":
 		h.Compat = x86Compat(h.Binfmt)

@@ -113,6 +113,7 @@ type check struct {
 	runtime *walker // with the runtime's privileges
 	user    *walker // as the container's user
 	cwd     string
+	held    bool // the emulator is a file that the kernel holds open
 	res     Result
 }
 
@@ -148,7 +149,7 @@ func (k *check) judge(name string) {
 	l := k.load(name, k.binfmt)
 	k.res.File = l.file
 	k.res.Platform.Actual = l.actual
-	k.res.Emulator = l.emulator
+	k.res.Emulator, k.held = l.emulator, l.held
 	k.res.Steps = append(k.res.Steps, l.steps...)
 	switch {
 	case l.fault != nil:

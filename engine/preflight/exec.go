@@ -32,6 +32,7 @@ type loaded struct {
 	file     string   // the first file
 	program  identity // what runs
 	emulator string   // interpreter of the last handler used
+	held     bool     // that handler holds it open (flag F)
 	guess    string   // what had to be assumed
 	actual   string   // platform of the last file before a handler
 	foreign  string   // loader that a file taken by a handler asks for
@@ -154,7 +155,7 @@ func (l *loading) handler(h platform.Handler) *fault {
 	if l.out.emulator == "" {
 		l.out.foreign = foreignLoader(l.cur)
 	}
-	l.out.emulator = h.Interpreter
+	l.out.emulator, l.out.held = h.Interpreter, h.Has('F')
 	f := l.hop(h.Interpreter, &h)
 	l.passFD = l.passFD || h.Has('O') || h.Has('C')
 	return f

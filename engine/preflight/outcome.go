@@ -60,9 +60,13 @@ func (k *check) hintForeign() {
 		", or register an emulator (Debian, Ubuntu: qemu-user-static; Fedora: qemu-user-static-" + machineName(k.res.Platform.Actual) + ")"
 }
 
-// hintMissing says what is behind a handler without flag F.
+// hintMissing says what is behind a handler without flag F, or with it and a
+// program that needs a loader, which the kernel looks for in the image.
 func (k *check) hintMissing() {
-	if k.res.Emulator != "" {
+	switch {
+	case k.res.Emulator != "" && k.held:
+		k.res.Hint = "the emulator is a dynamic program, whose loader is looked for inside the image: register a static one (Debian, Ubuntu: qemu-user-static)"
+	case k.res.Emulator != "":
 		k.res.Hint = "the handler looks for its emulator inside the image: register it with flag F"
 	}
 }

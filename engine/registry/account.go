@@ -24,6 +24,7 @@ var ErrNotLoggedIn = errors.New("not logged in")
 type Account struct {
 	Registry string // host[:port], or host[:port]/namespace
 	sys      *types.SystemContext
+	standard string // auth file where none is named
 }
 
 // Account returns the account of a registry or of a namespace in one. A scheme
@@ -55,7 +56,7 @@ func (o Options) Account(registry, compat string) (*Account, error) {
 	if err := o.checkRegular(); err != nil {
 		return nil, err
 	}
-	return &Account{Registry: key, sys: sys}, nil
+	return &Account{Registry: key, sys: sys, standard: o.defaultAuthFiles()[0]}, nil
 }
 
 // accountKey checks and shortens what the user wrote.

@@ -25,7 +25,7 @@ func (a *Account) file() string {
 	if path := a.sys.AuthFilePath + a.sys.DockerCompatAuthFilePath; path != "" {
 		return path
 	}
-	return defaultAuthFiles()[0]
+	return a.standard
 }
 
 // edit lets the image library change the auth file. The library replaces the

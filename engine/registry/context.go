@@ -22,6 +22,7 @@ type Options struct {
 	PolicyFile     string // path of policy.json; "" means the default ones
 	TempDir        string // where big downloads go; "" means /var/tmp
 	UserAgent      string // sent to registries
+	RuntimeDir     string // an ordinary user's, with their auth file, as store.SettleRuntimeDir found it; "" means XDG_RUNTIME_DIR, else root's
 }
 
 // SystemContext returns a fresh context for the image library, which keeps

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"go.podman.io/storage/pkg/unshare"
 )
 
 // AuthFiles lists where credentials are looked for: the file named, or the
@@ -12,19 +14,20 @@ func (o Options) AuthFiles() []string {
 	if named := o.authFile(); named != "" {
 		return []string{named}
 	}
-	return defaultAuthFiles()
+	return o.defaultAuthFiles()
 }
 
-func defaultAuthFiles() []string {
-	run := os.Getenv("XDG_RUNTIME_DIR")
+// defaultAuthFiles is the one place that knows them; the first is written to.
+func (o Options) defaultAuthFiles() []string {
+	run := o.RuntimeDir
 	if run == "" {
-		run = "/run"
+		run = os.Getenv("XDG_RUNTIME_DIR")
 	}
 	paths := []string{filepath.Join(run, "containers/auth.json")}
-	if run == "/run" {
+	if run == "" {
 		paths[0] = fmt.Sprintf("/run/containers/%d/auth.json", os.Getuid())
 	}
-	home, err := os.UserHomeDir()
+	home, err := unshare.HomeDir() // where HOME is not set, the account's
 	if err != nil {
 		return paths
 	}

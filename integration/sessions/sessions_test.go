@@ -1,0 +1,205 @@
+package sessions
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
+	"github.com/mpull/mpull/integration/testimage"
+	"github.com/mpull/mpull/integration/testregistry"
+	"github.com/mpull/mpull/integration/testuser"
+)
+
+func TestMain(m *testing.M) { testenv.MainWithBinary(m) }
+
+// session is an ordinary user's, or root's, with a home of its own and nothing
+// but what a test names in its environment.
+type session struct {
+	t       *testing.T
+	home    string
+	uid     int
+	env     []string
+	binary  string
+	image   string // name of one that a registry has
+	command func(args ...string) *exec.Cmd
+}
+
+func newSession(t *testing.T) *session {
+	t.Helper()
+	u := testuser.New(t)
+	s := &session{t: t, home: u.Dir, binary: filepath.Join(u.Dir, "bin", "mpull")}
+	if _, err := fmt.Sscan(u.Uid, &s.uid); err != nil {
+		t.Fatal(err)
+	}
+	s.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + u.Dir, "TMPDIR=" + filepath.Join(u.Dir, "tmp"), "LC_ALL=C.UTF-8"}
+	s.command = func(args ...string) *exec.Cmd {
+		cmd := u.Command(nil, args...)
+		cmd.Env = s.env
+		return cmd
+	}
+	s.write("bin/mpull", read(t, testenv.Binary()), 0o755)
+	s.write("policy.json", `{"default":[{"type":"insecureAcceptAnything"}]}`, 0o644)
+	registry := testregistry.New()
+	t.Cleanup(registry.Close)
+	img, err := testimage.Image(testimage.Spec{Seed: 7, Platform: "linux/" + runtime.GOARCH, Layers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := registry.PushImage("team/app:1", img); err != nil {
+		t.Fatal(err)
+	}
+	s.image = registry.Host + "/team/app:1"
+	s.write("registries.conf", fmt.Sprintf("[[registry]]\nlocation=%q\ninsecure=true\n", registry.Host), 0o644)
+	return s
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// write makes a file of root's that the user can read.
+func (s *session) write(name, text string, mode os.FileMode) string {
+	s.t.Helper()
+	path := filepath.Join(s.home, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// mpull runs the built binary. An exit code other than 0 and 1, which answers
+// no, ends the test.
+func (s *session) mpull(args ...string) string {
+	s.t.Helper()
+	out, err := s.try(args...)
+	if code := err.ExitCode(); code > 1 {
+		s.t.Fatalf("mpull %q: exit code %d\n%s", args, code, out)
+	}
+	return out
+}
+
+func (s *session) try(args ...string) (string, *os.ProcessState) {
+	s.t.Helper()
+	cmd := s.command(append([]string{s.binary, "--policy-file", filepath.Join(s.home, "policy.json"), "--registries-conf", filepath.Join(s.home, "registries.conf")}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		s.t.Fatalf("mpull %q: %v", args, err)
+	}
+	return string(out), cmd.ProcessState
+}
+
+// clear removes what a user's tools leave.
+func (s *session) clear() {
+	s.t.Helper()
+	for _, name := range []string{".local", ".config", "tmp", "run"} {
+		if err := os.RemoveAll(filepath.Join(s.home, name)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"tmp", "run"} {
+		s.mkdir(name)
+	}
+}
+
+func (s *session) mkdir(name string) string {
+	s.t.Helper()
+	path := filepath.Join(s.home, name)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.Chown(path, s.uid, s.uid); err != nil {
+		s.t.Fatal(err)
+	}
+	return path
+}
+
+// TestClosedRunContainers: where nothing names a runtime directory, an auth
+// file is looked for where podman does, not where root's lies.
+func TestClosedRunContainers(t *testing.T) {
+	s := newSession(t)
+	if info, err := os.Stat("/run/containers"); err != nil || info.Mode().Perm()&1 != 0 {
+		t.Skip("/run/containers is not closed to users here: root has not used podman")
+	}
+	s.mpull("platforms", s.image)
+	s.mpull("pull", "-q", s.image)
+	want := filepath.Join(s.home, "tmp", fmt.Sprintf("storage-run-%d", s.uid), "containers/auth.json")
+	if got := s.mpull("info"); !strings.Contains(got, want) {
+		t.Errorf("info does not name %s:\n%s", want, got)
+	}
+	// podman before version 5 has its own name for it.
+	s.mkdir(fmt.Sprintf("tmp/podman-run-%d", s.uid))
+	want = strings.Replace(want, "storage-run-", "podman-run-", 1)
+	if got := s.mpull("info"); !strings.Contains(got, want) {
+		t.Errorf("info does not name %s:\n%s", want, got)
+	}
+	// su without a dash keeps another user's.
+	s.env = append(s.env, "XDG_RUNTIME_DIR=/root")
+	if got := s.mpull("info"); !strings.Contains(got, want) {
+		t.Errorf("with the variable of another user, info does not name %s:\n%s", want, got)
+	}
+	s.mpull("platforms", s.image)
+}
+
+// TestDriverOfTheStoreThere: without a driver named, that of the store counts;
+// one named later does not hide the store that podman's database tells of.
+func TestDriverOfTheStoreThere(t *testing.T) {
+	s := newSession(t)
+	store := filepath.Join(s.home, ".local/share/containers/storage")
+	for _, driver := range []string{"vfs", "overlay"} {
+		t.Run(driver, func(t *testing.T) {
+			s.t = t
+			s.clear()
+			s.mpull("--storage-driver", driver, "pull", "-q", s.image)
+			for _, args := range [][]string{{"images", "-q"}, {"image", "inspect", s.image}, {"pull", "-q", s.image}} {
+				if out, state := s.try(args...); state.ExitCode() != 0 || out == "" {
+					t.Errorf("mpull %q: %d %s", args, state.ExitCode(), out)
+				}
+			}
+			for _, other := range []string{"vfs", "overlay"} {
+				if _, err := os.Stat(filepath.Join(store, other)); err == nil && other != driver {
+					t.Errorf("%s was made beside %s", other, driver)
+				}
+			}
+			s.mpull("tag", s.image, "x:1")
+			if out := s.mpull("info"); !strings.Contains(strings.SplitN(out, "\n", 2)[0], store) {
+				t.Errorf("the first line of info does not name the store:\n%s", out)
+			}
+			// What an older mpull left beside it.
+			other := map[string]string{"vfs": "overlay", "overlay": "vfs"}[driver]
+			for _, name := range []string{other, other + "-images", other + "-layers"} {
+				s.mkdir(filepath.Join(".local/share/containers/storage", name))
+			}
+			if out := s.mpull("images", "-q"); len(strings.Fields(out)) != 1 {
+				t.Errorf("beside an empty %s store: %q", other, out)
+			}
+			for _, name := range []string{other, other + "-images", other + "-layers"} {
+				if err := os.Remove(filepath.Join(store, name)); err != nil {
+					t.Error(err)
+				}
+			}
+			before := s.env
+			defer func() { s.env = before }()
+			s.env = append(s.env, "STORAGE_DRIVER="+other)
+			if out := s.mpull("info", "--format", "{{.Store.Driver}}"); out != other+"\n" {
+				t.Errorf("without podman's database: %q", out)
+			}
+			s.write(".local/share/containers/storage/db.sql", "", 0o644)
+			if out := s.mpull("info", "--format", "{{.Store.Driver}}"); out != driver+"\n" {
+				t.Errorf("with podman's database: %q", out)
+			}
+		})
+	}
+}
