@@ -29,11 +29,12 @@ func TestMakePlan(t *testing.T) {
 			image A a app@sha256:0
 			image B a app@sha256:0 app:1`, Policy{}, "+A pinned, +B named, 0"},
 		{"a layer that an additional store has, too, comes free here", `
-			layer a 10 read-only
 			layer a 10
+			layer z 5
 			layer b 1 on a
 			layer a 10 read-only
-			image A b was app:1 2h`, Policy{}, "-A dangling, 11"},
+			image A b was app:1 2h
+			image Z z app:2`, Policy{}, "-A dangling, +Z named, 11"},
 		{"what is mounted stays", `
 			layer a 100 mounted
 			layer b 1 on a
