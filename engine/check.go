@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -105,50 +104,23 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 
 // CheckRemote guesses from index and config alone whether an image that is not
 // here would start.
-func (e *Engine) CheckRemote(ctx context.Context, input string, requests Fallback) (preflight.Result, error) {
+func (e *Engine) CheckRemote(ctx context.Context, input string, requests Fallback, r Retry) (result preflight.Result, err error) {
 	if len(requests) == 0 {
 		requests = Fallback{platform.Native(e.Platform())}
 	}
-	sys, err := e.config.Registry.SystemContext()
-	if err != nil {
-		return preflight.Result{}, err
-	}
-	sources, err := registry.Resolve(sys, input)
-	if err != nil {
-		return preflight.Result{}, err
-	}
-	var errs []error
-	for _, source := range sources {
-		claimed, err := e.remotePlatform(ctx, source, requests)
-		if err == nil {
-			result := preflight.RemoteGuess(claimed, e.Host())
-			result.Image = refName(source.Ref)
-			return result, nil
+	err = e.look(ctx, input, LookOptions{Requests: requests, Retry: r}, func(ctx context.Context, img *registry.Image, source registry.Source) error {
+		instances, err := img.Instances(ctx)
+		if err != nil {
+			return err
 		}
-		errs = append(errs, fmt.Errorf("reading %s: %w", refName(source.Ref), err))
-	}
-	return preflight.Result{}, errors.Join(errs...)
-}
-
-func (e *Engine) remotePlatform(ctx context.Context, source registry.Source, requests Fallback) (p platform.Platform, err error) {
-	sys, err := e.config.Registry.SystemContext()
-	if err != nil {
-		return p, err
-	}
-	img, err := registry.Open(ctx, sys, source.Ref)
-	if err != nil {
-		return p, err
-	}
-	defer func() { err = errors.Join(err, img.Close()) }()
-	instances, err := img.Instances(ctx)
-	if err != nil {
-		return p, err
-	}
-	c, err := e.choose(ctx, img, instances, requests)
-	if err != nil {
-		return p, err
-	}
-	return c.detail.Platform(), nil
+		c, err := e.choose(ctx, img, instances, requests)
+		if err == nil {
+			result = preflight.RemoteGuess(c.detail.Platform(), e.Host())
+			result.Image = refName(source.Ref)
+		}
+		return err
+	})
+	return result, err
 }
 
 // A PlatformCheck compares the platform that an image claims with that of the

@@ -41,7 +41,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	if err != nil {
 		return err
 	}
-	src, sys, err := e.copySource(img, c.detail, temp, watch)
+	src, sys, err := e.copySource(ctx, img, c.detail, temp, watch)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 // exactly the instance's platform. Where that would choose another entry (no
 // platform, nested index, the same platform twice) the instance is named by its
 // digest.
-func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string, watch *watchdog) (types.ImageReference, *types.SystemContext, error) {
+func (e *Engine) copySource(ctx context.Context, img *registry.Image, d *registry.Detail, temp string, watch *watchdog) (types.ImageReference, *types.SystemContext, error) {
 	options := e.config.Registry
 	options.TempDir = temp
 	sys, err := options.SystemContext()
@@ -88,7 +88,7 @@ func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string
 		return nil, nil, err
 	}
 	sys.BlobInfoCacheDir = temp // one pull knows all it needs; the shared cache costs syncs
-	img.Guard().Observe(watch.asked)
+	img.Guard().Observe(ctx, watch.asked)
 	if !img.IsIndex {
 		return img.Opened(), sys, nil
 	}
@@ -114,7 +114,7 @@ func (e *Engine) copySource(img *registry.Image, d *registry.Detail, temp string
 	if err != nil {
 		return nil, nil, err
 	}
-	registry.NewGuard(sys, ref).Observe(watch.asked)
+	registry.NewGuard(sys, ref).Observe(ctx, watch.asked)
 	return ref, sys, nil
 }
 

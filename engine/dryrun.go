@@ -69,7 +69,7 @@ func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]P
 		if disk, err := store.DiskOf(s.Root()); err == nil {
 			free = disk.Free
 		}
-		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, source registry.Source) error {
+		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, source registry.Source) error {
 			img.Local = func(d digest.Digest) (manifest, config []byte, ok bool) { return storedIn(s, snap, d) }
 			p := &planner{pull: &pull{Engine: e, snap: snap, o: o, input: input}, free: free}
 			var err error

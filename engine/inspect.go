@@ -46,7 +46,7 @@ type InspectOptions struct {
 // another transport. The tags are left out, with a note, where a registry
 // forbids listing them.
 func (e *Engine) Inspect(ctx context.Context, input string, o InspectOptions) (doc *Inspection, err error) {
-	err = e.detail(ctx, input, o.LookOptions, func(img *registry.Image, d *registry.Detail) error {
+	err = e.detail(ctx, input, o.LookOptions, func(ctx context.Context, img *registry.Image, d *registry.Detail) error {
 		info, err := d.Info()
 		if err != nil {
 			return err
@@ -76,7 +76,11 @@ func (e *Engine) Inspect(ctx context.Context, input string, o InspectOptions) (d
 // anybody list are no reason to fail (as in skopeo): AWS ECR denies it,
 // public.ecr.aws has no such page.
 func (e *Engine) repoTags(ctx context.Context, ref types.ImageReference) ([]string, error) {
-	tags, err := registry.Tags(ctx, e.config.Registry, ref)
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return nil, err
+	}
+	tags, err := registry.Tags(ctx, sys, ref, nil)
 	if err == nil {
 		return tags, nil
 	}
@@ -92,8 +96,8 @@ func (e *Engine) repoTags(ctx context.Context, ref types.ImageReference) ([]stri
 }
 
 // detail opens an input, chooses the instance as Pull would, and hands both to f.
-func (e *Engine) detail(ctx context.Context, input string, o LookOptions, f func(*registry.Image, *registry.Detail) error) error {
-	return e.look(ctx, input, o, func(img *registry.Image, _ registry.Source) error {
+func (e *Engine) detail(ctx context.Context, input string, o LookOptions, f func(context.Context, *registry.Image, *registry.Detail) error) error {
+	return e.look(ctx, input, o, func(ctx context.Context, img *registry.Image, _ registry.Source) error {
 		instances, err := img.Instances(ctx)
 		if err != nil {
 			return err
@@ -102,7 +106,7 @@ func (e *Engine) detail(ctx context.Context, input string, o LookOptions, f func
 		if err != nil {
 			return err
 		}
-		return f(img, c.detail)
+		return f(ctx, img, c.detail)
 	})
 }
 
@@ -115,7 +119,7 @@ type ImageConfig struct {
 // InspectConfig reads the config of an image that need not be pulled. The
 // layers are not read.
 func (e *Engine) InspectConfig(ctx context.Context, input string, o LookOptions) (config *ImageConfig, err error) {
-	err = e.detail(ctx, input, o, func(_ *registry.Image, d *registry.Detail) error {
+	err = e.detail(ctx, input, o, func(_ context.Context, _ *registry.Image, d *registry.Detail) error {
 		config = &ImageConfig{Blob: d.ConfigBlob, Config: d.Config}
 		return nil
 	})
@@ -125,7 +129,7 @@ func (e *Engine) InspectConfig(ctx context.Context, input string, o LookOptions)
 // RawManifest reads the manifest or index of an image that need not be pulled,
 // byte for byte: one request.
 func (e *Engine) RawManifest(ctx context.Context, input string, o LookOptions) (m *ManifestDocument, err error) {
-	err = e.look(ctx, input, o, func(img *registry.Image, _ registry.Source) error {
+	err = e.look(ctx, input, o, func(ctx context.Context, img *registry.Image, _ registry.Source) error {
 		m = &ManifestDocument{Blob: img.Manifest, MediaType: img.MediaType, Digest: img.Digest, IsIndex: img.IsIndex}
 		return nil
 	})
@@ -135,26 +139,14 @@ func (e *Engine) RawManifest(ctx context.Context, input string, o LookOptions) (
 // Tags lists the tags of an image's repository, pages followed, in the
 // registry's order. repository is its full name.
 func (e *Engine) Tags(ctx context.Context, input string, retry Retry) (repository string, tags []string, err error) {
-	sys, err := e.config.Registry.SystemContext()
-	if err != nil {
-		return "", nil, err
-	}
-	sources, err := registry.Resolve(sys, input)
-	if err != nil {
-		return "", nil, err
-	}
-	var errs []error
-	for _, source := range sources {
-		err := retry.do(ctx, e, func() error {
-			tags, err = registry.Tags(ctx, e.config.Registry, source.Ref)
+	err = e.withSource(ctx, input, "asking", func(source registry.Source) error {
+		return e.ask(ctx, retry, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error {
+			list, err := registry.Tags(ctx, sys, source.Ref, watch.asked)
+			if err == nil {
+				repository, tags = source.Ref.DockerReference().Name(), list
+			}
 			return err
 		})
-		if err == nil {
-			return source.Ref.DockerReference().Name(), tags, nil
-		}
-		if errs = append(errs, err); ctx.Err() != nil {
-			break
-		}
-	}
-	return "", nil, errors.Join(errs...)
+	})
+	return repository, tags, err
 }

@@ -113,7 +113,7 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 	if err != nil {
 		return nil, err
 	}
-	err = i.open(ctx, registry.Source{Ref: ref}, func(opened *registry.Image, _ registry.Source) error {
+	err = i.open(ctx, registry.Source{Ref: ref}, Retry{}, func(ctx context.Context, opened *registry.Image, _ registry.Source) error {
 		detail, err := opened.Detail(ctx, registry.Instance{Digest: opened.Digest})
 		if err != nil {
 			return err

@@ -32,7 +32,7 @@ func (e *Engine) Lock(ctx context.Context, l *Lock, inputs []string, o LockOptio
 		l.Images = map[string]LockedImage{}
 	}
 	for _, input := range inputs {
-		err := e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, source registry.Source) error {
+		err := e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, source registry.Source) error {
 			tagged, ok := source.Name.(reference.NamedTagged)
 			if !ok || source.Ref.Transport().Name() != "docker" {
 				return fmt.Errorf("%s is no tag of a registry: only a tag can be locked", input)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.podman.io/image/v5/types"
+
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -36,52 +38,34 @@ func IsTransport(input string) bool { return registry.HasTransport(input) }
 // look opens what an input stands for and hands it to f: an image of local
 // storage for containers-storage:, else the first of the input's sources that
 // answers. It changes nothing.
-func (e *Engine) look(ctx context.Context, input string, o LookOptions, f func(*registry.Image, registry.Source) error) error {
+func (e *Engine) look(ctx context.Context, input string, o LookOptions, f lookFunc) error {
 	if strings.HasPrefix(input, localTransport) {
 		return e.lookLocal(ctx, input, f)
 	}
-	sys, err := e.config.Registry.SystemContext()
-	if err != nil {
-		return err
-	}
-	sources, err := registry.Resolve(sys, input)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, source := range sources {
-		err := o.Retry.do(ctx, e, func() error { return e.open(ctx, source, f) })
-		if err == nil {
-			return nil
-		}
-		errs = append(errs, fmt.Errorf("looking at %s: %w", refName(source.Ref), err))
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(errs...)
+	return e.withSource(ctx, input, "looking at", func(source registry.Source) error {
+		return e.open(ctx, source, o.Retry, f)
+	})
 }
 
+// lookFunc gets an image that is open, and where it lies. ctx ends when the
+// registry is silent.
+type lookFunc = func(ctx context.Context, img *registry.Image, source registry.Source) error
+
 // open reads one source's manifest and hands it to f.
-func (e *Engine) open(ctx context.Context, source registry.Source, f func(*registry.Image, registry.Source) error) (err error) {
-	sys, err := e.config.Registry.SystemContext()
-	if err != nil {
-		return err
-	}
-	ctx, watch := newWatchdog(ctx, defaultIdle, documentRoom)
-	defer watch.stop()
-	defer func() { err = withCause(ctx, err) }()
-	img, err := registry.Open(ctx, sys, source.Ref)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, img.Close()) }()
-	img.Guard().Observe(watch.asked)
-	return f(img, source)
+func (e *Engine) open(ctx context.Context, source registry.Source, r Retry, f lookFunc) error {
+	return e.ask(ctx, r, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) (err error) {
+		img, err := registry.Open(ctx, sys, source.Ref)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, img.Close()) }()
+		img.Guard().Observe(ctx, watch.asked)
+		return f(ctx, img, source)
+	})
 }
 
 // lookLocal opens an image of local storage as the image library reads it.
-func (e *Engine) lookLocal(ctx context.Context, input string, f func(*registry.Image, registry.Source) error) error {
+func (e *Engine) lookLocal(ctx context.Context, input string, f lookFunc) error {
 	if strings.HasPrefix(input, localTransport+"[") {
 		return fmt.Errorf("reading %q: name the store with --root, --runroot and --storage-driver", input)
 	}
@@ -90,7 +74,7 @@ func (e *Engine) lookLocal(ctx context.Context, input string, f func(*registry.I
 		if err != nil {
 			return err
 		}
-		return e.open(ctx, registry.Source{Ref: ref, Name: ref.DockerReference()}, f)
+		return e.open(ctx, registry.Source{Ref: ref, Name: ref.DockerReference()}, Retry{}, f)
 	})
 }
 

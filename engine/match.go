@@ -44,7 +44,7 @@ type MatchCandidate struct {
 // Match explains which instance Pull would take for the same requests. Where
 // nothing fits there is no error: Missing tells it.
 func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Matching, err error) {
-	err = e.look(ctx, input, o, func(img *registry.Image, source registry.Source) error {
+	err = e.look(ctx, input, o, func(ctx context.Context, img *registry.Image, source registry.Source) error {
 		instances, err := img.Instances(ctx)
 		if err != nil {
 			return err

@@ -3,10 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/registry"
@@ -47,26 +51,55 @@ const outdatedWorkers = 4
 
 // Outdated asks the registry, with one HEAD request for each name, whether tags
 // still stand for what is here: for inputs, without any for all that the lock or
-// the store has. Names of localhost are of no registry and left out of all.
+// the store has. Names of localhost are of no registry and left out of all. A
+// registry that is silent is asked once. When ctx ends the rows tell what was
+// answered until then.
 func (e *Engine) Outdated(ctx context.Context, inputs []string, o OutdatedOptions) ([]TagStatus, error) {
 	tags, err := e.heldTags(ctx, inputs, o.Lock)
 	if err != nil {
 		return nil, err
 	}
 	rows := make([]TagStatus, len(tags))
+	silent := &silence{hosts: map[string]error{}}
 	var g errgroup.Group
 	g.SetLimit(outdatedWorkers)
 	for i, t := range tags {
 		g.Go(func() error {
-			rows[i] = e.tagStatus(ctx, t, o.Retry)
+			rows[i] = e.tagStatus(ctx, t, o.Retry, silent)
 			return nil
 		})
 	}
 	_ = g.Wait() // what failed is in the rows
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return rows, context.Cause(ctx)
 	}
 	return rows, nil
+}
+
+// silence remembers the registries that did not answer: they are not waited for
+// again, neither for another name nor in another try.
+type silence struct {
+	mu    sync.Mutex
+	hosts map[string]error
+}
+
+func (s *silence) of(host string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.hosts[host]; err != nil {
+		return &usedUpError{err}
+	}
+	return nil
+}
+
+func (s *silence) note(host string, err error) error {
+	if !errors.Is(err, errStalled) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hosts[host] = err
+	return &usedUpError{err}
 }
 
 // heldTag is a name, and the digests under which what it names is known.
@@ -125,23 +158,12 @@ func tagOf(img *store.Image, name string) heldTag {
 	return heldTag{name, digests}
 }
 
-func (e *Engine) tagStatus(ctx context.Context, t heldTag, retry Retry) TagStatus {
+func (e *Engine) tagStatus(ctx context.Context, t heldTag, retry Retry, silent *silence) TagStatus {
 	row := TagStatus{Name: t.name, State: TagUnknown}
 	if len(t.digests) > 0 {
 		row.Have = t.digests[0]
 	}
-	row.Err = retry.do(ctx, e, func() error {
-		sys, err := e.config.Registry.SystemContext()
-		if err != nil {
-			return err
-		}
-		ref, err := registry.ParseTag(t.name)
-		if err != nil {
-			return err
-		}
-		row.Now, err = registry.HeadDigest(ctx, sys, ref)
-		return err
-	})
+	row.Now, row.Err = e.headDigest(ctx, t.name, retry, silent)
 	switch {
 	case row.Err != nil:
 		row.Reason = row.Err.Error()
@@ -151,4 +173,25 @@ func (e *Engine) tagStatus(ctx context.Context, t heldTag, retry Retry) TagStatu
 		row.State = TagOutdated
 	}
 	return row
+}
+
+func (e *Engine) headDigest(ctx context.Context, name string, retry Retry, silent *silence) (now digest.Digest, err error) {
+	ref, err := registry.ParseTag(name)
+	if err != nil {
+		return "", err
+	}
+	host := reference.Domain(ref.DockerReference())
+	err = retry.do(ctx, e, func() error {
+		if err := silent.of(host); err != nil {
+			return err
+		}
+		return silent.note(host, e.askOnce(ctx, retry, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) (err error) {
+			now, err = registry.HeadDigest(ctx, sys, ref, watch.asked)
+			return err
+		}))
+	})
+	if err != nil {
+		err = fmt.Errorf("asking for %s: %w", name, err)
+	}
+	return now, err
 }

@@ -67,7 +67,7 @@ const maxUnnamed = 32
 // request, and two more for each entry that names no platform; a single
 // manifest costs two. The store, when there is one, tells what is here.
 func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions) (rows []OfferedPlatform, err error) {
-	err = e.look(ctx, input, LookOptions{Retry: o.Retry}, func(img *registry.Image, _ registry.Source) error {
+	err = e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, _ registry.Source) error {
 		instances, err := img.Instances(ctx)
 		if err != nil {
 			return err

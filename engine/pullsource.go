@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -17,26 +18,15 @@ import (
 
 // remote asks the sources that the input stands for, in order.
 func (p *pull) remote(ctx context.Context) error {
-	sys, err := p.config.Registry.SystemContext()
+	var answered registry.Source
+	err := p.withSource(ctx, p.input, "pulling", func(source registry.Source) error {
+		answered = source
+		return p.from(ctx, source)
+	})
 	if err != nil {
 		return err
 	}
-	sources, err := registry.Resolve(sys, p.input)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, source := range sources {
-		err := p.from(ctx, source)
-		if err == nil {
-			return source.Record()
-		}
-		errs = append(errs, fmt.Errorf("pulling %s: %w", refName(source.Ref), err))
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(errs...)
+	return answered.Record()
 }
 
 func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
@@ -115,25 +105,25 @@ func (p *pull) attempt(ctx context.Context, r *reading) error {
 }
 
 // choices reads what the source offers and chooses for every job.
-func (p *pull) choices(ctx context.Context, r *reading) (err error) {
+func (p *pull) choices(ctx context.Context, r *reading) error {
 	if r.img != nil && r.chosen {
 		return nil
 	}
-	ctx, watch := newWatchdog(ctx, p.o.Limits.idle(), documentRoom)
-	defer watch.stop()
-	defer func() { err = withCause(ctx, err) }()
+	once := Retry{Idle: p.o.Limits.Idle} // from tries again, with what was reached
+	return p.askOnce(ctx, once, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error {
+		return p.choicesOf(ctx, sys, watch, r)
+	})
+}
+
+func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *watchdog, r *reading) (err error) {
 	if r.img == nil {
-		sys, err := p.config.Registry.SystemContext()
-		if err != nil {
-			return err
-		}
 		if r.img, err = registry.Open(ctx, sys, r.source.Ref); err != nil {
 			return err
 		}
 		r.img.Local = p.stored
 	}
-	r.img.Guard().Observe(watch.asked)
-	defer r.img.Guard().Observe(nil)
+	r.img.Guard().Observe(ctx, watch.asked)
+	defer r.img.Guard().Observe(ctx, nil)
 	err = p.choose(ctx, r.img)
 	r.chosen = err == nil
 	return err
@@ -330,11 +320,16 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 }
 
 // allowed asks the signature policy about an image.
-func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) error {
+// Signatures may have to be fetched for that.
+func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err error) {
 	sys, err := p.config.Registry.SystemContext()
 	if err != nil {
 		return err
 	}
+	ctx, watch := newWatchdog(ctx, p.o.Limits.idle(), layerRoom) // layers come beside it
+	defer watch.stop()
+	defer registry.EndHelpers(ctx, p.o.Limits.idle())()
+	defer func() { err = withCause(ctx, err) }()
 	policy, err := registry.Policy(sys)
 	if err != nil {
 		return err

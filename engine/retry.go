@@ -23,6 +23,7 @@ import (
 // anew whenever a try got further than those before it.
 type Retry struct {
 	Times int           // tries after the first; negative means none
+	Idle  time.Duration // how long a registry may send nothing before a try has failed; 0 means a minute
 	Delay time.Duration // before the first retry, doubled after each up to 16 times and a minute; 0 means one second
 }
 
@@ -36,6 +37,8 @@ const (
 	// disturbedTries bounds retries of what an image could bring about itself.
 	disturbedTries = 3
 )
+
+func (r Retry) idle() time.Duration { return Limits{Idle: r.Idle}.idle() }
 
 // do calls f until it succeeds, fails for good, or the tries are used up.
 func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
@@ -138,7 +141,7 @@ func passing(err error) bool {
 	var refused *registry.RefusedError
 	var usedUp *usedUpError
 	switch {
-	case errors.As(err, &refused), errors.As(err, &usedUp):
+	case errors.As(err, &refused), errors.As(err, &usedUp), errors.As(err, new(*registry.HelperError)):
 		return false
 	case errors.As(err, &notFound), errors.As(err, &shortName), errors.As(err, &unauthorized), errors.As(err, &rejected):
 		return false

@@ -12,6 +12,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/registry"
 )
 
 // watchdog cancels a context when something was asked of a registry and no
@@ -192,6 +194,11 @@ func (w *watchdog) note(p types.ProgressProperties) {
 }
 
 func (w *watchdog) expire() {
+	// While a credential helper is waited for, it is not the registry that is silent.
+	if hung := registry.Hung(w.limit); hung != nil {
+		w.cancel(hung)
+		return
+	}
 	w.cancel(fmt.Errorf("%w for %s", errStalled, w.limit))
 }
 

@@ -22,6 +22,10 @@ import (
 func run(ctx context.Context, args []string, s *streams) int {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if s.secrets == nil {
+		s.secrets = &registry.Secrets{}
+	}
+	ctx = s.secrets.Trace(ctx)
 	ended := make(chan struct{})
 	s.release = sync.OnceFunc(cancelOnSignal(s, cancel, ended))
 	defer s.release()

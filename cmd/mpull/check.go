@@ -104,7 +104,7 @@ func (p *program) checkResult(c *cli.Context, e *engine.Engine, wanted []engine.
 		if len(wanted) == 1 {
 			list = wanted[0]
 		}
-		return e.CheckRemote(c.Context, input, list)
+		return e.CheckRemote(c.Context, input, list, retry(c))
 	}
 	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
 		return preflight.Result{}, usagef("check takes one platform")

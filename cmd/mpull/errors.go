@@ -185,7 +185,7 @@ func report(s *streams, err error) {
 		s.events.failed(err)
 		return
 	}
-	fmt.Fprintf(s.err, "Error: %s\n", oneLine(err.Error()))
+	fmt.Fprintf(s.err, "Error: %s\n", oneLine(s.secrets.Strike(err.Error())))
 	if h := hint(err); h != "" {
 		fmt.Fprintf(s.err, "Hint: %s\n", oneLine(h))
 	}

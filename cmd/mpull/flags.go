@@ -53,6 +53,7 @@ func registryFlags() []cli.Flag {
 		&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)"},
 		&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)"},
 		&cli.IntFlag{Name: "retry", Usage: "`TIMES` to try again after a failure that may pass", Value: 3},
+		&cli.DurationFlag{Name: "idle-timeout", Usage: "how long a registry may send nothing, or ask to wait, before it counts as failed", Value: time.Minute},
 		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each, up to 16 times", Value: time.Second},
 	}
 }
@@ -68,11 +69,15 @@ func (p *program) applyRegistryFlags(c *cli.Context) error {
 		verify := c.Bool("tls-verify")
 		p.registry.TLSVerify = &verify
 	}
+	if c.Duration("idle-timeout") <= 0 {
+		return usagef("--idle-timeout must be more than 0")
+	}
 	creds, err := p.completeCreds(c.String("creds"))
 	p.registry.Creds = creds
+	p.secrets.LearnFrom(p.registry)
 	return err
 }
 
 func retry(c *cli.Context) engine.Retry {
-	return engine.Retry{Times: c.Int("retry"), Delay: c.Duration("retry-delay")}
+	return engine.Retry{Times: c.Int("retry"), Delay: c.Duration("retry-delay"), Idle: c.Duration("idle-timeout")}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -65,6 +66,7 @@ func (p *program) account(c *cli.Context) (*registry.Account, error) {
 		verify := c.Bool("tls-verify")
 		o.TLSVerify = &verify
 	}
+	p.secrets.LearnFrom(o)
 	a, err := o.Account(c.Args().First(), c.String("compat-auth-file"))
 	if err != nil {
 		return nil, usagef("%v", err)
@@ -81,7 +83,7 @@ func (p *program) login(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("get-login") {
-		user, err := a.User()
+		user, err := a.User(c.Context)
 		if err != nil {
 			return err
 		}
@@ -101,9 +103,10 @@ func (p *program) login(c *cli.Context) error {
 	if c.IsSet("password") {
 		p.line("Warning: a password on the command line is seen by other users; --password-stdin is safer")
 	}
-	if user, password, err = p.askAccount(a, user, password); err != nil {
+	if user, password, err = p.askAccount(c.Context, a, user, password); err != nil {
 		return err
 	}
+	p.secrets.Learn(password)
 	where, err := a.Login(c.Context, user, password)
 	if err != nil {
 		return err
@@ -156,7 +159,7 @@ func (p *program) stillLoggedIn(c *cli.Context, a *registry.Account) (bool, erro
 }
 
 // askAccount asks on the terminal for what is missing.
-func (p *program) askAccount(a *registry.Account, user, password string) (string, string, error) {
+func (p *program) askAccount(ctx context.Context, a *registry.Account, user, password string) (string, string, error) {
 	if user != "" && password != "" {
 		return user, password, nil
 	}
@@ -164,7 +167,7 @@ func (p *program) askAccount(a *registry.Account, user, password string) (string
 		return "", "", usagef("there is no terminal to ask on: use --username and --password-stdin")
 	}
 	if user == "" {
-		known, err := a.User()
+		known, err := a.User(ctx)
 		if err == nil {
 			fmt.Fprintf(p.err, "Username (%s): ", escape(known))
 		} else {

@@ -58,24 +58,25 @@ func (p *program) outdated(c *cli.Context) error {
 		}
 	}
 	rows, err := e.Outdated(c.Context, inputs, o)
-	if err != nil {
+	if err != nil && rows == nil {
 		return asFailure(err)
 	}
-	if err := p.printOutdated(c, rows); err != nil {
-		return err
+	for i := range rows {
+		rows[i].Reason = p.secrets.Strike(rows[i].Reason)
 	}
-	var failures []error
+	if err := errors.Join(err, p.printOutdated(c, rows)); err != nil {
+		return asFailure(err)
+	}
 	code := 0
 	for _, r := range rows {
-		if r.Err != nil {
-			failures = append(failures, r.Err)
-		}
-		if r.State == engine.TagOutdated {
+		switch {
+		case r.Err != nil:
+			// A line for each: together they could be too long for one.
+			p.line("Error: %s", oneLine(r.Reason))
+			code = exitFailed
+		case r.State == engine.TagOutdated && code == 0:
 			code = exitNo
 		}
-	}
-	if len(failures) > 0 {
-		return asFailure(errors.Join(failures...))
 	}
 	if code != 0 {
 		return &codeError{code}

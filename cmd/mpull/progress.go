@@ -38,7 +38,7 @@ func (p *program) progress(c *cli.Context) (progressMode, error) {
 		}
 		return progressPlain, nil
 	case progressJSON:
-		p.events = newEventWriter(p.rawErr)
+		p.events = newEventWriter(striker{p.rawErr, p.secrets})
 		logrus.SetOutput(noteWriter{p.events})
 		return mode, nil
 	default:

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -60,7 +59,6 @@ the platform asked for or the registry is not there, or the store failed.`,
 			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
 			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
 			progressFlag(),
-			&cli.DurationFlag{Name: "idle-timeout", Usage: "how long a registry may send nothing, or ask to wait, before it counts as failed", Value: time.Minute},
 			&cli.StringFlag{Name: "max-size", Usage: "`SIZE` of disk, such as 2GB, that an image may take (default: what is free, less a reserve)"},
 			&cli.Int64Flag{Name: "max-entries", Usage: "`NUMBER` of files and folders that an image may have (default: any)"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
@@ -95,7 +93,7 @@ func (p *program) pull(c *cli.Context) error {
 	onOut := isJSON(c.String("format"))
 	switch {
 	case onOut:
-		p.events = newEventWriter(p.rawOut)
+		p.events = newEventWriter(striker{p.rawOut, p.secrets})
 	case c.String("format") != "":
 		return usagef("a --format other than json goes with --dry-run")
 	}

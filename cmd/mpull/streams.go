@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/mpull/mpull/engine/registry"
 )
 
 // streams are where a command reads and writes. out carries data only, err all
@@ -23,20 +25,22 @@ type streams struct {
 	errTerminal bool
 	width       int // columns of the terminal; 0 when out is none
 
-	events  *eventWriter // set by --progress json: then nothing else goes to err
-	release func()       // makes signals no longer end the command's context
+	events  *eventWriter      // set by --progress json: then nothing else goes to err
+	secrets *registry.Secrets // never printed to err, nor as the text of an error
+	release func()            // makes signals no longer end the command's context
 }
 
 func systemStreams() *streams {
 	s := &streams{
-		in: os.Stdin, rawOut: &sink{w: os.Stdout}, rawErr: os.Stderr,
+		secrets: &registry.Secrets{},
+		in:      os.Stdin, rawOut: &sink{w: os.Stdout}, rawErr: os.Stderr,
 		inTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	s.width = columns(os.Stdout)
 	s.out = display{escaper{s.rawOut}, s.width}
-	s.err = display{escaper{os.Stderr}, columns(os.Stderr)}
+	s.err = display{escaper{striker{os.Stderr, s.secrets}}, columns(os.Stderr)}
 	return s
 }
 
@@ -52,6 +56,19 @@ func columns(f *os.File) int {
 // escaper is the last line of defence: whatever text reaches a stream, no
 // control character but newline and tab does.
 type escaper struct{ w io.Writer }
+
+// striker leaves out secrets, which come back in what registries answer.
+type striker struct {
+	w       io.Writer
+	secrets *registry.Secrets
+}
+
+func (s striker) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(s.w, s.secrets.Strike(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
 
 // display is an escaper that knows how wide it is.
 type display struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
@@ -85,6 +86,31 @@ func accountKey(registry string) (string, error) {
 	return key, nil
 }
 
+// patience is how long a registry or a credential helper may take to answer what
+// has to do with an account.
+const patience = time.Minute
+
+var errSilent = fmt.Errorf("the registry did not answer for %s", patience)
+
+// patiently calls f, and ends what it waits for when ctx or patience does.
+func patiently(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer time.AfterFunc(patience, func() {
+		if hung := Hung(patience); hung != nil {
+			cancel(hung)
+			return
+		}
+		cancel(errSilent)
+	}).Stop()
+	defer EndHelpers(ctx, patience)()
+	err := f(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return fmt.Errorf("%w (%s)", cause, err.Error())
+	}
+	return err
+}
+
 // host is the part of the account that a request goes to.
 func (a *Account) host() string {
 	host, _, _ := strings.Cut(a.Registry, "/")
@@ -92,16 +118,19 @@ func (a *Account) host() string {
 }
 
 // User returns the user name that is stored, or ErrNotLoggedIn.
-func (a *Account) User() (string, error) {
-	auth, err := a.stored()
+func (a *Account) User(ctx context.Context) (string, error) {
+	auth, err := a.stored(ctx)
 	if err == nil && auth.Username == "" && auth.IdentityToken == "" {
 		err = fmt.Errorf("%w to %s", ErrNotLoggedIn, a.Registry)
 	}
 	return auth.Username, err
 }
 
-func (a *Account) stored() (types.DockerAuthConfig, error) {
-	auth, err := config.GetCredentials(a.sys, a.Registry)
+func (a *Account) stored(ctx context.Context) (auth types.DockerAuthConfig, err error) {
+	err = patiently(ctx, func(context.Context) error {
+		auth, err = config.GetCredentials(a.sys, a.Registry)
+		return err
+	})
 	if err != nil {
 		return auth, fmt.Errorf("reading the credentials for %s: %w", a.Registry, err)
 	}
@@ -111,7 +140,7 @@ func (a *Account) stored() (types.DockerAuthConfig, error) {
 // CheckStored asks the registry whether the stored credentials are good. It
 // returns ErrNotLoggedIn when there are none.
 func (a *Account) CheckStored(ctx context.Context) (user string, err error) {
-	auth, err := a.stored()
+	auth, err := a.stored(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -141,8 +170,11 @@ func (a *Account) check(ctx context.Context, user, password string) error {
 	}
 	sys := *a.sys
 	sys.DockerAuthConfig = &types.DockerAuthConfig{Username: user, Password: password}
-	NewGuard(&sys, ref) // the password must not follow where a registry leads
-	err = docker.CheckAuth(ctx, &sys, user, password, a.host())
+	guard := NewGuard(&sys, ref) // the password must not follow where a registry leads
+	err = patiently(ctx, func(ctx context.Context) error {
+		guard.Observe(ctx, nil)
+		return docker.CheckAuth(ctx, &sys, user, password, a.host())
+	})
 	var refused docker.ErrUnauthorizedForCredentials
 	switch {
 	case errors.As(err, &refused):
@@ -185,7 +217,7 @@ func (a *Account) Logout(ctx context.Context) error {
 	if err != nil && !errors.Is(err, config.ErrNotLoggedIn) {
 		return fmt.Errorf("removing the credentials for %s: %w", a.Registry, err)
 	}
-	left, readErr := a.stored()
+	left, readErr := a.stored(ctx)
 	switch {
 	case readErr == nil && left.Username != "":
 		return fmt.Errorf("%w to %s with this tool; other credentials for it exist, such as of docker login: remove them with docker logout", ErrNotLoggedIn, a.Registry)

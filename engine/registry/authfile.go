@@ -59,7 +59,7 @@ func (a *Account) edit(ctx context.Context, change func(*types.SystemContext) er
 			return err
 		}
 	}
-	changeErr := change(&sys) // credentials may be gone from the file and not from a helper
+	changeErr := patiently(ctx, func(context.Context) error { return change(&sys) }) // credentials may be gone from the file and not from a helper
 	if changeErr != nil {
 		changeErr = &copyError{changeErr, strings.NewReplacer(temp, path)}
 	}

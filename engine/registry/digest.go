@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker"
@@ -15,7 +16,8 @@ import (
 // HeadDigest asks which digest a tag has now, with one HEAD request for each
 // place that is asked: what registries.conf makes of the name, mirrors first,
 // until one answers. Nothing is transferred that a registry counts as a pull.
-func HeadDigest(ctx context.Context, sys *types.SystemContext, ref types.ImageReference) (digest.Digest, error) {
+// observe is called with each URL before it is asked; nil means nobody looks.
+func HeadDigest(ctx context.Context, sys *types.SystemContext, ref types.ImageReference, observe func(*url.URL)) (digest.Digest, error) {
 	named := ref.DockerReference()
 	if ref.Transport().Name() != docker.Transport.Name() || named == nil {
 		return "", fmt.Errorf("%s is not in a registry, so no tag of it can move", transportName(ref))
@@ -29,7 +31,7 @@ func HeadDigest(ctx context.Context, sys *types.SystemContext, ref types.ImageRe
 	}
 	var errs []error
 	for _, p := range places {
-		d, err := headAt(ctx, sys, p)
+		d, err := headAt(ctx, sys, p, observe)
 		if err == nil {
 			return d, nil
 		}
@@ -68,7 +70,7 @@ func pullPlaces(sys *types.SystemContext, named reference.Named) ([]place, error
 	return places, nil
 }
 
-func headAt(ctx context.Context, sys *types.SystemContext, p place) (digest.Digest, error) {
+func headAt(ctx context.Context, sys *types.SystemContext, p place, observe func(*url.URL)) (digest.Digest, error) {
 	ref, err := docker.NewReference(p.named)
 	if err != nil {
 		return "", err
@@ -80,7 +82,7 @@ func headAt(ctx context.Context, sys *types.SystemContext, p place) (digest.Dige
 	if p.insecure && own.DockerInsecureSkipTLSVerify == types.OptionalBoolUndefined {
 		own.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}
-	NewGuard(&own, ref)
+	NewGuard(&own, ref).Observe(ctx, observe)
 	return docker.GetDigest(ctx, &own, ref)
 }
 

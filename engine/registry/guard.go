@@ -50,11 +50,8 @@ type Guard struct {
 	hosts map[string]bool // host[:port] of the registry and its mirrors, as the library asks them
 	proxy func(*url.URL) (*url.URL, error)
 
-	mu       sync.Mutex
-	observe  func(*url.URL)
-	registry string // the one asked last
-	plain    bool   // it answers over http
-	beyond   bool   // manifests or blobs were asked for
+	mu    sync.Mutex
+	state state
 }
 
 // NewGuard puts a guard into sys, for requests about ref. References of other
@@ -76,7 +73,7 @@ func NewGuard(sys *types.SystemContext, ref types.ImageReference) *Guard {
 			}
 		}
 	}
-	g.registry = asked(reference.Domain(named))
+	g.state = state{ctx: context.Background(), registry: asked(reference.Domain(named))}
 	sys.DockerProxy = g.check
 	return g
 }
@@ -89,14 +86,15 @@ func asked(domain string) string {
 	return domain
 }
 
-// Observe makes f be called with each URL before it is asked; nil ends it.
-func (g *Guard) Observe(f func(*url.URL)) {
+// Observe makes f be called with each URL before it is asked; nil ends it. What
+// the guard itself asks, of the name service, ends with ctx.
+func (g *Guard) Observe(ctx context.Context, f func(*url.URL)) {
 	if g == nil {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.observe = f
+	g.state.ctx, g.state.observe = ctx, f
 }
 
 // check returns the proxy for a request, or refuses it.
@@ -111,55 +109,75 @@ func (g *Guard) check(u *url.URL) (*url.URL, error) {
 	return g.proxy(u)
 }
 
+// state is what a guard knows at a moment.
+type state struct {
+	ctx      context.Context //nolint:containedctx // the library asks for a proxy without one
+	observe  func(*url.URL)
+	registry string // the one asked last
+	plain    bool   // it answers over http
+	beyond   bool   // manifests or blobs were asked for
+}
+
 func (g *Guard) judge(u *url.URL) (func(*url.URL), error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	own := g.hosts[u.Host]
-	if own && u.Path == "/v2/" {
-		// The first request to a registry: over http only when https failed
-		// and the user allows that.
-		g.registry, g.plain, g.beyond = u.Host, u.Scheme == "http", false
-		return g.observe, nil
+	now, first := g.look(u, own)
+	if first {
+		return now.observe, nil
 	}
+	// No lock is held here: names and credential helpers are asked.
 	if u.User != nil {
-		return nil, g.refuse(u, "it has a user name or password in it", "")
+		return nil, now.refuse(u, "it has a user name or password in it", "")
 	}
-	if u.Scheme != "https" && !g.plain {
-		return nil, g.refuse(u, "the registry is reached over https, and this is not", "")
+	if u.Scheme != "https" && !now.plain {
+		return nil, now.refuse(u, "the registry is reached over https, and this is not", "")
 	}
-	if !g.reachable(u.Hostname()) {
-		return nil, g.refuse(u, "that address is one of this machine or of a private network, and the registry's is not", "")
+	if !now.reachable(u.Hostname()) {
+		return nil, now.refuse(u, "that address is one of this machine or of a private network, and the registry's is not", "")
 	}
-	if !g.beyond && u.Host != g.registry && !g.trusted(u.Hostname()) {
-		return nil, g.refuse(u, "the credentials for the registry would be sent to another domain",
+	if !now.beyond && u.Host != now.registry && !g.trusted(now, u.Hostname()) {
+		return nil, now.refuse(u, "the credentials for the registry would be sent to another domain",
 			fmt.Sprintf("if %s really is its token server, log in there too", u.Host))
 	}
 	if own && strings.HasPrefix(u.Path, "/v2/") {
-		g.beyond = true
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.state.beyond = true
 	}
-	return g.observe, nil
+	return now.observe, nil
 }
 
-func (g *Guard) refuse(u *url.URL, why, next string) error {
+// look returns what is known, and whether this is the first request to a
+// registry: over http only when https failed and the user allows that.
+func (g *Guard) look(u *url.URL, own bool) (now state, first bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	first = own && u.Path == "/v2/"
+	if first {
+		g.state.registry, g.state.plain, g.state.beyond = u.Host, u.Scheme == "http", false
+	}
+	return g.state, first
+}
+
+func (s state) refuse(u *url.URL, why, next string) error {
 	shown := *u
 	shown.User, shown.RawQuery = nil, ""
-	return &RefusedError{Registry: g.registry, URL: shown.String(), Why: why, Next: next}
+	return &RefusedError{Registry: s.registry, URL: shown.String(), Why: why, Next: next}
 }
 
 // reachable tells whether a host may be asked, by its address.
-func (g *Guard) reachable(host string) bool {
+func (s state) reachable(host string) bool {
 	c := classOf(host)
-	if c == public || c == classOf(hostname(g.registry)) {
+	if c == public || c == classOf(hostname(s.registry)) {
 		return true
 	}
 	// A registry in a private network that has a name may use addresses there.
-	return c != unusual && c == resolve(context.Background(), hostname(g.registry))
+	return c != unusual && c == resolve(s.ctx, hostname(s.registry))
 }
 
 // trusted tells whether a token server may see the credentials: there are
 // none, or it is of the registry's domain, or the user named it.
-func (g *Guard) trusted(host string) bool {
-	if sameDomain(host, hostname(g.registry)) {
+func (g *Guard) trusted(now state, host string) bool {
+	if sameDomain(host, hostname(now.registry)) {
 		return true
 	}
 	auth, err := config.GetCredentialsForRef(g.sys, g.ref)

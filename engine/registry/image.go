@@ -82,6 +82,7 @@ func Open(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 		return nil, err
 	}
 	guard := NewGuard(sys, ref)
+	guard.Observe(ctx, nil)
 	src, err := ref.NewImageSource(ctx, sys)
 	if err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func ReadRateLimit(ctx context.Context, options Options, ref types.ImageReferenc
 	if err != nil {
 		return nil, err
 	}
-	NewGuard(sys, physical)
+	NewGuard(sys, physical).Observe(ctx, nil)
 	auth, err := config.GetCredentialsForRef(sys, physical.DockerReference())
 	if err != nil {
 		return nil, fmt.Errorf("reading credentials: %w", err)

@@ -25,15 +25,13 @@ var ErrTooManyPages = errors.New("the list of tags does not end")
 // Tags lists the tags of ref's repository in the registry's order, all pages.
 // Mirrors are not asked: they need not know every tag. registries.conf says
 // where the registry is and whether it may be insecure.
-func Tags(ctx context.Context, options Options, ref types.ImageReference) ([]string, error) {
-	return tags(ctx, options, ref, maxTagPages)
+// sys must not be shared; observe is called with each URL before it is asked,
+// nil means nobody looks.
+func Tags(ctx context.Context, sys *types.SystemContext, ref types.ImageReference, observe func(*url.URL)) ([]string, error) {
+	return tags(ctx, sys, ref, observe, maxTagPages)
 }
 
-func tags(ctx context.Context, options Options, ref types.ImageReference, most int) ([]string, error) {
-	sys, err := options.SystemContext()
-	if err != nil {
-		return nil, err
-	}
+func tags(ctx context.Context, sys *types.SystemContext, ref types.ImageReference, observe func(*url.URL), most int) ([]string, error) {
 	physical, sys, err := primary(sys, ref)
 	if err != nil {
 		return nil, err
@@ -47,7 +45,7 @@ func tags(ctx context.Context, options Options, ref types.ImageReference, most i
 		}
 		return http.ProxyFromEnvironment(&http.Request{URL: u})
 	}
-	NewGuard(sys, physical)
+	NewGuard(sys, physical).Observe(ctx, observe)
 	list, err := docker.GetRepositoryTags(ctx, sys, physical)
 	if err != nil {
 		return nil, fmt.Errorf("listing the tags of %s: %w", ref.DockerReference().Name(), err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/types"
 )
 
 // TestTagsThatDoNotEnd asks a registry that always names a next page.
@@ -34,7 +35,7 @@ func TestTagsThatDoNotEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tags(t.Context(), Options{RegistriesConf: conf}, ref, 3); !errors.Is(err, ErrTooManyPages) || asked != 3 {
+	if _, err := tags(t.Context(), &types.SystemContext{SystemRegistriesConfPath: conf}, ref, nil, 3); !errors.Is(err, ErrTooManyPages) || asked != 3 {
 		t.Errorf("after %d pages of 3: %v", asked, err)
 	}
 }
@@ -45,7 +46,7 @@ func TestTagsOfAnotherTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Tags(t.Context(), Options{}, sources[0].Ref); err == nil || !strings.Contains(err.Error(), "no registry") {
+	if _, err := Tags(t.Context(), &types.SystemContext{}, sources[0].Ref, nil); err == nil || !strings.Contains(err.Error(), "no registry") {
 		t.Errorf("got %v", err)
 	}
 }

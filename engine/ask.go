@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.podman.io/image/v5/types"
+
+	"github.com/mpull/mpull/engine/registry"
+)
+
+// ask is the one way to ask a registry for documents: a try of f, watched. It
+// ends when the registry, or a credential helper, is silent for the limit of r;
+// sys is f's own. What fails in passing is tried again.
+func (e *Engine) ask(ctx context.Context, r Retry, f func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error) error {
+	return r.do(ctx, e, func() error { return e.askOnce(ctx, r, f) })
+}
+
+func (e *Engine) askOnce(ctx context.Context, r Retry, f func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error) (err error) {
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	ctx, watch := newWatchdog(ctx, r.idle(), documentRoom)
+	defer watch.stop()
+	defer registry.EndHelpers(ctx, r.idle())()
+	return withCause(ctx, f(ctx, sys, watch))
+}
+
+// withSource asks the sources that an input stands for, in their order, until f
+// succeeds with one. Errors say what was done: "looking at".
+func (e *Engine) withSource(ctx context.Context, input, doing string, f func(registry.Source) error) error {
+	sys, err := e.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	sources, err := registry.Resolve(sys, input)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, source := range sources {
+		err := f(source)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("%s %s: %w", doing, refName(source.Ref), err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}

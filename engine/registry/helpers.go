@@ -1,0 +1,160 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// HelperError says that a credential helper did not answer.
+type HelperError struct {
+	Name string // docker-credential-...
+	Wait time.Duration
+}
+
+func (e *HelperError) Error() string {
+	return fmt.Sprintf("the credential helper %s did not answer for %s: is what it asks locked?", e.Name, e.Wait)
+}
+
+// helperPoll is how often helpers are looked for once they have to end.
+const helperPoll = 50 * time.Millisecond
+
+// EndHelpers ends the credential helpers that run longer than limit when ctx
+// ends, with all that they started, until the function that it returns is
+// called. The image library starts them, waits for them without an end, and
+// hands out no handle; they are the children of this process by their name. One
+// that has only just been started belongs to somebody else's request.
+func EndHelpers(ctx context.Context, limit time.Duration) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+		}
+		tick := time.NewTicker(helperPoll)
+		defer tick.Stop()
+		for {
+			least := limit - limit/10
+			if context.Cause(ctx) != nil && ctx.Err() != nil && !isHelperError(context.Cause(ctx)) {
+				least = 0
+			}
+			for _, h := range helpers(least) {
+				killTree(h.pid)
+			}
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+func isHelperError(err error) bool {
+	_, ok := err.(*HelperError) //nolint:errorlint // a cause, as it was given
+	return ok
+}
+
+// Hung returns the credential helper that has run for as long as limit, nil when
+// there is none.
+func Hung(limit time.Duration) error {
+	for _, h := range helpers(limit - limit/10) {
+		return &HelperError{h.name, limit}
+	}
+	return nil
+}
+
+// helper is a credential helper that runs.
+type helper struct {
+	pid  int
+	name string
+}
+
+// helpers lists the credential helpers among the children of this process that
+// have run for so long.
+func helpers(least time.Duration) []helper {
+	var found []helper
+	for _, pid := range children(os.Getpid()) {
+		if name := helperName(pid); name != "" && age(pid) >= least {
+			found = append(found, helper{pid, name})
+		}
+	}
+	return found
+}
+
+func children(pid int) []int {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return nil
+	}
+	var all []int
+	for _, path := range tasks {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		for _, word := range strings.Fields(string(data)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
+// helperName is the name of the helper that a process is, "" when it is none.
+// One that is a script is the argument of its interpreter.
+func helperName(pid int) string {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return ""
+	}
+	words := strings.Split(string(data), "\x00")
+	for _, w := range words[:min(len(words), 3)] {
+		if name := filepath.Base(w); strings.HasPrefix(name, "docker-credential-") {
+			return name
+		}
+	}
+	return ""
+}
+
+// killTree ends a process and all that it started, which may hold its output
+// open.
+func killTree(pid int) {
+	below := children(pid)
+	_ = unix.Kill(pid, unix.SIGKILL) // it may have ended meanwhile
+	for _, child := range below {
+		killTree(child)
+	}
+}
+
+// ticks of the clock in a second, in which proc_pid_stat(5) counts: 100 for all
+// programs, on every architecture.
+const ticks = 100
+
+// age is how long a process has run.
+func age(pid int) time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	const started = 19 // of the fields behind the name
+	f := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	var now unix.Timespec
+	if len(f) <= started || unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+		return 0
+	}
+	since, err := strconv.ParseInt(f[started], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(now.Nano()) - time.Duration(since)*time.Second/ticks
+}
