@@ -197,7 +197,7 @@ func (k *check) native(l loaded) {
 	}
 	k.res.Verdict = Native
 	k.res.Reason = "the kernel runs " + quote(l.program.path) + " itself"
-	k.res.Hint = l.unread
+	k.res.Hint = l.odd
 	if c := k.cmd.Claimed; !l.levelled && c.Architecture == k.host.Platform.Architecture && level(c.Variant) > level(k.host.Platform.Variant) && level(k.host.Platform.Variant) > 0 {
 		k.res.Hint = "the image says it is for " + c.String() + ", more than the CPU's " + k.host.Platform.Variant +
 			"; its program does not say what it needs, and may meet an illegal instruction"

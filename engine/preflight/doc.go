@@ -21,7 +21,13 @@
 //	fs/binfmt_elf.c     headers, loader, segments
 //	arch/*/asm/elf.h    which machines a kernel takes (package platform)
 //
+// and of the loaders that the kernel starts for a program:
+//
+//	glibc  elf/dl-load.c, elf/dl-cache.c, sysdeps/x86/dl-prop.h: where libraries
+//	       are looked for, and the CPU levels they ask for
+//	musl   ldso/dynlink.c: the same, without levels
+//
 // Not modelled: file capabilities, access control lists, security modules,
-// mount options such as noexec, resource limits, and whether the shared
-// libraries of a program are there.
+// mount options such as noexec, resource limits, and whether the libraries of a
+// program have the symbols and versions that it needs.
 package preflight

@@ -160,6 +160,7 @@ func (l *loading) loadELF(p *program) *fault {
 	l.note("%s is an ELF program that this kernel loads", p.id.path)
 	if l.out.emulator == "" {
 		l.out.level = l.cpuLevel(p, ld)
+		return l.libraries(p, ld)
 	}
 	return nil
 }
@@ -189,6 +190,7 @@ func (l *loading) loader(p *program) (*program, *fault) {
 		if f != nil {
 			return nil, f
 		}
+		l.asked = name
 		l.note("%s asks for the loader %q", p.id.path, name)
 		return l.openLoader(p, name)
 	}

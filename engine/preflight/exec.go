@@ -38,7 +38,7 @@ type loaded struct {
 	foreign  string   // loader that a file taken by a handler asks for
 	level    *levelFault
 	levelled bool   // the program or its loader says which CPU level it needs
-	unread   string // the level that it asks for, which nothing compares with the CPU's
+	odd      string // the level that it asks for, which nothing compares with the CPU's
 	steps    []string
 }
 
@@ -77,6 +77,7 @@ type loading struct {
 	binfmt  platform.Binfmt
 	cur     image
 	interp  string // bprm->interp: the name by which the file was asked for
+	asked   string // the name of the loader in the program
 	out     loaded
 	passFD  bool // bprm->have_execfd
 	passing bool // bprm->executable is set
@@ -109,6 +110,11 @@ func (k *check) openImage(name string) (image, *fault) {
 	if f != nil {
 		return image{}, f
 	}
+	return k.openNode(n)
+}
+
+// openNode opens a regular file of the root and reads its head.
+func (k *check) openNode(n node) (image, *fault) {
 	file, err := k.user.root.Open(n.path)
 	if err != nil {
 		return image{}, &fault{at: n.path, why: "cannot be opened here: " + err.Error()}

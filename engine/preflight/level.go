@@ -26,7 +26,7 @@ func (l *loading) cpuLevel(p, ld *program) *levelFault {
 	if f := l.lacks(p, need); f == nil || !p.x86() || ld != nil && ld.refusesLevels() {
 		return f
 	}
-	l.out.unread = fmt.Sprintf("its program asks for CPU level %s, more than is known of this CPU; nothing compares that, and it may meet an illegal instruction", levelName(need))
+	l.out.odd = fmt.Sprintf("its program asks for CPU level %s, more than is known of this CPU; nothing compares that, and it may meet an illegal instruction", levelName(need))
 	return nil
 }
 

@@ -18,6 +18,9 @@ const (
 	// errKilled is a process killed with SIGSEGV after its old image was
 	// thrown away: execve has no process left to return to.
 	errKilled
+	// errNoLibrary is a library that the program's loader does not find: it
+	// says so and ends with 127.
+	errNoLibrary
 )
 
 // fail turns a fault into verdict, exit code, reason and hint.
@@ -37,6 +40,8 @@ func (k *check) fail(f *fault) {
 	case unix.ENOENT:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
 		k.hintMissing()
+	case errNoLibrary:
+		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
 	case unix.ENOTDIR, unix.ENAMETOOLONG, unix.ELOOP:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitCannotInvoke
 	case unix.EACCES:

@@ -232,7 +232,7 @@ func namedLayouts() []Case {
 		at("of a whiteout's middle", "bin/x.wh.y", Run("x.wh.y")),
 		at("with a colon", "bin/a:b", Run("a:b")),
 		at("with dots", "bin/...", Run("...")),
-		at("empty, PATH is a program", "bin/prog", Command{Entrypoint: []string{""}, Env: []string{"PATH=/bin/prog"}}),
+		at("empty, PATH is a program", "bin/prog", Command{Entrypoint: []string{"", "x"}, Env: []string{"PATH=/bin/prog"}}),
 		at("dot, PATH is a program", "bin/prog", Command{Entrypoint: []string{"."}, Env: []string{"PATH=/bin/prog"}}),
 		at("PATH entry is a program", "bin/prog", Command{Entrypoint: []string{"prog"}, Env: []string{"PATH=/bin/prog:/bin"}}),
 		at("PATH with a tilde", "bin/prog", Command{Entrypoint: []string{"prog"}, Env: []string{"PATH=~/bin:$HOME/bin"}}),

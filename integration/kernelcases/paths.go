@@ -31,7 +31,7 @@ func pathCases() []Case {
 		two("nowhere", "/one", none), two("empty", "", none), two("only colons", "::", none),
 		two("relative", "two", none), two("relative dot", "./two", none), two("slashes", "//two//", none), two("trailing colon", "/one:", none),
 		two("dotdot", "/one/../two", none), two("absolute name", "/one", none, "/two/prog"), two("slash name", "/one", none, "two/prog"),
-		two("dot name", "/one", none, "./two/prog"), two("name dotdot", "/two", none, ".."), two("name dot", "/two", none, "."), two("empty name", "/two", none, ""),
+		two("dot name", "/one", none, "./two/prog"), two("name dotdot", "/two", none, ".."), two("name dot", "/two", none, "."), two("empty name", "/two", none, "", "x"),
 		two("long name", "/two", none, strings.Repeat("a", 300)), two("long path", "/two", none, "/"+strings.Repeat("a/", 2100)+"x"), two("directory", "/", none, "/two"),
 		two("slash only", "/two", none, "/"), two("trailing slash", "/two", none, "/two/prog/"), two("through file", "/two", none, "/two/prog/x"), two("name in middle", "/two", none, "/two/none/../prog"),
 		two("device", "/one:/two", func(t Tree) { t.Device("one/prog") }), two("device itself", "/", func(t Tree) { t.Device("one/prog") }, "/one/prog"),

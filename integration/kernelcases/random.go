@@ -248,7 +248,7 @@ func (r *random) walk(name string) Case {
 	c := Command{
 		Entrypoint: []string{pick(r, "/", "/", "./", "../", "") + r.path(true)},
 		User:       pick(r, "", "", "app", "other", "4321", "4321:2000", "app:tools", "0:1000"),
-		WorkingDir: pick(r, "", "", "/", "/"+r.path(true), "/"+r.path(false), r.path(true)),
+		WorkingDir: pick(r, "", "", "/", "/"+r.path(true), "/"+r.path(false), "/b/../"+r.path(true)),
 	}
 	if r.IntN(2) == 0 {
 		var list []string

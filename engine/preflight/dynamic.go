@@ -1,0 +1,152 @@
+package preflight
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Entries of the dynamic section (elf.h).
+const (
+	ptDynamic = 2
+
+	dtNeeded  = 1
+	dtStrtab  = 5
+	dtSoname  = 14
+	dtRpath   = 15
+	dtRunpath = 29
+	dtFlags1  = 0x6ffffffb
+
+	df1NoDefLib = 0x800
+)
+
+// Bounds on what is read of a dynamic section.
+const (
+	maxDynamic = 64 << 10 // bytes of the section
+	maxNeeded  = 512      // libraries that one file asks for
+)
+
+// dynamic is what a loader reads of a file to find its libraries.
+type dynamic struct {
+	needed         []string
+	soname         string
+	rpath, runpath string
+	noDefault      bool // DF_1_NODEFLIB
+}
+
+// dynamic reads the dynamic section; the zero value is of a file without.
+func (p *program) dynamic() (d dynamic, err error) {
+	raw, err := p.rawDynamic()
+	if err != nil || len(raw) == 0 {
+		return d, err
+	}
+	names := map[uint64]*string{dtSoname: &d.soname, dtRpath: &d.rpath, dtRunpath: &d.runpath}
+	strtab := uint64(0)
+	for _, e := range raw {
+		if e.tag == dtStrtab {
+			strtab = e.value
+		}
+	}
+	for _, e := range raw {
+		var s string
+		switch into, ok := names[e.tag]; {
+		case ok:
+			*into, err = p.text(strtab + e.value)
+		case e.tag == dtNeeded:
+			s, err = p.text(strtab + e.value)
+			d.needed = append(d.needed, s)
+		case e.tag == dtFlags1:
+			d.noDefault = e.value&df1NoDefLib != 0
+		}
+		if err != nil {
+			return d, err
+		}
+		if len(d.needed) > maxNeeded {
+			return d, fmt.Errorf("it asks for more than %d libraries", maxNeeded)
+		}
+	}
+	return d, nil
+}
+
+type dynEntry struct{ tag, value uint64 }
+
+func (p *program) rawDynamic() ([]dynEntry, error) {
+	for _, s := range p.segs {
+		if s.typ != ptDynamic {
+			continue
+		}
+		if s.filesz > maxDynamic {
+			return nil, fmt.Errorf("its dynamic section has %d bytes", s.filesz)
+		}
+		b, err := p.read(s.offset, int(s.filesz))
+		if err != nil {
+			return nil, err
+		}
+		return p.entries(b), nil
+	}
+	return nil, nil
+}
+
+// entries cuts a dynamic section up, as far as its end mark.
+func (p *program) entries(b []byte) (list []dynEntry) {
+	size := 8
+	if p.loader.Class64 {
+		size = 16
+	}
+	for ; len(b) >= size; b = b[size:] {
+		e := dynEntry{uint64(p.order.Uint32(b)), uint64(p.order.Uint32(b[4:]))}
+		if p.loader.Class64 {
+			e = dynEntry{p.order.Uint64(b), p.order.Uint64(b[8:])}
+		}
+		if e.tag == 0 {
+			break
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// text reads a string at an address.
+func (p *program) text(addr uint64) (string, error) {
+	for _, s := range p.segs {
+		if s.typ != ptLoad || addr < s.vaddr || addr-s.vaddr >= s.filesz || s.offset > 1<<62 {
+			continue
+		}
+		b, err := readAt(p.file, int64(s.offset+addr-s.vaddr), int(min(pathMax, s.filesz-(addr-s.vaddr))))
+		if err != nil {
+			return "", err
+		}
+		if text, _, ok := cString(b); ok {
+			return text, nil
+		}
+		return "", errors.New("a name in its dynamic section has no end")
+	}
+	return "", errors.New("a name in its dynamic section lies outside the file")
+}
+
+// searchPath cuts a list of directories up and puts in what stands for the
+// directory of the file that has it. empty is what an empty element means, ""
+// for nothing.
+func searchPath(list, separators, empty, origin string) (dirs []string) {
+	for list != "" {
+		d, rest := list, ""
+		if i := strings.IndexAny(list, separators); i >= 0 {
+			d, rest = list[:i], list[i+1:]
+			if rest == "" && empty != "" {
+				dirs = append(dirs, empty)
+			}
+		}
+		if list = rest; d == "" {
+			d = empty
+		}
+		if d != "" {
+			dirs = append(dirs, expand(d, origin))
+		}
+	}
+	return dirs
+}
+
+// expand puts in the directory of a file for $ORIGIN.
+func expand(name, origin string) string {
+	return strings.NewReplacer("${ORIGIN}", origin, "$ORIGIN", origin).Replace(name)
+}
