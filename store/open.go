@@ -186,6 +186,9 @@ func (o Options) resolve() (types.StoreOptions, error) {
 	if err != nil {
 		return options, fmt.Errorf("reading storage.conf: %w", err)
 	}
+	if err := userRoots(&options); err != nil {
+		return options, fmt.Errorf("reading storage.conf: %w", err)
+	}
 	if o.Root != "" {
 		if options.GraphRoot, err = filepath.Abs(o.Root); err != nil {
 			return options, err

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"os"
 	"sync"
 
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
-	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
@@ -199,10 +199,17 @@ func (p *program) engine(events func(engine.Event)) *engine.Engine {
 
 // engineFor is engine for another machine than this; nil means this one.
 func (p *program) engineFor(host func() platform.Host, events func(engine.Event)) *engine.Engine {
-	if unshare.IsRootless() {
-		unshare.MaybeReexecUsingUserNamespace(false)
-	}
+	p.inUserNamespace(true)
 	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, RunInit: true})
+}
+
+// inUserNamespace is enterUserNamespace for the constructors of engines: without
+// the namespace there is nothing that they could do.
+func (p *program) inUserNamespace(quiet bool) {
+	if err := p.enterUserNamespace(quiet); err != nil {
+		report(p.streams, err)
+		os.Exit(exitFailed)
+	}
 }
 
 // line prints one line for people.

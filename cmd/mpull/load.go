@@ -56,6 +56,7 @@ func (p *program) load(c *cli.Context) (err error) {
 	defer view.close()
 	// First of all: for an ordinary user this starts the program again, which
 	// must not have taken anything from standard input.
+	p.inUserNamespace(false)
 	e := p.engine(view.event)
 	if path == "" || path == "-" {
 		var remove func() error

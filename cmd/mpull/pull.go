@@ -106,6 +106,7 @@ func (p *program) pull(c *cli.Context) error {
 	if options.As != "" && c.Args().Len() > 1 {
 		return usagef("--as names one image; %d were given", c.Args().Len())
 	}
+	p.inUserNamespace(false)
 	e := p.engine(view.event)
 	collectSooner()
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mpull/mpull/integration/kernelcases"
 	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
@@ -201,5 +202,55 @@ func TestDriverOfTheStoreThere(t *testing.T) {
 				t.Errorf("with podman's database: %q", out)
 			}
 		})
+	}
+}
+
+// TestOneIDAlone: a user without subordinate IDs, or without an account, has a
+// namespace with one ID, and is told so in one line where that matters.
+func TestOneIDAlone(t *testing.T) {
+	s := newSession(t)
+	uid := 40000 + os.Getpid()%20000
+	command := s.command
+	s.command = func(args ...string) *exec.Cmd {
+		cmd := command(args...)
+		number := fmt.Sprint(uid)
+		cmd.Args = append([]string{"setpriv", "--reuid", number, "--regid", number, "--clear-groups", "--"}, args...)
+		return cmd
+	}
+	s.uid = uid
+	if err := os.Chown(s.home, uid, uid); err != nil {
+		t.Fatal(err)
+	}
+	s.clear()
+	out, state := s.try("--storage-driver", "vfs", "pull", "-q", s.image)
+	if state.ExitCode() != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "has no account") {
+		t.Errorf("pull: %d\n%s", state.ExitCode(), out)
+	}
+	for _, args := range [][]string{{"images", "-q"}, {"image", "inspect", "--format", "{{.Id}}", s.image}} {
+		if out, state := s.try(args...); state.ExitCode() != 0 || strings.Count(out, "\n") != 1 {
+			t.Errorf("mpull %q: %d\n%s", args, state.ExitCode(), out)
+		}
+	}
+	s.env = s.env[:1] // no HOME
+	if out, state := s.try("images"); state.ExitCode() != 125 || !strings.Contains(out, "HOME") || strings.Count(out, "\n") > 2 {
+		t.Errorf("without HOME: %d\n%s", state.ExitCode(), out)
+	}
+}
+
+// TestNoUserNamespaces: where they are switched off, one line says so and what
+// mends it.
+func TestNoUserNamespaces(t *testing.T) {
+	s := newSession(t)
+	s.clear()
+	script := `echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid "$1" --regid "$1" --clear-groups -- "$2" pull -q "$3"`
+	cmd := exec.Command("sh", "-c", script, "sh", fmt.Sprint(s.uid), s.binary, s.image)
+	kernelcases.Isolate(cmd)
+	cmd.Env, cmd.Dir = s.env, s.home
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), "sysctl -w user.max_user_namespaces") || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("%d %s", cmd.ProcessState.ExitCode(), out)
 	}
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"go.podman.io/storage/pkg/unshare"
+	"golang.org/x/sys/unix"
+)
+
+// enterUserNamespace starts the program again in the user namespace that the
+// store of an ordinary user, or of root without its rights, needs, and returns
+// where it is in one or needs none. It does what the library's function of the
+// kind does, but also for a user without an account, and says in one line what
+// is missing. quiet says that having one ID alone is no matter.
+func (p *program) enterUserNamespace(quiet bool) error {
+	if !unshare.IsRootless() || os.Geteuid() == 0 && (unshare.GetRootlessUID() > 0 || os.Getenv(unshare.UsernsEnvName) != "") {
+		return nil
+	}
+	if os.Geteuid() == 0 && !mayMapRoot() {
+		return nil // a namespace would give no more rights than there are
+	}
+	if why := noUserNamespaces(); why != "" {
+		return errors.New("this user's store needs a user namespace, and there are none: " + why)
+	}
+	cmd := unshare.Command(append([]string{os.Args[0] + "-in-a-user-namespace"}, os.Args[1:]...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), unshare.UsernsEnvName+"=1")
+	cmd.UnshareFlags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
+	uids, gids, lack := subordinateIDs()
+	if lack != "" && !quiet {
+		p.line("Note: files of images belong to one user alone here, and images with files of several cannot be unpacked: %s", escape(lack))
+	}
+	if os.Geteuid() == 0 {
+		cmd.UidMappings, cmd.GidMappings, cmd.GidMappingsEnableSetgroups = uids, gids, true
+	} else {
+		cmd.UidMappings, cmd.GidMappings = consecutive(os.Geteuid(), uids), consecutive(os.Getegid(), gids)
+		cmd.UseNewuidmap, cmd.UseNewgidmap, cmd.GidMappingsEnableSetgroups = lack == "", lack == "", lack == ""
+	}
+	signals := make(chan os.Signal, 100)
+	cmd.Hook = func(int) error {
+		go func() {
+			for s := range signals {
+				_ = cmd.Process.Signal(s) // it may have ended
+			}
+		}()
+		return nil
+	}
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return p.end(cmd.Run())
+}
+
+// end ends this process as the one in the namespace ended.
+func (p *program) end(err error) error {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		os.Exit(exitOK)
+	case errors.As(err, &exit):
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			os.Exit(128 + int(status.Signal()))
+		}
+		os.Exit(exit.ExitCode())
+	}
+	return fmt.Errorf("starting in a user namespace, which this user's store needs: %w", err)
+}
+
+// noUserNamespaces says what keeps this user from making one, and what mends
+// it; "" when nothing is known to.
+func noUserNamespaces() string {
+	read := func(name string) string {
+		text, err := os.ReadFile("/proc/sys/" + name)
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(text))
+	}
+	if read("user/max_user_namespaces") == "0" {
+		return "user.max_user_namespaces is 0; root mends it by: sysctl -w user.max_user_namespaces=15000"
+	}
+	if os.Geteuid() != 0 && read("kernel/unprivileged_userns_clone") == "0" {
+		return "kernel.unprivileged_userns_clone is 0; root mends it by: sysctl -w kernel.unprivileged_userns_clone=1"
+	}
+	return ""
+}
+
+// mayMapRoot tells whether root, without CAP_SYS_ADMIN, may make a user namespace
+// with a root in it (user_namespaces(7)).
+func mayMapRoot() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&header, &data[0]) != nil {
+		return false
+	}
+	const needed = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETFCAP
+	return data[0].Effective&needed == needed
+}
+
+// subordinateIDs are the IDs that this user may map beside their own; for root
+// those of this namespace. lack says why there are none, and what mends it.
+func subordinateIDs() (uids, gids []specs.LinuxIDMapping, lack string) {
+	if os.Geteuid() == 0 {
+		if uids, gids, err := unshare.GetHostIDMappings(""); err == nil {
+			return same(uids), same(gids), ""
+		}
+		return consecutive(0, nil), consecutive(0, nil), "the IDs of this namespace cannot be read"
+	}
+	account, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if err != nil {
+		return nil, nil, fmt.Sprintf("user %d has no account, and so no subordinate IDs", os.Geteuid())
+	}
+	uids, gids, err = unshare.GetSubIDMappings(account.Username, account.Username)
+	if err != nil || len(uids) == 0 || len(gids) == 0 {
+		return nil, nil, fmt.Sprintf("user %[1]s has no subordinate IDs; root gives them by: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %[1]s", account.Username)
+	}
+	for _, program := range []string{"newuidmap", "newgidmap"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return nil, nil, program + " is not installed (Debian: apt install uidmap; Fedora: dnf install shadow-utils)"
+		}
+	}
+	return uids, gids, ""
+}
+
+// same maps the IDs of this namespace to themselves.
+func same(list []specs.LinuxIDMapping) []specs.LinuxIDMapping {
+	for i := range list {
+		list[i].HostID = list[i].ContainerID
+	}
+	return list
+}
+
+// consecutive maps an ID of this process to 0 and the others behind it.
+func consecutive(own int, others []specs.LinuxIDMapping) []specs.LinuxIDMapping {
+	list := append([]specs.LinuxIDMapping{{HostID: uint32(own), Size: 1}}, others...)
+	next := uint32(0)
+	for i := range list {
+		list[i].ContainerID = next
+		next += list[i].Size
+	}
+	return list
+}

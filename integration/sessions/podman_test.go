@@ -1,0 +1,74 @@
+package sessions
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
+)
+
+// TestDefaultsOfPodman: in each environment an ordinary user's store, run root
+// and driver are those that podman has, when it has been there first.
+func TestDefaultsOfPodman(t *testing.T) {
+	testenv.Need(t, "podman", "unshare", "mount")
+	s := newSession(t)
+	const roots = "runroot=\"/run/containers/storage\"\ngraphroot=\"/var/lib/containers/storage\"\n"
+	for _, tt := range []struct {
+		name    string
+		machine string // /etc/containers/storage.conf
+		own     string // the user's
+		env     []string
+	}{
+		{name: "nothing"},
+		{name: "XDG_RUNTIME_DIR", env: []string{"XDG_RUNTIME_DIR=HOME/run"}},
+		{name: "XDG_DATA_HOME", env: []string{"XDG_DATA_HOME=HOME/run"}},
+		{name: "STORAGE_DRIVER vfs", env: []string{"STORAGE_DRIVER=vfs"}},
+		{name: "STORAGE_DRIVER overlay", env: []string{"STORAGE_DRIVER=overlay"}},
+		{name: "as Fedora", machine: "[storage]\ndriver=\"overlay\"\n" + roots + "[storage.options]\nadditionalimagestores=[]\n[storage.options.overlay]\nmountopt=\"nodev,metacopy=on\"\n"},
+		{name: "as Fedora, vfs", machine: "[storage]\ndriver=\"vfs\"\n" + roots},
+		{name: "as Fedora, no driver", machine: "[storage]\ndriver=\"\"\n" + roots + "[storage.options.overlay]\nmountopt=\"nodev\"\n"},
+		{name: "rootless_storage_path", machine: "[storage]\ndriver=\"overlay\"\n" + roots + "rootless_storage_path=\"$HOME/tmp/rsp-$UID\"\n"},
+		{name: "the user's own file", machine: "[storage]\ndriver=\"overlay\"\n" + roots, own: "[storage]\ndriver=\"vfs\"\ngraphroot=\"HOME/tmp/gr\"\nrunroot=\"HOME/tmp/rr\"\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.t = t
+			s.clear()
+			here := strings.NewReplacer("HOME", s.home)
+			conf := s.write("etc/storage.conf", tt.machine, 0o644)
+			if tt.own != "" {
+				s.write(".config/containers/storage.conf", here.Replace(tt.own), 0o644)
+				if err := os.Chown(filepath.Join(s.home, ".config"), s.uid, s.uid); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chown(filepath.Join(s.home, ".config/containers"), s.uid, s.uid); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ask := func(program string, args ...string) string {
+				t.Helper()
+				script := `mount --bind "$1" /etc/containers && uid=$2 && shift 2 && exec setpriv --reuid "$uid" --regid "$uid" --clear-groups -- "$@"`
+				cmd := exec.Command("unshare", append([]string{"-m", "sh", "-c", script, "sh", filepath.Dir(conf), fmt.Sprint(s.uid), program}, args...)...)
+				cmd.Dir = s.home
+				cmd.Env = s.env
+				for _, v := range tt.env {
+					cmd.Env = append(cmd.Env, here.Replace(v))
+				}
+				out, err := cmd.Output()
+				if err != nil {
+					t.Fatalf("%s: %v: %s", program, err, err.(*exec.ExitError).Stderr)
+				}
+				return string(out)
+			}
+			podman := ask("podman", "--log-level", "fatal", "info", "--format", "{{.Store.GraphRoot}} {{.Store.RunRoot}} {{.Store.GraphDriverName}}")
+			ask("podman", "--log-level", "fatal", "system", "migrate") // ends the process that holds its namespace
+			if got := ask(s.binary, "info", "--format", "{{.Store.Root}} {{.Store.RunRoot}} {{.Store.Driver}}"); got != podman {
+				t.Errorf("mpull %spodman %s", got, podman)
+			}
+			ask(s.binary, "images") // opens it
+		})
+	}
+}
