@@ -319,6 +319,19 @@ func TestEmulated(t *testing.T) {
 	}
 }
 
+// TestDynamicEmulator checks the hint about an emulator that is held open, and
+// looks for its loader in the image.
+func TestDynamicEmulator(t *testing.T) {
+	held := elfSpec{Arch: "amd64", Interp: "/lib/ld.so"}.Bytes()
+	q := platform.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20],
+		Opened: &platform.OpenedFile{Size: int64(len(held)), Head: held[:min(len(held), 4096)]}}
+	host := platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Enabled: true, Handlers: []platform.Handler{q}}}
+	r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: "arm64"}) }, run("/p"), host)
+	if r.Verdict != NotFound || !strings.Contains(r.Hint, "static") || strings.Contains(r.Hint, "flag F") {
+		t.Errorf("%s %s, hint %q", r.Verdict, r.Reason, r.Hint)
+	}
+}
+
 // TestCancelled checks that an ended context gives no prediction.
 func TestCancelled(t *testing.T) {
 	tr := tree{Root: t.TempDir()}

@@ -52,14 +52,15 @@ func TestDefaultsOfPodman(t *testing.T) {
 				t.Helper()
 				script := `mount --bind "$1" /etc/containers && uid=$2 && shift 2 && exec setpriv --reuid "$uid" --regid "$uid" --clear-groups -- "$@"`
 				cmd := exec.Command("unshare", append([]string{"-m", "sh", "-c", script, "sh", filepath.Dir(conf), fmt.Sprint(s.uid), program}, args...)...)
-				cmd.Dir = s.home
+				var said strings.Builder
+				cmd.Dir, cmd.Stderr = s.home, &said
 				cmd.Env = s.env
 				for _, v := range tt.env {
 					cmd.Env = append(cmd.Env, here.Replace(v))
 				}
 				out, err := cmd.Output()
 				if err != nil {
-					t.Fatalf("%s: %v: %s", program, err, err.(*exec.ExitError).Stderr)
+					t.Fatalf("%s: %v: %s", program, err, said.String())
 				}
 				return string(out)
 			}
