@@ -86,6 +86,33 @@ func (b *HexBytes) UnmarshalText(text []byte) error {
 // Has reports whether the handler carries the flag ('P', 'O', 'C' or 'F').
 func (e Handler) Has(flag byte) bool { return strings.IndexByte(e.Flags, flag) >= 0 }
 
+// InAnyImage reports whether what the handler starts is there in any image: it
+// is held open (flag F), and as far as that is known asks for no loader, which
+// the kernel would look for in the image.
+func (e Handler) InAnyImage() bool {
+	return e.Has('F') && (e.Opened == nil || !asksForLoader(e.Opened.Head))
+}
+
+// asksForLoader reports whether the beginning of a program has a PT_INTERP.
+func asksForLoader(head []byte) bool {
+	for _, class64 := range []bool{true, false} {
+		h, ok := DecodeELF(head, class64, nativeOrder())
+		if !ok || (h.Class == ELFClass64) != class64 {
+			continue
+		}
+		end := h.Phoff + uint64(h.Phentsize)*uint64(h.Phnum)
+		if h.Phoff > uint64(len(head)) || end > uint64(len(head)) || h.Phentsize < 4 {
+			return false
+		}
+		for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
+			if nativeOrder().Uint32(head[p:]) == 3 { // PT_INTERP
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Match returns the first enabled handler that takes a file with this head (as
 // many of its first 256 bytes as there are) started by the name path. It is
 // search_binfmt_handler of fs/binfmt_misc.c. Where files cannot tell, because

@@ -185,7 +185,7 @@ func (h Host) Native(p Platform) bool {
 // decision is made on the bytes of ELF headers of p, not on names.
 func (h Host) Emulated(p Platform) (handler string, ok bool) {
 	e, _ := h.Handler(p)
-	return e.Interpreter, e.Has('F')
+	return e.Interpreter, e.InAnyImage()
 }
 
 // Portable returns the facts for another machine, where this kernel cannot be

@@ -330,6 +330,9 @@ func TestDynamicEmulator(t *testing.T) {
 	if r.Verdict != NotFound || !strings.Contains(r.Hint, "static") || strings.Contains(r.Hint, "flag F") {
 		t.Errorf("%s %s, hint %q", r.Verdict, r.Reason, r.Hint)
 	}
+	if g := RemoteGuess(lin("arm64", ""), host); g.Verdict != NotFound || !strings.Contains(g.Hint, "static") {
+		t.Errorf("from afar: %s, hint %q", g.Verdict, g.Hint)
+	}
 }
 
 // TestCancelled checks that an ended context gives no prediction.

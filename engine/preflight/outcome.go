@@ -133,7 +133,7 @@ const (
 func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
 	r := Result{Host: host.Platform.String(), Platform: Platforms{Claimed: claim(claimed)}, Certainty: Likely}
 	h, _ := host.Handler(claimed)
-	handler, held := h.Interpreter, h.Has('F')
+	handler, held := h.Interpreter, h.InAnyImage()
 	switch {
 	case claimed.OS == "" || claimed.Architecture == "":
 		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
@@ -145,6 +145,10 @@ func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
 		r.Verdict, r.ExitCode, r.Emulator, r.Certainty = NotFound, exitNotFound, handler, Unsure
 		r.Reason = "the handler for " + claim(claimed) + " looks for " + quote(handler) + " inside the image, where it rarely is"
 		r.Hint = "register the handler with flag F"
+		if h.Has('F') {
+			r.Reason = "the emulator for " + claim(claimed) + ", " + quote(handler) + ", looks for its loader inside the image, where it rarely is"
+			r.Hint = "register a static emulator (Debian, Ubuntu: qemu-user-static)"
+		}
 	case host.Native(claimed):
 		r.Verdict, r.Reason = Native, "the host runs "+claim(claimed)+" itself"
 	case host.Binfmt.Unread != "":
