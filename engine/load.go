@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -29,47 +31,105 @@ type LoadOptions struct {
 // Load brings the images of an archive into the store, with the digests and
 // displacement records that they had where Save read them, and gives them their
 // names as a pull does: of several platforms of a name the host's own gets it,
-// else the one that had it, and the others get their repo@digest names. An
-// archive of another tool is pulled, all platforms of each of its images.
-func (e *Engine) Load(ctx context.Context, path string, o LoadOptions) (results []PullResult, err error) {
-	a, err := archive.Open(path)
+// else the one that had it, and the others get their repo@digest names. Of an
+// archive of another tool all images are taken, in all their platforms and with
+// all their names.
+//
+// name is what messages call the archive. Where in is a file that can be read
+// at any place, it is read where it lies; else it is kept in a file without a
+// name on the store's disk, before anything of the store is locked.
+func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOptions) (results []PullResult, err error) {
+	file, err := e.seekable(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	if file != in {
+		defer func() { err = errors.Join(err, file.Close()) }()
+	}
+	a, err := archive.Open(file, name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	if a.Record == nil {
-		return e.Pull(ctx, foreignInputs(a), PullOptions{All: true, Limits: o.Limits, Command: "load"})
-	}
 	err = e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
-		group := unpack.NewGroup(unpack.DefaultWorkers)
-		for i := range a.Record.Groups {
-			g := &a.Record.Groups[i]
-			holder := e.holder(g)
-			for at := range g.Images {
-				l := &loading{pull: pull{Engine: e, w: w, group: group, o: PullOptions{As: g.Name, Limits: o.Limits, Command: "load"}}, a: a, img: &g.Images[at]}
-				r, err := l.run(ctx, at == holder)
-				if err != nil {
-					return fmt.Errorf("loading %s: %w", cmp.Or(g.Name, query.ShortID(l.img.ID)), err)
-				}
-				results = append(results, r)
-			}
+		l := loading{pull: pull{Engine: e, w: w, group: unpack.NewGroup(unpack.DefaultWorkers), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
+		if a.Record == nil {
+			results, err = l.foreign(ctx)
+		} else {
+			results, err = l.groups(ctx)
 		}
-		return nil
+		return err
 	})
 	return results, err
 }
 
-// foreignInputs are the images of another tool's archive as a pull takes them.
-func foreignInputs(a *archive.Archive) []string {
-	inputs := make([]string, 0, len(a.Names))
-	for _, n := range a.Names {
-		input := a.Transport + ":" + a.Path
-		if n != "" {
-			input += ":" + n
+// seekable returns in, or what it gives in a file.
+func (e *Engine) seekable(ctx context.Context, in io.Reader) (*os.File, error) {
+	if f, ok := in.(*os.File); ok {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, err
 		}
-		inputs = append(inputs, input)
+		at, err := f.Seek(0, io.SeekCurrent)
+		if info.Mode().IsRegular() && at == 0 && err == nil {
+			return f, nil
+		}
 	}
-	return inputs
+	spool, err := store.Spool(e.config.Store)
+	if err != nil {
+		return nil, err
+	}
+	// Nothing ends a read of a pipe but who writes into it: when ctx ends, the
+	// copy is left to the end of the program.
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(spool, in)
+		copied <- err
+	}()
+	select {
+	case err = <-copied:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, spool.Close())
+	}
+	return spool, nil
+}
+
+// groups brings the images of mpull's own archive.
+func (l loading) groups(ctx context.Context) (results []PullResult, err error) {
+	for i := range l.a.Record.Groups {
+		g := &l.a.Record.Groups[i]
+		holder := l.holder(g)
+		for at := range g.Images {
+			one := l
+			one.o.As, one.img = g.Name, &g.Images[at]
+			r, err := one.run(ctx, at == holder)
+			if err != nil {
+				return results, fmt.Errorf("loading %s: %w", cmp.Or(g.Name, query.ShortID(one.img.ID)), err)
+			}
+			results = append(results, r)
+		}
+	}
+	return results, nil
+}
+
+// foreign pulls the images of another tool's archive.
+func (l loading) foreign(ctx context.Context) (results []PullResult, err error) {
+	for _, f := range l.a.Images {
+		p, source := l.pull, registry.ArchiveSource(f.Ref, f.Names)
+		p.found = &source
+		p.o.All = true
+		if p.snap, err = p.w.Snapshot(ctx); err != nil {
+			return results, err
+		}
+		err = p.run(ctx)
+		results = append(results, p.results()...)
+		if err != nil {
+			return results, err
+		}
+	}
+	return results, nil
 }
 
 // holder decides which image of a group gets the name.
@@ -145,10 +205,7 @@ func (l *loading) through(ctx context.Context, top digest.Digest, named bool) (r
 	if err != nil {
 		return r, err
 	}
-	ref, err := l.a.Reference(l.img, top)
-	if err != nil {
-		return r, err
-	}
+	ref := l.a.Reference(l.img, top)
 	img, err := registry.Open(ctx, sys, ref)
 	if err != nil {
 		return r, err
@@ -164,6 +221,9 @@ func (l *loading) through(ctx context.Context, top digest.Digest, named bool) (r
 	}
 	detail, err := img.Detail(ctx, instances[at])
 	if err != nil {
+		return r, err
+	}
+	if err := pullable(detail); err != nil {
 		return r, err
 	}
 	j := &job{named: named, choice: &choice{detail: detail}}

@@ -52,6 +52,7 @@ type pull struct {
 
 	locked *LockedImage            // of a lock: nothing else will do
 	absent []*registry.AbsentError // of all platforms, those that are not there
+	found  *registry.Source        // where the input is, when it was found already
 }
 
 // results are those of the jobs that are done.

@@ -18,6 +18,12 @@ import (
 
 // remote asks the sources that the input stands for, in order.
 func (p *pull) remote(ctx context.Context) error {
+	if p.found != nil {
+		if err := p.from(ctx, *p.found); err != nil {
+			return fmt.Errorf("pulling %s: %w", refName(p.found.Ref), err)
+		}
+		return nil
+	}
 	var answered registry.Source
 	err := p.withSource(ctx, p.input, "pulling", func(source registry.Source) error {
 		answered = source
@@ -164,6 +170,9 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 	if err == nil {
 		err = j.choice.detail.Unpackable(refName(img.Ref))
 	}
+	if err == nil {
+		err = pullable(j.choice.detail)
+	}
 	if p.o.All && (errors.As(err, &j.absent) || errors.As(err, &j.artifact)) {
 		return nil
 	}
@@ -272,6 +281,14 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 	if j.result, err = p.name(ctx, r, p.target(source), j.named); err != nil {
 		return err
 	}
+	for _, also := range source.Also {
+		if !j.named || p.o.NoTag || p.o.As != "" {
+			break
+		}
+		if _, err := p.name(ctx, r, also.String(), true); err != nil {
+			return err
+		}
+	}
 	if !j.present {
 		p.predict(ctx, p.w.Store, r.ID)
 	}
@@ -307,6 +324,10 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	half, err := p.w.DropHalf(ctx, imageID(j.choice.detail))
+	if err != nil {
+		return err
+	}
 	if err := p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits); err != nil {
 		return err
 	}
@@ -316,7 +337,15 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 			return err
 		}
 	}
-	return nil
+	if half == nil {
+		return nil
+	}
+	for _, name := range half.Names {
+		if _, err := p.w.MoveName(ctx, name, half.ID, p.o.Command); err != nil {
+			return err
+		}
+	}
+	return p.w.MergeRecord(ctx, half.ID, half.Displaced)
 }
 
 // allowed asks the signature policy about an image.

@@ -24,7 +24,7 @@ import (
 type SaveOptions struct {
 	Platforms []Fallback // of the images that hold, held or are kept for the name, those of these platforms
 	All       bool       // one image of each platform that is here
-	TempDir   string     // where one layer at a time is compressed; "" means the system's
+	TempDir   string     // where one layer at a time is compressed; "" means beside the store
 }
 
 // Saved is one image in an archive.
@@ -41,25 +41,50 @@ func (e *Engine) Save(ctx context.Context, out io.Writer, inputs []string, o Sav
 	var saved []Saved
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		w := &saving{Engine: e, s: s, snap: snap, out: archive.NewWriter(out), temp: o.TempDir, done: map[string]*savedImage{}, blobs: map[blobKey]imgspecv1.Descriptor{}}
-		done := map[string]bool{}
-		for _, input := range inputs {
-			images, name, err := e.toSave(snap, input, o)
-			if err != nil {
-				return err
-			}
-			key := cmp.Or(name, images[0].ID)
-			if done[key] {
-				continue // two ways to write one name
-			}
-			done[key] = true
-			if err := w.group(ctx, name, images); err != nil {
-				return fmt.Errorf("saving %s: %w", input, err)
+		groups, err := w.prepare(ctx, inputs, o)
+		if err != nil {
+			return err
+		}
+		for _, g := range groups {
+			if err := w.group(ctx, g.name, g.images); err != nil {
+				return fmt.Errorf("saving %s: %w", g.input, err)
 			}
 		}
 		saved = w.saved
 		return w.out.Close()
 	})
 	return saved, err
+}
+
+// toWrite is what one input means.
+type toWrite struct {
+	input, name string
+	images      []*store.Image
+}
+
+// prepare finds out all that can be known before the first byte of the archive
+// is written.
+func (w *saving) prepare(ctx context.Context, inputs []string, o SaveOptions) ([]toWrite, error) {
+	var groups []toWrite
+	done := map[string]bool{}
+	for _, input := range inputs {
+		images, name, err := w.toSave(w.snap, input, o)
+		if err != nil {
+			return nil, err
+		}
+		key := cmp.Or(name, images[0].ID)
+		if done[key] {
+			continue // two ways to write one name
+		}
+		done[key] = true
+		for _, img := range images {
+			if err := w.check(ctx, img); err != nil {
+				return nil, fmt.Errorf("saving %s: image %s: %w", input, query.ShortID(img.ID), err)
+			}
+		}
+		groups = append(groups, toWrite{input, name, images})
+	}
+	return groups, nil
 }
 
 // toSave finds the images that an input means: the holder of a name first.
@@ -197,47 +222,88 @@ func (w *saving) group(ctx context.Context, name string, images []*store.Image) 
 	return nil
 }
 
-// image writes the blobs of one image.
-func (w *saving) image(ctx context.Context, img *store.Image) (*savedImage, error) {
-	one := &savedImage{record: archive.Image{ID: img.ID, Platform: img.Platform()}}
-	original, err := w.originals(img, one)
+// parts are the documents of an image and its layers.
+type parts struct {
+	manifest manifest.Manifest
+	original []byte        // the manifest, byte for byte
+	digest   digest.Digest // of original
+	config   []byte
+	others   []digest.Digest // of the indexes that it came from, the latest last
+	chain    []*store.Layer
+}
+
+// parts reads what is to be saved of an image, its layers apart.
+func (w *saving) parts(img *store.Image) (*parts, error) {
+	p, err := w.originals(img)
 	if err != nil {
 		return nil, err
 	}
-	m, err := manifest.FromBlob(original, manifest.GuessMIMEType(original))
-	if err != nil {
+	if p.manifest, err = manifest.FromBlob(p.original, manifest.GuessMIMEType(p.original)); err != nil {
 		return nil, fmt.Errorf("reading its manifest: %w", err)
 	}
-	config, err := w.s.ConfigBlob(img)
+	if p.config, err = w.s.ConfigBlob(img); err != nil {
+		return nil, err
+	}
+	if d := digest.FromBytes(p.config); d != p.manifest.ConfigInfo().Digest || d.Encoded() != img.ID {
+		return nil, errors.New("its ID, its manifest and its config do not belong together: it cannot be saved without becoming another image")
+	}
+	p.chain, err = w.chain(img, len(p.manifest.LayerInfos()))
+	return p, err
+}
+
+// check tells why an image cannot be saved, as far as that is known without
+// reading its layers.
+func (w *saving) check(ctx context.Context, img *store.Image) error {
+	p, err := w.parts(img)
+	if err != nil {
+		return err
+	}
+	for _, l := range p.chain {
+		if err := w.s.CanRead(ctx, l.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// image writes the blobs of one image.
+func (w *saving) image(ctx context.Context, img *store.Image) (*savedImage, error) {
+	p, err := w.parts(img)
 	if err != nil {
 		return nil, err
 	}
-	if one.config, err = w.out.Document(config); err != nil {
-		return nil, err
+	one := &savedImage{record: archive.Image{ID: img.ID, Platform: img.Platform(), Manifest: p.digest, Indexes: p.others}}
+	for _, d := range append(slices.Clone(p.others), p.digest) {
+		blob, err := w.s.Manifest(img, d)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.out.Document(blob); err != nil {
+			return nil, err
+		}
 	}
-	if one.config != m.ConfigInfo().Digest || one.config.Encoded() != img.ID {
-		return nil, errors.New("its ID, its manifest and its config do not belong together: it cannot be saved without becoming another image")
+	if one.config, err = w.out.Document(p.config); err != nil {
+		return nil, err
 	}
 	if one.record.Displaced, err = img.RecordJSON(); err != nil {
 		return nil, err
 	}
-	layers, err := w.layers(ctx, img, m)
+	layers, err := w.layers(ctx, img, p)
 	if err != nil {
 		return nil, err
 	}
 	for i, l := range layers {
 		one.layers = append(one.layers, l.Digest)
-		if at := m.LayerInfos()[i]; at.Digest != l.Digest {
+		if at := p.manifest.LayerInfos()[i]; at.Digest != l.Digest {
 			one.record.Layers = append(one.record.Layers, archive.Layer{Original: at.Digest, Blob: l.Digest, MediaType: l.MediaType})
 		}
 	}
-	return one, w.list(one, original, len(config), layers)
+	return one, w.list(one, p.original, len(p.config), layers)
 }
 
-// originals writes the manifests that the store has kept with an image, and
-// returns its own.
-func (w *saving) originals(img *store.Image, one *savedImage) ([]byte, error) {
-	var own []byte
+// originals finds the manifests that the store has kept with an image.
+func (w *saving) originals(img *store.Image) (*parts, error) {
+	p := &parts{}
 	for _, d := range img.Digests {
 		blob, err := w.s.Manifest(img, d)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -246,33 +312,30 @@ func (w *saving) originals(img *store.Image, one *savedImage) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if digest.FromBytes(blob) != d {
-			continue // signed schema 1, whose digest is of a part only
+		mediaType := manifest.GuessMIMEType(blob)
+		if isSchema1(mediaType) {
+			return nil, fmt.Errorf("%w: podman save writes it, converted", ErrSchema1)
 		}
-		isIndex := manifest.MIMETypeIsMultiImage(manifest.GuessMIMEType(blob))
+		if digest.FromBytes(blob) != d {
+			continue
+		}
 		switch {
-		case !isIndex && own != nil:
+		case !manifest.MIMETypeIsMultiImage(mediaType):
 			// An image may have been pulled with two manifests that name one
 			// config; the latest counts.
-			if d != img.Digest {
-				continue
+			if p.original == nil || d == img.Digest {
+				p.original, p.digest = blob, d
 			}
-			fallthrough
-		case !isIndex:
-			own, one.record.Manifest = blob, d
 		case d == img.Digest:
-			one.record.Indexes = append(one.record.Indexes, d)
+			p.others = append(p.others, d)
 		default:
-			one.record.Indexes = append([]digest.Digest{d}, one.record.Indexes...)
-		}
-		if _, err := w.out.Document(blob); err != nil {
-			return nil, err
+			p.others = append([]digest.Digest{d}, p.others...)
 		}
 	}
-	if own == nil {
+	if p.original == nil {
 		return nil, errors.New("the store has no manifest of it that can be saved")
 	}
-	return own, nil
+	return p, nil
 }
 
 // list writes the manifest that other tools find: the original when it is an

@@ -30,12 +30,8 @@ type blobKey struct{ diffID, original digest.Digest }
 // Whether the original blobs can be made again is found out with the smallest
 // layer first: one that cannot makes the manifest another one anyway, so of the
 // rest only what the last layer's compressor gives is looked at.
-func (w *saving) layers(ctx context.Context, img *store.Image, m manifest.Manifest) ([]imgspecv1.Descriptor, error) {
-	infos := m.LayerInfos()
-	chain, err := w.chain(img, len(infos))
-	if err != nil {
-		return nil, err
-	}
+func (w *saving) layers(ctx context.Context, img *store.Image, p *parts) (_ []imgspecv1.Descriptor, err error) {
+	infos, chain := p.manifest.LayerInfos(), p.chain
 	order := make([]int, len(infos))
 	for i := range order {
 		order[i] = i
@@ -96,14 +92,23 @@ func (w *saving) layer(ctx context.Context, id string, diffID digest.Digest, inf
 	return d, err
 }
 
+// spool returns the file that a layer is compressed into: beside the archive,
+// else beside the store.
+func (w *saving) spool() (*os.File, error) {
+	if w.temp != "" {
+		return store.SpoolIn(w.temp)
+	}
+	return store.Spool(w.config.Store)
+}
+
 // tryLayer compresses a layer into a temporary file, and writes that to the
 // archive if it is wanted; the descriptor is empty if it is not.
 func (w *saving) tryLayer(ctx context.Context, id string, diffID digest.Digest, c archive.Compressor, wanted func(imgspecv1.Descriptor) bool) (d imgspecv1.Descriptor, err error) {
-	temp, err := os.CreateTemp(w.temp, "mpull-save-")
+	temp, err := w.spool()
 	if err != nil {
 		return d, err
 	}
-	defer func() { err = errors.Join(err, temp.Close(), os.Remove(temp.Name())) }()
+	defer func() { err = errors.Join(err, temp.Close()) }()
 	sum := digest.Canonical.Digester()
 	if err := w.compress(ctx, io.MultiWriter(temp, sum.Hash()), id, diffID, c); err != nil {
 		return d, err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -199,11 +200,14 @@ func (k *keeping) archive() (did string, err error) {
 		return did, err
 	}
 	defer os.Remove(path)
-	_, err = k.e.Save(k.t.Context(), f, []string{ref}, engine.SaveOptions{All: true, TempDir: filepath.Join(k.dir, "tmp")})
-	if closeErr := f.Close(); err != nil || closeErr != nil {
+	defer f.Close()
+	if _, err := k.e.Save(k.t.Context(), f, []string{ref}, engine.SaveOptions{All: true, TempDir: filepath.Join(k.dir, "tmp")}); err != nil {
 		return did, err
 	}
-	_, err = k.e.Load(k.t.Context(), path, engine.LoadOptions{})
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return did, err
+	}
+	_, err = k.e.Load(k.t.Context(), f, path, engine.LoadOptions{})
 	return did, err
 }
 

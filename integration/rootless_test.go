@@ -34,7 +34,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	env := append(os.Environ(), rootlessVar+"=1", driversVar+"="+strings.Join(rootlessDrivers(t, account, dir), ","),
 		"HOME="+dir, "USER="+name, "LOGNAME="+name, "XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), "TMPDIR="+filepath.Join(dir, "tmp"))
 	cmd := asUser(account, filepath.Join(dir, "integration"), env, filepath.Join(dir, "integration.test"),
-		"-test.run", "^(TestScripts|TestPeersSeeTheSame|TestPruneKeepsWhat.*|TestRun.*)$", "-test.v", "-test.timeout", "10m")
+		"-test.run", "^(TestScripts|TestPeersSeeTheSame|TestPruneKeepsWhat.*|TestSameStoreUnderAnyUmask|TestLoadsAllNames|TestHalfImages|TestSchema1|TestRun.*)$", "-test.v", "-test.timeout", "10m")
 	out, err := cmd.CombinedOutput()
 	t.Cleanup(func() { unmountBelow(dir) })
 	if err != nil {

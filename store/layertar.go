@@ -25,6 +25,31 @@ func (s *Store) LayerTar(ctx context.Context, id string) (io.ReadCloser, error) 
 	return r, nil
 }
 
+// CanRead tells why LayerTar will not give a layer, as far as that is known
+// without reading it. A layer without a record of its tar is one of those: its
+// digest is not known to come out.
+func (s *Store) CanRead(ctx context.Context, id string) error {
+	if dir, err := s.layerDir(id); err == nil && dir != "" && s.layerRecord(id) == "" {
+		return fmt.Errorf("layer %s is damaged: the record of its tar is missing", id)
+	}
+	r, err := s.LayerTar(ctx, id)
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+// layerRecord returns the path of a layer's tar-split record, "" where there is
+// none.
+func (s *Store) layerRecord(id string) string {
+	for _, root := range s.roots() {
+		if record := filepath.Join(root, s.Driver()+"-layers", id+".tar-split.gz"); exists(record) {
+			return record
+		}
+	}
+	return ""
+}
+
 func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) {
 	if s.lib == nil {
 		return nil, storage.ErrLayerUnknown
@@ -33,11 +58,7 @@ func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, err
 	}
-	for _, root := range s.roots() {
-		record := filepath.Join(root, s.Driver()+"-layers", id+".tar-split.gz")
-		if dir == "" || !exists(record) {
-			continue
-		}
+	if record := s.layerRecord(id); dir != "" && record != "" {
 		return unpack.Tar(ctx, dir, record)
 	}
 	// A layer without a record, or of a driver that keeps no plain directories:

@@ -96,6 +96,9 @@ func configBlob(img *Image, item items) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the manifest of image %s: %w", img.ID, err)
 		}
+		if old, ok := m.(*manifest.Schema1); ok {
+			return schema1Config(img, old)
+		}
 		key = m.ConfigInfo().Digest.String()
 	}
 	blob, err := item(img, key)

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"os"
 	"sync"
 
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
@@ -70,10 +72,11 @@ type program struct {
 	*streams
 	store    store.Options
 	registry registry.Options
+	userMask int // the umask that mpull was started with; negative while it is in force
 }
 
 func newApp(s *streams) *cli.App {
-	p := &program{streams: s}
+	p := &program{streams: s, userMask: -1}
 	app := &cli.App{
 		Name:      "mpull",
 		Usage:     "pull images of a chosen platform, and keep track of the ones that lose their name to them",
@@ -200,6 +203,7 @@ func (p *program) engine(events func(engine.Event)) *engine.Engine {
 // engineFor is engine for another machine than this; nil means this one.
 func (p *program) engineFor(host func() platform.Host, events func(engine.Event)) *engine.Engine {
 	p.inUserNamespace(true)
+	p.setUmask()
 	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, RunInit: true})
 }
 
@@ -210,6 +214,29 @@ func (p *program) inUserNamespace(quiet bool) {
 		report(p.streams, err)
 		os.Exit(exitFailed)
 	}
+}
+
+// storeMask is the umask under which podman and buildah write the store.
+const storeMask = 0o022
+
+// setUmask makes what the libraries write into the store the same for every
+// user: they leave modes to the umask, of their own files, and of folders of an
+// image that no layer has an entry for. What a user gets as a file of their own
+// keeps to the umask that they have (newFile).
+//
+// It comes after the program may have started itself again, since the new one
+// inherits it. The umask is the whole process's, and so of what that starts:
+// it is set before the first engine is made, and never again.
+func (p *program) setUmask() {
+	if p.userMask < 0 {
+		p.userMask = unix.Umask(storeMask)
+	}
+}
+
+// newFile is the mode of a new file of the user's.
+func (p *program) newFile() fs.FileMode {
+	p.setUmask()
+	return 0o666 &^ fs.FileMode(p.userMask) //nolint:gosec // at most 0o777
 }
 
 // line prints one line for people.

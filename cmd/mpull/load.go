@@ -1,14 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/userfile"
 )
 
 func (p *program) loadCommand() *cli.Command {
@@ -22,7 +21,9 @@ platforms of a name the host's own gets it, else the one that had it, and each
 other one gets its repo@digest name (mpull use switches). A name that another
 image holds here moves, and that is recorded, as in a pull.
 
-OCI and docker archives of other tools are read too, if they are not compressed.
+OCI and docker archives of other tools are read too, if they are not compressed:
+all their images with all their names, short ones as names of localhost, as podman
+has it.
 
 Standard output has the full image ID of each image, and nothing else. Without -i
 the archive is read from standard input.
@@ -58,35 +59,26 @@ func (p *program) load(c *cli.Context) (err error) {
 	// must not have taken anything from standard input.
 	p.inUserNamespace(false)
 	e := p.engine(view.event)
-	if path == "" || path == "-" {
-		var remove func() error
-		if path, remove, err = p.spool(); err != nil {
-			return err
+	in, name := p.in, "standard input"
+	if path != "" && path != "-" {
+		f, err := userfile.Open(c.Context, path)
+		if err != nil {
+			return fmt.Errorf("reading the archive: %w", err)
 		}
-		defer func() { err = errors.Join(err, remove()) }()
+		defer f.Close()
+		in, name = f, path
+	} else if p.inTerminal {
+		return usagef("name an archive with -i, or give one on standard input")
 	}
 	collectSooner()
-	results, err := e.Load(c.Context, path, engine.LoadOptions{})
+	results, err := e.Load(c.Context, in, name, engine.LoadOptions{})
 	view.close()
+	var told []string
 	for _, r := range results {
-		fmt.Fprintln(p.out, r.ID)
+		if !slices.Contains(told, r.ID) { // an image may have several names
+			told = append(told, r.ID)
+			fmt.Fprintln(p.out, r.ID)
+		}
 	}
 	return err
-}
-
-// spool keeps standard input in a file, which an archive is read from at any
-// place.
-func (p *program) spool() (path string, remove func() error, err error) {
-	if p.inTerminal {
-		return "", nil, usagef("name an archive with -i, or give one on standard input")
-	}
-	f, err := os.CreateTemp("", "mpull-load-")
-	if err != nil {
-		return "", nil, err
-	}
-	remove = func() error { return os.Remove(f.Name()) }
-	if _, err := io.Copy(f, p.in); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("reading standard input: %w", err), f.Close(), remove())
-	}
-	return f.Name(), remove, f.Close()
 }

@@ -94,5 +94,5 @@ func (p *program) output(ctx context.Context, path string, f func(w io.Writer, t
 	if path == "" || path == "-" {
 		return f(p.rawOut, "")
 	}
-	return userfile.Replace(ctx, path, 0o666, f)
+	return userfile.Replace(ctx, path, p.newFile(), f)
 }

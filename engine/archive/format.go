@@ -22,6 +22,10 @@ const (
 // Version is the version of mpull.json that this package writes and reads.
 const Version = 1
 
+// containerdName is containerd's annotation for the name of an image, which
+// docker reads; the specification's is imgspecv1.AnnotationRefName.
+const containerdName = "io.containerd.image.name"
+
 // Bounds of what is read from an archive.
 const (
 	maxDocument = 4 << 20 // a manifest, config, index or the record: what the image library takes

@@ -12,23 +12,29 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
+	dockerarchive "go.podman.io/image/v5/docker/archive"
 	"go.podman.io/image/v5/types"
 )
 
 // Archive is an open archive, of mpull or of another tool. It may come from
-// anybody. Close must be called. It is safe for concurrent use.
+// anybody. It is safe for concurrent use.
 type Archive struct {
-	Path string
 	// Record is what mpull left; nil in another tool's archive.
 	Record *Record
-	// Names are those that another tool's archive gives to its images, as the
-	// transport Transport takes them; "" is an image without a name.
-	Names []string
-	// Transport reads another tool's archive: oci-archive or docker-archive.
-	Transport string
+	// Images are those of another tool's archive.
+	Images []Foreign
 
+	name  string // for people
 	file  *os.File
 	files map[string]section
+}
+
+// Foreign is one image of another tool's archive, or several of one index.
+type Foreign struct {
+	// Names are those that the archive gives to it, as they are written there,
+	// short or full; none for an image without a name.
+	Names []string
+	Ref   types.ImageReference
 }
 
 // section is where the contents of a file lie in the tar.
@@ -38,21 +44,15 @@ type section struct{ offset, size int64 }
 var ErrNotArchive = errors.New("it is neither an OCI archive nor a docker archive")
 
 // Open reads the table of an archive: its blobs stay where they are. The file
-// must be an uncompressed tar and stay unchanged.
-func Open(path string) (*Archive, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	a := &Archive{Path: path, file: f, files: map[string]section{}}
+// must be an uncompressed tar, which name stands for in messages; it stays the
+// caller's, unchanged and open for as long as the archive is used.
+func Open(f *os.File, name string) (*Archive, error) {
+	a := &Archive{name: name, file: f, files: map[string]section{}}
 	if err := a.read(); err != nil {
-		return nil, errors.Join(fmt.Errorf("reading the archive %s: %w", path, err), f.Close())
+		return nil, fmt.Errorf("reading the archive %s: %w", name, err)
 	}
 	return a, nil
 }
-
-// Close closes the file.
-func (a *Archive) Close() error { return a.file.Close() }
 
 func (a *Archive) read() error {
 	if err := a.scan(); err != nil {
@@ -68,11 +68,9 @@ func (a *Archive) read() error {
 	}
 	switch {
 	case a.has(layoutFile) && a.has(indexFile):
-		a.Transport = "oci-archive"
-		return a.layoutNames()
+		return a.layoutImages()
 	case a.has(dockerFile):
-		a.Transport = "docker-archive"
-		return a.dockerNames()
+		return a.dockerImages()
 	}
 	return ErrNotArchive
 }
@@ -85,6 +83,9 @@ func (a *Archive) has(name string) bool {
 // scan notes where each regular file lies. Of two with one name the second is
 // an error: tools do not agree about which of them counts.
 func (a *Archive) scan() error {
+	if _, err := a.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	// The reader asks for exactly what it needs, so after a header the file is
 	// at the contents; it seeks over what is not read.
 	r := tar.NewReader(a.file)
@@ -152,13 +153,15 @@ func (a *Archive) blob(d digest.Digest) (io.ReadCloser, int64, error) {
 	}
 	s, ok := a.files[blobFolder+d.Encoded()]
 	if !ok {
-		return nil, 0, fmt.Errorf("the blob %s is not in the archive %s", d, a.Path)
+		return nil, 0, fmt.Errorf("the blob %s is not in the archive %s", d, a.name)
 	}
 	return io.NopCloser(io.NewSectionReader(a.file, s.offset, s.size)), s.size, nil
 }
 
-// layoutNames lists what the index of an OCI archive names.
-func (a *Archive) layoutNames() error {
+// layoutImages lists what the index of an OCI archive names. Tools write the
+// name of an image under two keys; containerd's has the full one, and goes first
+// for podman too.
+func (a *Archive) layoutImages() error {
 	data, err := a.document(indexFile)
 	if err != nil {
 		return err
@@ -171,14 +174,23 @@ func (a *Archive) layoutNames() error {
 		return fmt.Errorf("%s has more than %d images", indexFile, maxImages)
 	}
 	for _, d := range index.Manifests {
-		a.Names = append(a.Names, d.Annotations[imgspecv1.AnnotationRefName])
+		if d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" {
+			continue
+		}
+		image := Foreign{Ref: a.Reference(&Image{Manifest: d.Digest}, d.Digest)}
+		for _, key := range []string{containerdName, imgspecv1.AnnotationRefName} {
+			if name := d.Annotations[key]; name != "" && len(image.Names) == 0 {
+				image.Names = []string{name}
+			}
+		}
+		a.Images = append(a.Images, image)
 	}
 	return nil
 }
 
-// dockerNames lists the first name of each image of a docker archive, or its
-// place in it.
-func (a *Archive) dockerNames() error {
+// dockerImages lists the images of a docker archive, which the image library
+// reads: from the file that is open here, whatever its name.
+func (a *Archive) dockerImages() error {
 	data, err := a.document(dockerFile)
 	if err != nil {
 		return err
@@ -191,17 +203,23 @@ func (a *Archive) dockerNames() error {
 		return fmt.Errorf("%s has more than %d images", dockerFile, maxImages)
 	}
 	for i, image := range images {
-		switch {
-		case len(image.RepoTags) > 0:
-			a.Names = append(a.Names, image.RepoTags[0])
-		case len(images) == 1:
-			a.Names = append(a.Names, "")
-		default:
-			a.Names = append(a.Names, fmt.Sprintf("@%d", i))
+		ref, err := dockerarchive.NewIndexReference(fmt.Sprintf("/proc/self/fd/%d", a.file.Fd()), i)
+		if err != nil {
+			return err
 		}
+		a.Images = append(a.Images, Foreign{Names: image.RepoTags, Ref: called{ref, fmt.Sprintf("%s:@%d", a.name, i)}})
 	}
 	return nil
 }
+
+// called is a reference to an open file under the name that people know.
+type called struct {
+	types.ImageReference
+	name string
+}
+
+// StringWithinTransport returns the name.
+func (c called) StringWithinTransport() string { return c.name }
 
 func newReader(data []byte) io.Reader { return bytes.NewReader(data) }
 

@@ -8,15 +8,14 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/manifest"
-	ociarchive "go.podman.io/image/v5/oci/archive"
 	"go.podman.io/image/v5/types"
 )
 
-// Reference is one image of an archive of mpull for the image library: the
+// Reference is one image of an archive for the image library: of mpull's, the
 // original manifest below the original index, as the registry had them. To the
 // signature policy and to people it is an oci-archive.
 type Reference struct {
-	types.ImageReference
+	place
 	archive *Archive
 	image   *Image
 	top     digest.Digest
@@ -24,12 +23,8 @@ type Reference struct {
 
 // Reference returns the reference to an image of the archive through one of
 // its indexes, or through its manifest.
-func (a *Archive) Reference(img *Image, top digest.Digest) (Reference, error) {
-	ref, err := ociarchive.NewReference(a.Path, "")
-	if err != nil {
-		return Reference{}, err
-	}
-	return Reference{ImageReference: ref, archive: a, image: img, top: top}, nil
+func (a *Archive) Reference(img *Image, top digest.Digest) Reference {
+	return Reference{place: place(a.name), archive: a, image: img, top: top}
 }
 
 // NewImageSource returns what reads the image. It does not close the archive.

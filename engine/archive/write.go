@@ -67,7 +67,7 @@ func (a *Writer) Manifest(d imgspecv1.Descriptor, name string) {
 	if name != "" {
 		// The specification's annotation, which containers/image reads, and
 		// containerd's, which docker reads.
-		d.Annotations = map[string]string{imgspecv1.AnnotationRefName: name, "io.containerd.image.name": name}
+		d.Annotations = map[string]string{imgspecv1.AnnotationRefName: name, containerdName: name}
 	}
 	a.index.Manifests = append(a.index.Manifests, d)
 }

@@ -17,24 +17,41 @@ func nameAnnotations() []string {
 	return []string{"io.containerd.image.name", imgspecv1.AnnotationRefName}
 }
 
-// dockerArchiveName returns the first name that a docker archive gives to its
-// image, as docker load and podman pull take it. An archive of several images
-// has none: opening it without a choice is an error.
-func dockerArchiveName(sys *types.SystemContext, ref types.ImageReference) reference.Named {
-	if named := ref.DockerReference(); named != nil {
-		return named
+// ArchiveSource is an image in an archive that gives it names, which may be
+// short: then they are of localhost, as podman has it. What is no name counts
+// as none.
+func ArchiveSource(ref types.ImageReference, names []string) Source {
+	s := Source{Ref: ref}
+	for _, n := range names {
+		switch named := namedOrNil(n); {
+		case named == nil:
+		case s.Name == nil:
+			s.Name = named
+		default:
+			s.Also = append(s.Also, named)
+		}
 	}
+	return s
+}
+
+// dockerArchiveNames returns the names that a docker archive gives to its
+// image: the one that was asked for, else all, as podman pull takes them. An
+// archive of several images has none: opening it without a choice is an error.
+func dockerArchiveNames(sys *types.SystemContext, ref types.ImageReference) []string {
 	path, _, _ := strings.Cut(ref.StringWithinTransport(), ":")
 	reader, err := dockerarchive.NewReader(sys, path)
-	if err != nil {
-		return nil // opening the archive reports the error
-	}
-	defer func() { _ = reader.Close() }() // only read
-	images, err := reader.List()
-	if err != nil || len(images) != 1 {
+	if err != nil { // opening the archive reports the error
+		if named := ref.DockerReference(); named != nil {
+			return []string{named.String()}
+		}
 		return nil
 	}
-	return images[0][0].DockerReference()
+	defer func() { _ = reader.Close() }() // only read
+	names, err := reader.ManifestTagsForReference(ref)
+	if err != nil {
+		return nil
+	}
+	return names
 }
 
 // archiveName returns the name that an OCI archive gives to its image.

@@ -16,7 +16,8 @@ import (
 // Source is one place that a name typed by a user may stand for.
 type Source struct {
 	Ref  types.ImageReference
-	Name reference.Named // name in local storage; nil where the source has none (dir:, oci: without a tag)
+	Name reference.Named   // name in local storage; nil where the source has none (dir:, oci: without a tag)
+	Also []reference.Named // further names, of an image in an archive
 
 	record func() error
 }
@@ -93,7 +94,7 @@ func transportSource(sys *types.SystemContext, ref types.ImageReference) ([]Sour
 	case "oci-archive":
 		s.Name = archiveName(sys, ref)
 	case "docker-archive":
-		s.Name = dockerArchiveName(sys, ref)
+		s = ArchiveSource(ref, dockerArchiveNames(sys, ref))
 	}
 	return []Source{s}, nil
 }

@@ -33,6 +33,10 @@ func Read(ctx context.Context, path string, most int64) (data []byte, err error)
 	return data, nil
 }
 
+// Open opens a file of any size for reading. It waits for who writes into a
+// FIFO until ctx ends.
+func Open(ctx context.Context, path string) (*os.File, error) { return open(ctx, path) }
+
 // open opens a file for reading. A FIFO is open at once, but has nothing to
 // give and no end until somebody opens it for writing.
 func open(ctx context.Context, path string) (*os.File, error) {

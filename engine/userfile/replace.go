@@ -3,7 +3,6 @@ package userfile
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,7 @@ const maxLinks = 40
 // Replace has write fill the file at path. A regular file, or one that is not
 // there, is replaced in one step when write has succeeded, in the directory in
 // which it really lies: symbolic links stay, and so do the mode and the owner
-// of what was there; a new file gets mode less the umask. dir is that directory,
+// of what was there; a new file gets mode, whatever the umask. dir is that directory,
 // for files that write needs meanwhile. What is no regular file is written into
 // as it is, and dir is "". So is a regular file that cannot be replaced, as its
 // directory is not writable, or its owner could not be kept.
@@ -73,20 +72,20 @@ func replace(ctx context.Context, path string, mode fs.FileMode, write func(io.W
 }
 
 // swap fills temp and puts it in the place of target.
-func swap(ctx context.Context, temp *os.File, target string, old fs.FileInfo, write func(io.Writer, string) error) error {
+func swap(ctx context.Context, temp *part, target string, old fs.FileInfo, write func(io.Writer, string) error) error {
 	err := errors.Join(write(temp, filepath.Dir(target)), temp.Sync())
 	if err == nil {
-		err = os.Rename(temp.Name(), target)
+		err = temp.become(target)
 		if old != nil && irreplaceable(err) { // a file that is mounted there
 			f, openErr := os.OpenFile(target, os.O_WRONLY|unix.O_NOFOLLOW, 0)
 			err = overwrite(ctx, f, openErr, func(w io.Writer, _ string) error {
 				_, err := io.Copy(w, io.NewSectionReader(temp, 0, 1<<62))
 				return err
 			})
-			err = errors.Join(err, os.Remove(temp.Name()))
+			err = errors.Join(err, temp.remove())
 		}
 	} else {
-		err = errors.Join(err, os.Remove(temp.Name()))
+		err = errors.Join(err, temp.remove())
 	}
 	return errors.Join(err, temp.Close())
 }
@@ -98,24 +97,18 @@ func irreplaceable(err error) bool {
 
 // beside makes the file that will take the place of target, with the mode and
 // the owner of what is there.
-func beside(target string, mode fs.FileMode, old fs.FileInfo) (*os.File, error) {
-	var f *os.File
-	for {
-		var err error
-		name := "." + filepath.Base(target) + ".part-" + rand.Text()[:10]
-		f, err = os.OpenFile(filepath.Join(filepath.Dir(target), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
+func beside(target string, mode fs.FileMode, old fs.FileInfo) (*part, error) {
+	f, err := newPart(target, mode)
+	if err != nil {
+		return nil, err
 	}
 	if old == nil {
-		return f, nil
+		err = f.Chmod(mode)
+	} else {
+		err = likeness(f.File, old)
 	}
-	if err := likeness(f, old); err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), f.remove())
 	}
 	return f, nil
 }

@@ -46,11 +46,15 @@ func only(t *testing.T, dir string, want ...string) {
 	}
 }
 
-func TestReplaceMakesAFileByTheUmask(t *testing.T) {
-	old := unix.Umask(0o027)
+func TestReplaceMakesAFileOfItsMode(t *testing.T) {
+	old := unix.Umask(0o077)
 	defer unix.Umask(old)
 	path := filepath.Join(t.TempDir(), "new")
-	if err := Replace(t.Context(), path, 0o666, text("x")); err != nil {
+	write := func(w io.Writer, dir string) error {
+		only(t, dir) // until it is complete there is nothing to be left behind
+		return text("x")(w, dir)
+	}
+	if err := Replace(t.Context(), path, 0o640, write); err != nil {
 		t.Fatal(err)
 	}
 	is(t, path, "x")

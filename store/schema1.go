@@ -1,0 +1,32 @@
+package store
+
+import (
+	"fmt"
+
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/storage"
+)
+
+// schema1Config makes the config of an image in Docker's schema 1 format. Such
+// an image has none: its manifest says the same in other words, but for the
+// DiffIDs, which only its layers know.
+func schema1Config(img *Image, m *manifest.Schema1) ([]byte, error) {
+	config, err := m.ToSchema2Config(nil)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest of image %s, which is in Docker's schema 1 format: %w", img.ID, err)
+	}
+	return config, nil
+}
+
+// isSchema1 tells whether an image is in that format.
+func (s *Store) isSchema1(img *Image) bool {
+	blob, err := s.bigData(img, storage.ImageDigestBigDataKey)
+	if err != nil {
+		return false
+	}
+	switch manifest.GuessMIMEType(blob) {
+	case manifest.DockerV2Schema1MediaType, manifest.DockerV2Schema1SignedMediaType:
+		return true
+	}
+	return false
+}
