@@ -59,7 +59,7 @@ func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOpti
 		}
 		return err
 	})
-	return results, err
+	return results, e.discard(ctx, err)
 }
 
 // seekable returns in, or what it gives in a file.
