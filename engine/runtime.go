@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -100,6 +101,9 @@ func (b *bundle) start(ctx context.Context, spec *specs.Spec, runtimes []string)
 // try runs one runtime. made is false when it did not get as far as the
 // program: only then may another one be tried.
 func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err error) {
+	if ctx.Err() != nil {
+		return 0, false, context.Cause(ctx)
+	}
 	for _, old := range []string{runtimePid, runtimeLog} {
 		if err := os.Remove(filepath.Join(b.dir, old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, false, err
@@ -130,19 +134,19 @@ func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err
 	if err := cmd.Start(); err != nil {
 		return 0, false, fmt.Errorf("starting the runtime %s: %w", path, err)
 	}
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		b.steer(ctx, cmd.Process, path, stop)
-	}()
+	stop, done := make(chan struct{}), make(chan os.Signal, 1)
+	go func() { done <- b.steer(ctx, cmd.Process, path, stop) }()
 	err = cmd.Wait()
 	close(stop)
-	<-done
+	ended := <-done
 	if ctx.Err() != nil {
 		return 0, true, context.Cause(ctx)
 	}
-	var ended *exec.ExitError
-	if err != nil && !errors.As(err, &ended) {
+	if n, ok := ended.(syscall.Signal); ok {
+		return 128 + int(n), true, nil
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
 		return 0, true, fmt.Errorf("waiting for the runtime %s: %w", path, err)
 	}
 	_, gone := os.Stat(filepath.Join(b.dir, runtimePid))
@@ -150,23 +154,38 @@ func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err
 }
 
 // steer passes signals to the runtime, which passes them to the program, and
-// ends the container when ctx ends.
-func (b *bundle) steer(ctx context.Context, p *os.Process, path string, stop <-chan struct{}) {
+// ends the container when ctx ends. It returns the signal that ended the
+// container in the program's stead.
+func (b *bundle) steer(ctx context.Context, p *os.Process, path string, stop <-chan struct{}) (ended os.Signal) {
 	for {
 		select {
 		case <-stop:
-			return
+			return nil
 		case s := <-b.signals:
+			if n, ok := s.(syscall.Signal); ok && deadly(p.Pid, n) {
+				b.end(ctx, p, path)
+				return s
+			}
 			_ = p.Signal(s) // it may have ended meanwhile
 		case <-ctx.Done():
-			if b.confined {
-				_ = p.Kill() // and all of its namespace
-			}
-			_ = deleteContainer(context.WithoutCancel(ctx), path, b.dir, b.id)
-			_ = p.Kill()
-			return
+			b.end(ctx, p, path)
+			return nil
 		}
 	}
+}
+
+// deleteTime is how long a runtime has to remove what it knows of a container.
+const deleteTime = 10 * time.Second
+
+// end kills all of a container.
+func (b *bundle) end(ctx context.Context, p *os.Process, path string) {
+	if b.confined {
+		_ = p.Kill() // and all of its namespace
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
+	defer cancel()
+	_ = deleteContainer(ctx, path, b.dir, b.id)
+	_ = p.Kill()
 }
 
 // statusCode is the shell's convention for how a process ended.

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/children"
 
 	"github.com/mpull/mpull/store"
 )
@@ -62,19 +62,9 @@ func full(path string, first store.Disk) error {
 // others. They are the program itself, started under a name of the library's
 // (go.podman.io/storage/pkg/chrootarchive).
 func stopUnpackers() {
-	tasks, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil {
-		return
-	}
-	for _, path := range tasks {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		for _, word := range strings.Fields(string(data)) {
-			if pid, err := strconv.Atoi(word); err == nil && unpacks(pid) {
-				_ = unix.Kill(pid, unix.SIGKILL)
-			}
+	for _, pid := range children.Of(os.Getpid()) {
+		if unpacks(pid) {
+			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
 }

@@ -97,7 +97,7 @@ func tryFiles() []testimage.File {
 		{Name: "etc/passwd", Type: tar.TypeReg, Mode: 0o644, Data: []byte("root:x:0:0:root:/:/bin/sh\nuser:x:70:71::/:/bin/sh\n")},
 		{Name: "etc/group", Type: tar.TypeReg, Mode: 0o644, Data: []byte("root:x:0:\nstaff:x:72:user\n")},
 	}
-	for _, name := range []string{"exit", "ill", "wait", "tty", "uid", "cat", "touch", "env", "ask"} {
+	for _, name := range []string{"exit", "ill", "wait", "tty", "uid", "cat", "touch", "env", "ask", "forever"} {
 		files = append(files, program("bin/"+name, testimage.Programs()[name]))
 	}
 	return files

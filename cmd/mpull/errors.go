@@ -78,15 +78,15 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &lost):
 		return exitFailed
-	case errors.As(err, &refused):
-		return refused.Result.ExitCode
-	case errors.As(err, &coded):
-		return coded.code
 	case errors.As(err, &sig):
 		if s, ok := sig.signal.(unix.Signal); ok {
 			return 128 + int(s)
 		}
 		return exitInterrupted
+	case errors.As(err, &refused):
+		return refused.Result.ExitCode
+	case errors.As(err, &coded):
+		return coded.code
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &failed):
@@ -114,6 +114,8 @@ func hint(err error) string {
 	var absentPlatforms *engine.AbsentPlatformsError
 	var contradiction *store.ContradictionError
 	switch {
+	case errors.As(err, new(*signalError)):
+		return "" // whatever else went wrong came of that
 	case errors.As(err, &notLocked):
 		return "mpull lock FILE IMAGE locks more names and platforms"
 	case errors.As(err, &refused):

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/children"
 )
 
 // HelperError says that a credential helper did not answer.
@@ -82,32 +84,12 @@ type helper struct {
 // have run for so long.
 func helpers(least time.Duration) []helper {
 	var found []helper
-	for _, pid := range children(os.Getpid()) {
+	for _, pid := range children.Of(os.Getpid()) {
 		if name := helperName(pid); name != "" && age(pid) >= least {
 			found = append(found, helper{pid, name})
 		}
 	}
 	return found
-}
-
-func children(pid int) []int {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return nil
-	}
-	var all []int
-	for _, path := range tasks {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		for _, word := range strings.Fields(string(data)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				all = append(all, child)
-			}
-		}
-	}
-	return all
 }
 
 // helperName is the name of the helper that a process is, "" when it is none.
@@ -129,7 +111,7 @@ func helperName(pid int) string {
 // killTree ends a process and all that it started, which may hold its output
 // open.
 func killTree(pid int) {
-	below := children(pid)
+	below := children.Of(pid)
 	_ = unix.Kill(pid, unix.SIGKILL) // it may have ended meanwhile
 	for _, child := range below {
 		killTree(child)

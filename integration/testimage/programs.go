@@ -24,14 +24,16 @@ type File struct {
 //   - cat copies standard input to standard output.
 //   - touch creates the file that is its first argument; it ends with the errno.
 //   - ask writes "ready", reads once, and ends with the number of bytes.
+//   - forever pauses, without a handler for any signal.
 //   - env prints its environment.
 func Programs() map[string][]byte {
 	programs := make(map[string][]byte)
 	for name, code := range map[string]string{
 		"ask": "b801000000bf01000000488d3525000000ba060000000f054881ec0010000031c031ff4889e6ba001000000f0589c7b8" +
 			"3c0000000f0572656164790a",
-		"exit": "8b3c24b83c0000000f05",
-		"ill":  "0f0b",
+		"exit":    "8b3c24b83c0000000f05",
+		"ill":     "0f0b",
+		"forever": "b8220000000f05ebf7",
 		"wait": "b80e00000031ff488d354700000031d241ba080000000f05b801000000bf01000000488d3534000000ba060000000f05" +
 			"b880000000488d3d1900000031f631d241ba080000000f0585c078e489c7b83c0000000f05ffffbfffffffffff726561" +
 			"64790a",
