@@ -120,14 +120,14 @@ func (t *tries) again(ctx context.Context, err error, reached func() int64) erro
 	}
 }
 
-// disturbed tells whether err is one of the two forms in which the library
-// says, in words only, that another process took something away in the middle
-// of a pull: a layer that was to be reused, and the staging directory of a
-// layer being unpacked, which a process that opens the store sweeps when it
-// comes between making and locking it.
+// disturbed tells whether err is one of the forms in which the library says, in
+// words only, that another process took something away in the middle of a
+// pull: a layer that was to be reused, or was put there a moment ago, and the
+// staging directory of a layer being unpacked, which a process that opens the
+// store sweeps when it comes between making and locking it.
 func disturbed(err error) bool {
 	text := err.Error()
-	return strings.Contains(text, "trying to reuse blob ") && strings.Contains(text, " not found") ||
+	return (strings.Contains(text, "trying to reuse blob ") || strings.Contains(text, "layer for blob ")) && strings.Contains(text, " not found") ||
 		strings.Contains(text, "unpacking failed (error: exit status 1; output: ") && strings.Contains(text, ": "+unix.ENOENT.Error())
 }
 

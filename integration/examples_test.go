@@ -146,6 +146,7 @@ var (
 func codes(example string) []int {
 	for start, list := range map[string][]int{
 		"mpull check ": {0, 126, 127}, "mpull run ": {126, 127}, "mpull outdated": {0, 1},
+		"mpull prune --free": {0, 1}, // as much as there is
 	} {
 		if strings.HasPrefix(example, start) {
 			return list

@@ -16,9 +16,10 @@ func (p *program) platformsCommand() *cli.Command {
 		UsageText: "platforms [flags] IMAGE",
 		Description: `Lists what IMAGE offers, in the order of its index. HOST says what this machine
 can do with a platform: own (a pull takes it), native (it runs), emulated (a
-binfmt_misc handler runs it), artifact (it is no image), or -. LOCAL is the name, else the ID, of the image
-that is here. Nested indexes are followed, attestations left out; a single image
-is one row. IMAGE may also be oci:DIR, dir:DIR, docker-archive:FILE.
+binfmt_misc handler runs it), artifact (it is no image), or -. LOCAL is the name,
+else the ID, of the image that is here. Nested indexes are followed, attestations
+left out; a single image is one row. IMAGE may also be oci:DIR, dir:DIR,
+docker-archive:FILE.
 
 SIZE is what there is to download. An index does not tell it: it is known for a
 single image and for what is here; --sizes asks for the rest, one request each, and

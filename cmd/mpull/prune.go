@@ -23,10 +23,10 @@ func (p *program) pruneCommand() *cli.Command {
 		Usage:     "remove dangling images: shows the plan, asks, gives the bytes back",
 		UsageText: "prune [flags]",
 		Description: `Lists the images that nothing needs any more (no name, no image built on them, in
-no manifest list, used by no container of any tool, not mounted), the name each had, and the
-bytes that the disk gets back; asks; and removes exactly those. Where nobody can
-be asked it does nothing without --force. What interrupted pulls left is listed
-and removed too, once it is a day old.
+no manifest list, used by no container of any tool, not mounted), the name each
+had, and the bytes that the disk gets back; asks; and removes exactly those. Where
+nobody can be asked it does nothing without --force. What interrupted pulls left
+is listed and removed too, once it is a day old.
 
 Filters (--filter KEY=VALUE or KEY!=VALUE, may be repeated) are those of mpull
 images. until= an age (12h, 30d) or a time counts from when the image was

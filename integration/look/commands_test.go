@@ -316,7 +316,7 @@ func misused() map[string]string {
 		"save -o f --platform a/b/c/d/e x":               "a/b/c/d/e",
 		"prune --keep -1":                                "--keep -1",
 		"prune --free lots":                              "--free",
-		"prune --filter x=y":                             "unknown key",
+		"prune --filter x=y":                             "unknown filter",
 		"prune --apply p --all":                          "--apply removes what the plan says",
 		"check --remote --platform arm --platform 386 x": "check --remote takes one platform",
 		"images --filter x=y":                            "unknown filter",
