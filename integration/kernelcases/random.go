@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	securejoin "github.com/cyphar/filepath-securejoin"
 )
 
 // Random makes n cases that depend on seed alone: programs and loaders with
@@ -189,7 +191,13 @@ type entry struct {
 }
 
 func (e entry) make(t Tree) {
-	at := t.At(e.path)
+	at, err := securejoin.SecureJoin(t.Root, e.path)
+	if err != nil {
+		return
+	}
+	if e.target != "" {
+		at = t.At(e.path)
+	}
 	if os.MkdirAll(filepath.Dir(at), 0o755) != nil {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 
+	securejoin "github.com/cyphar/filepath-securejoin"
 	"golang.org/x/sys/unix"
 )
 
@@ -11,8 +12,21 @@ import (
 // they run in workers, which report what they recover.
 type Tree struct{ Root string }
 
-// At is the path of an entry outside of the root.
-func (t Tree) At(name string) string { return filepath.Join(t.Root, name) }
+// At is the path of an entry outside of the root. Links on the way are followed
+// inside of the root: an absolute one leads to nothing of this machine.
+func (t Tree) At(name string) string {
+	dir, base := filepath.Split(filepath.Clean("/" + name))
+	parent, err := securejoin.SecureJoin(t.Root, dir)
+	must(err)
+	return filepath.Join(parent, base)
+}
+
+// followed is At with the entry itself followed, where it is a link.
+func (t Tree) followed(name string) string {
+	path, err := securejoin.SecureJoin(t.Root, name)
+	must(err)
+	return path
+}
 
 func must(err error) {
 	if err != nil {
@@ -24,16 +38,16 @@ func must(err error) {
 // the way are made.
 func (t Tree) File(name string, data []byte, mode uint32, owner ...int) {
 	must(os.MkdirAll(filepath.Dir(t.At(name)), 0o755))
-	must(os.WriteFile(t.At(name), data, 0o600))
+	must(os.WriteFile(t.followed(name), data, 0o600))
 	t.Own(name, mode, owner...)
 }
 
 // Own sets the mode and, when given, uid and gid.
 func (t Tree) Own(name string, mode uint32, owner ...int) {
 	if len(owner) == 2 {
-		must(os.Chown(t.At(name), owner[0], owner[1]))
+		must(os.Chown(t.followed(name), owner[0], owner[1]))
 	}
-	must(unix.Chmod(t.At(name), mode))
+	must(unix.Chmod(t.followed(name), mode))
 }
 
 // Text writes an executable file.
@@ -50,7 +64,7 @@ func (t Tree) Link(name, target string) {
 
 // Dir makes a directory.
 func (t Tree) Dir(name string, mode uint32, owner ...int) {
-	must(os.MkdirAll(t.At(name), 0o755))
+	must(os.MkdirAll(t.followed(name), 0o755))
 	t.Own(name, mode, owner...)
 }
 
