@@ -3,7 +3,10 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -63,6 +66,10 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 			return preflight.Result{ID: img.ID}, err
 		}
 	}
+	if limit := s.MountLimit(); limit > 0 && len(dirs) > limit && command.Bad == "" {
+		command.Bad = fmt.Sprintf("the image has %d layers, and the storage driver %s mounts at most %d", len(dirs), s.Driver(), limit)
+		command.BadHint = "build it with fewer layers (podman build --squash-all), or use a store with --storage-driver vfs"
+	}
 	root, err := preflight.OpenLayers(dirs, preflight.IDMaps{})
 	if err != nil {
 		return preflight.Result{ID: img.ID}, fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
@@ -79,8 +86,9 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 		return preflight.Command{}, err
 	}
 	var config imgspecv1.Image
-	if err := json.Unmarshal(blob, &config); err != nil {
-		return preflight.Command{}, fmt.Errorf("reading the config of image %s: %w", query.ShortID(img.ID), err)
+	bad := json.Unmarshal(blob, &config)
+	if bad != nil && !oneString(bad) {
+		return preflight.Command{}, fmt.Errorf("reading the config of image %s: %w", query.ShortID(img.ID), bad)
 	}
 	c := preflight.Command{
 		Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Args: o.Args,
@@ -92,6 +100,8 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 	}
 	if len(o.Entrypoint) > 0 {
 		c.Cmd = nil
+	} else if bad != nil {
+		c.Bad, c.BadHint = notLists(blob)
 	}
 	if o.User != "" {
 		c.User = o.User
@@ -100,6 +110,29 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 		c.WorkingDir = o.WorkingDir
 	}
 	return c, nil
+}
+
+// oneString reports whether all that is wrong with a config is a command that
+// is a string. The rest of the config is read all the same.
+func oneString(err error) bool {
+	var wrong *json.UnmarshalTypeError
+	return errors.As(err, &wrong) && wrong.Value == "string" && (wrong.Field == "config.Entrypoint" || wrong.Field == "config.Cmd")
+}
+
+// notLists says which command of a config is a string, and how to start it.
+func notLists(blob []byte) (why, hint string) {
+	var c struct {
+		Config struct{ Entrypoint, Cmd any } `json:"config"`
+	}
+	_ = json.Unmarshal(blob, &c) // it was read before
+	field, value := "Entrypoint", c.Config.Entrypoint
+	if _, ok := value.(string); !ok {
+		field, value = "Cmd", c.Config.Cmd
+	}
+	s, _ := value.(string)
+	list := preflight.List(strings.Fields(s))
+	return field + " of the image's config is the string " + strconv.Quote(s) + " and no list",
+		"build the image again with " + field + " " + list + ", or start it with --entrypoint '" + list + "'"
 }
 
 // CheckRemote guesses from index and config alone whether an image that is not

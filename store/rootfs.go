@@ -46,6 +46,16 @@ func (s *Store) LayerDirs(img *Image) ([]string, error) {
 	return nil, errors.New("the files of images of the storage driver " + s.Driver() + " cannot be read without a mount")
 }
 
+// MountLimit is the number of layers up to which the driver mounts a container
+// of an image, 0 for any: maxDepth of drivers/overlay, which looks at it when
+// it mounts and not before.
+func (s *Store) MountLimit() int {
+	if s.Driver() == "overlay" {
+		return 500
+	}
+	return 0
+}
+
 // additionalStores returns the additional image stores among driver options.
 func additionalStores(options []string) []string {
 	var roots []string

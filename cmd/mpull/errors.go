@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -112,6 +113,7 @@ func hint(err error) string {
 	var artifact *registry.NotImageError
 	var unproven *engine.UnprovenError
 	var absentPlatforms *engine.AbsentPlatformsError
+	var noList *json.UnmarshalTypeError
 	var contradiction *store.ContradictionError
 	switch {
 	case errors.As(err, new(*signalError)):
@@ -152,6 +154,8 @@ func hint(err error) string {
 		return notFound.Hint
 	case errors.As(err, &contradiction):
 		return "mpull doctor says what it is; nothing was removed"
+	case errors.As(err, &noList) && strings.HasPrefix(noList.Field, "config."):
+		return "the image's config is none that an engine takes: build it again, with " + strings.TrimPrefix(noList.Field, "config.") + ` as a list where it is a command, such as ["/app", "--flag"]`
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -50,6 +51,8 @@ func TestReport(t *testing.T) {
 		{fmt.Errorf("pulling x: %w", &signalError{unix.SIGTERM}), "Error: pulling x: stopped by SIGTERM\n"},
 		{usagef("bad flag"), "Error: bad flag\nHint: see mpull --help\n"},
 		{fmt.Errorf("writing: %w", unix.ENOSPC), "Hint: mpull prune shows what can be freed\n"},
+		{fmt.Errorf("x: %w", json.Unmarshal([]byte(`"/app"`), new([]string))), "Error: x: json: cannot unmarshal string into Go value of type []string\n"},
+		{fmt.Errorf("x: %w", configOf(`{"config":{"Entrypoint":"/app"}}`)), "with Entrypoint as a list"},
 		{&query.UnknownError{Input: "x"}, "Hint: mpull images --all lists what is here\n"},
 		{&query.UnknownError{Input: "x", Held: []store.Image{{ID: strings.Repeat("ab", 32)}}}, "mpull restore abababababab gives it back\n"},
 		{fmt.Errorf("x: %w", store.ErrReadOnly), "Hint: name another store with --root and --runroot\n"},
@@ -90,4 +93,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("mpull %s = %d\nout %s\nerr %s", tt.args, code, &out, &errs)
 		}
 	}
+}
+
+// configOf is the error of reading a config.
+func configOf(text string) error {
+	var c struct {
+		Config struct{ Entrypoint []string } `json:"config"`
+	}
+	return json.Unmarshal([]byte(text), &c)
 }

@@ -61,16 +61,20 @@ type Host struct {
 	// LegacyLayout says that files are mapped from the bottom up (sysctl
 	// vm.legacy_va_layout, setarch -L).
 	LegacyLayout bool `json:"legacyLayout,omitempty"`
+	// Emulators are the files of emulators that are installed, whether or not
+	// a handler starts them. At most 128.
+	Emulators []string `json:"emulators,omitempty"`
 	// Binfmt holds the registered handlers of binfmt_misc.
 	Binfmt Binfmt `json:"binfmt"`
 }
 
 // Limits of ReadHost.
 const (
-	maxHostJSON = 1 << 20
-	maxHandlers = 512
-	maxHostText = 256
-	maxRndBits  = 33 // of arm64, the highest CONFIG_ARCH_MMAP_RND_BITS_MAX
+	maxHostJSON  = 1 << 20
+	maxHandlers  = 512
+	maxHostText  = 256
+	maxEmulators = 128
+	maxRndBits   = 33 // of arm64, the highest CONFIG_ARCH_MMAP_RND_BITS_MAX
 )
 
 // ReadHost reads a Host from its JSON form, as written by json.Marshal. It
@@ -125,6 +129,9 @@ func (h Host) validate() error {
 		if bits < 0 || bits > maxRndBits {
 			return fmt.Errorf("%d random bits of an address are not between 0 and %d", bits, maxRndBits)
 		}
+	}
+	if len(h.Emulators) > maxEmulators {
+		return fmt.Errorf("more than %d emulators", maxEmulators)
 	}
 	if len(h.Binfmt.Handlers) > maxHandlers {
 		return fmt.Errorf("more than %d binfmt handlers", maxHandlers)

@@ -39,6 +39,7 @@ func LocalHost() Host {
 		StackLimit:        stackLimit(),
 		MmapRndBits:       int(readNumber("/proc/sys/vm/mmap_rnd_bits")),
 		MmapRndCompatBits: int(readNumber("/proc/sys/vm/mmap_rnd_compat_bits")),
+		Emulators:         localEmulators(),
 		Binfmt:            ReadBinfmt(binfmtDir),
 	}
 	h.NoRandom, h.LegacyLayout = layout()

@@ -113,7 +113,9 @@ type check struct {
 	runtime *walker // with the runtime's privileges
 	user    *walker // as the container's user
 	cwd     string
-	held    bool // the emulator is a file that the kernel holds open
+	passed  string // a file of PATH that is not executable
+	last    loaded // the last execve
+	held    bool   // the emulator is a file that the kernel holds open
 	res     Result
 }
 
@@ -147,6 +149,7 @@ func (k *check) run() {
 // the outcome differs without handlers.
 func (k *check) judge(name string) {
 	l := k.load(name, k.binfmt)
+	k.last = l
 	k.res.File = l.file
 	k.res.Platform.Actual = l.actual
 	k.res.Emulator, k.held = l.emulator, l.held
@@ -197,7 +200,12 @@ func (k *check) native(l loaded) {
 	}
 	k.res.Verdict = Native
 	k.res.Reason = "the kernel runs " + quote(l.program.path) + " itself"
-	k.res.Hint = l.odd
+	switch k.res.Hint = l.odd; {
+	case l.windows:
+		k.res.Hint = "it may end at once: " + carriage(l.first)
+	case l.short != "":
+		k.res.Hint = "it may end at once: " + l.short
+	}
 	if c := k.cmd.Claimed; !l.levelled && c.Architecture == k.host.Platform.Architecture && level(c.Variant) > level(k.host.Platform.Variant) && level(k.host.Platform.Variant) > 0 {
 		k.res.Hint = "the image says it is for " + c.String() + ", more than the CPU's " + k.host.Platform.Variant +
 			"; its program does not say what it needs, and may meet an illegal instruction"

@@ -21,6 +21,9 @@ type Command struct {
 	User       string   // user[:group], names or numbers; "" is root
 	// Args replaces Cmd when it is not empty.
 	Args []string
+	// Bad is what makes the config no command that could be started, and
+	// BadHint the way out; "" for nothing.
+	Bad, BadHint string
 	// Claimed is the platform that the config names, Index the one that the
 	// index does, if any. They decide nothing.
 	Claimed, Index platform.Platform
@@ -129,6 +132,7 @@ func (k *check) search(name string) (string, *fault) {
 			return "", f
 		case f != nil || n.info.Type.IsDir():
 		case !k.user.cred.may(n.info, 1):
+			k.passed = n.path
 			passed = ", " + quote(candidate) + " is not executable for this user"
 		default:
 			k.step("PATH leads to %q", candidate)

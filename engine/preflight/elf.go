@@ -143,6 +143,7 @@ func (l *loading) loadELF(p *program) *fault {
 	if err := p.readSegments(); err != nil {
 		return l.bad(p, unix.ENOEXEC, err)
 	}
+	l.out.short = p.shortProgram()
 	ld, f := l.loader(p)
 	if f != nil {
 		return f
@@ -169,6 +170,9 @@ func (l *loading) loadELF(p *program) *fault {
 func (l *loading) bad(p *program, errno unix.Errno, err error) *fault {
 	if errors.Is(err, errNotThere) || !errors.Is(err, errShort) && isIO(err) {
 		return &fault{at: p.id.path, why: err.Error()}
+	}
+	if errors.Is(err, errShort) {
+		l.out.short = p.cutShort()
 	}
 	return &fault{errno, p.id.path, "is a malformed program: " + err.Error()}
 }

@@ -40,6 +40,17 @@ type loaded struct {
 	levelled bool   // the program or its loader says which CPU level it needs
 	odd      string // the level that it asks for, which nothing compares with the CPU's
 	steps    []string
+	ending
+}
+
+// ending is what hints are made of: the file at which loading ended.
+type ending struct {
+	path, first string // of that file; of a script, the last before it
+	head        []byte
+	script      string // interpreter that its #! line names
+	loader      string // loader that the program names
+	short       string // what to do about a file that is cut short
+	windows     bool   // a #! line that ends with a carriage return
 }
 
 const (
@@ -48,11 +59,12 @@ const (
 )
 
 // load follows execve of name with these handlers: exec_binprm of fs/exec.c.
-func (k *check) load(name string, b platform.Binfmt) loaded {
+func (k *check) load(name string, b platform.Binfmt) (out loaded) {
 	l := &loading{check: k, binfmt: b, interp: name}
 	defer func() { l.cur.close() }()
 	l.out.fault = l.enter(name)
 	l.out.file = l.cur.id.path
+	defer func() { out.path, out.head, out.loader = l.cur.id.path, l.cur.head, l.asked }()
 	for depth := 0; l.out.fault == nil; depth++ {
 		if k.ctx.Err() != nil {
 			l.out.fault = &fault{at: name, why: k.ctx.Err().Error()}
@@ -146,7 +158,13 @@ func (l *loading) search() (hop bool, f *fault) {
 	}
 	if line, ok := parseScript(l.cur.head); ok {
 		l.note("%s begins with #!, interpreter %q", l.cur.id.path, line)
-		return true, l.hop(line, nil)
+		l.out.first, l.out.script = l.cur.id.path, line
+		l.out.windows = l.out.windows || returns(l.cur.head)
+		if f := l.hop(line, nil); f != nil {
+			return true, f
+		}
+		l.out.script = ""
+		return true, nil
 	}
 	return false, l.elf()
 }

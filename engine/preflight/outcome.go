@@ -34,12 +34,14 @@ func (k *check) fail(f *fault) {
 			k.res.Hint = "start it with a runtime for WebAssembly, or register one as binfmt_misc handler of .wasm files"
 		}
 	}
+	if k.res.Hint == "" {
+		k.res.Hint = k.wayOut(f)
+	}
 	switch f.errno {
 	case 0:
 		k.refuse(f.Error(), "")
 	case unix.ENOENT:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
-		k.hintMissing()
 	case errNoLibrary:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
 	case unix.ENOTDIR, unix.ENAMETOOLONG, unix.ELOOP:
@@ -50,29 +52,8 @@ func (k *check) fail(f *fault) {
 		k.res.Verdict, k.res.ExitCode = ExecFormatError, exitSegv
 	case unix.ENOEXEC, unix.ELIBBAD, unix.EIO, unix.EINVAL, errTooDeep:
 		k.res.Verdict, k.res.ExitCode = ExecFormatError, exitCannotInvoke
-		k.hintForeign()
 	default:
 		k.refuse(f.Error(), "")
-	}
-}
-
-// hintForeign says how files of another platform can run here.
-func (k *check) hintForeign() {
-	if k.res.Platform.Actual == "" || k.res.Platform.Actual == k.res.Host {
-		return
-	}
-	k.res.Hint = "use the image for " + machineOf(k.host.Platform.String()) +
-		", or register an emulator (Debian, Ubuntu: qemu-user-static; Fedora: qemu-user-static-" + machineName(k.res.Platform.Actual) + ")"
-}
-
-// hintMissing says what is behind a handler without flag F, or with it and a
-// program that needs a loader, which the kernel looks for in the image.
-func (k *check) hintMissing() {
-	switch {
-	case k.res.Emulator != "" && k.held:
-		k.res.Hint = "the emulator is a dynamic program, whose loader is looked for inside the image: register a static one (Debian, Ubuntu: qemu-user-static)"
-	case k.res.Emulator != "":
-		k.res.Hint = "the handler looks for its emulator inside the image: register it with flag F"
 	}
 }
 

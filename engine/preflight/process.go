@@ -72,6 +72,9 @@ func (c Command) Environ() []string {
 // refused says why an engine or a runtime does not take the command before it
 // starts anything, and a way out; "" when it does. podman refuses the same.
 func (c Command) refused() (why, hint string) {
+	if c.Bad != "" {
+		return c.Bad, c.BadHint
+	}
 	if len(c.Argv()) == 0 {
 		return "the image names no command and none was given", "give a command after the image's name"
 	}

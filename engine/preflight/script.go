@@ -32,6 +32,13 @@ func parseScript(head []byte) (interpreter string, ok bool) {
 	return string(name[:len(name)-len(rest)]), true
 }
 
+// returns reports whether a #! line ends with a carriage return: as part of the
+// interpreter's name, or of what is handed to it.
+func returns(head []byte) bool {
+	line, _, ok := bytes.Cut(head, []byte("\n"))
+	return ok && bytes.HasSuffix(line, []byte("\r"))
+}
+
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 func ends(c byte) bool { return blank(c) || c == 0 }

@@ -1,0 +1,275 @@
+package preflight
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/engine/platform"
+)
+
+// wayOut says what to do about a fault, in one line; "" when nothing is known.
+func (k *check) wayOut(f *fault) string {
+	switch f.errno {
+	case unix.ENOENT, errNoLibrary:
+		return k.hintMissing(f)
+	case unix.EACCES:
+		return k.hintPermission(f)
+	case unix.ENOEXEC, unix.ELIBBAD, unix.EIO, unix.EINVAL, errTooDeep, errKilled:
+		return k.hintFormat(f)
+	}
+	return ""
+}
+
+// hintMissing is the way out where something is not there.
+func (k *check) hintMissing(f *fault) string {
+	switch {
+	case f.errno == errNoLibrary:
+		return "install the package that has it into the image, or build the program statically"
+	case k.res.Emulator != "":
+		return "the handler looks for its emulator inside the image: register it with flag F"
+	case k.last.script != "":
+		return k.hintInterpreter(k.last.script)
+	case k.last.loader != "":
+		return k.hintLoader(k.last.loader)
+	}
+	argv := k.res.Command
+	if words := strings.Fields(argv[0]); len(words) > 1 {
+		if _, f := k.search(words[0]); f == nil {
+			return "it is one string: write " + List(words) + " in the Dockerfile, or start it with --entrypoint '" + List(words) + "'"
+		}
+	}
+	if len(argv) > 1 && argv[1] == "-c" && strings.HasSuffix(argv[0], "sh") {
+		hint := "the image has no shell, which the shell form of ENTRYPOINT and CMD needs: write the command as a list"
+		if len(argv) == 3 && !strings.ContainsAny(argv[2], "|&;<>()$`\\\"'*?[#~") {
+			words := List(strings.Fields(strings.TrimPrefix(argv[2], "exec ")))
+			return hint + ", " + words + ", or start it with --entrypoint '" + words + "'"
+		}
+		return hint + ", or use a base image with a shell"
+	}
+	if k.passed != "" {
+		return chmod(k.passed)
+	}
+	if !strings.Contains(argv[0], "/") {
+		if n, f := k.user.walk(k.cwd, argv[0]); f == nil && n.info.Type == 0 {
+			return fmt.Sprintf("%s is not in PATH: write %q, or start it with --entrypoint %s", n.path, n.path, n.path)
+		}
+	}
+	return ""
+}
+
+// List is a command as Dockerfiles and --entrypoint write it.
+func List(words []string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(words) // strings always can be
+	return strings.TrimSpace(b.String())
+}
+
+func chmod(file string) string {
+	return "make it executable: chmod +x " + file + " before the image is built, or COPY --chmod=755"
+}
+
+// hintInterpreter is the way out where the interpreter of a script is missing.
+func (k *check) hintInterpreter(name string) string {
+	if strings.HasSuffix(name, "\r") {
+		return carriage(k.last.first)
+	}
+	shell := k.shell()
+	switch base := path.Base(name); {
+	case shell != "" && strings.HasSuffix(base, "sh"):
+		return "install " + base + " into the image (Debian: apt-get install " + base + "; Alpine: apk add " + base + "), or write #!" + shell + " if the script does without"
+	case k.there(path.Join("/usr/bin", base)):
+		return "write #!/usr/bin/" + base + " in its first line"
+	}
+	return "install what provides " + name + " into the image, or use a base image that has it"
+}
+
+// carriage is the way out for a file with the line ends of Windows.
+func carriage(file string) string {
+	return `the file has the line ends of Windows: sed -i 's/\r$//' ` + file + " (or dos2unix), and build the image again; in git: " + path.Base(file) + " text eol=lf in .gitattributes"
+}
+
+// shell is a shell that the image has.
+func (k *check) shell() string {
+	for _, s := range []string{"/bin/sh", "/usr/bin/sh", "/bin/bash", "/busybox/sh"} {
+		if k.there(s) {
+			return s
+		}
+	}
+	return ""
+}
+
+// there reports whether the user can start a file by this name.
+func (k *check) there(name string) bool {
+	n, f := k.user.walk("/", name)
+	return f == nil && n.info.Type == 0 && k.user.cred.may(n.info, 1)
+}
+
+// hintPermission is the way out where something may not be done.
+func (k *check) hintPermission(f *fault) string {
+	n, missing := k.runtime.walk("/", f.at)
+	if missing != nil {
+		return ""
+	}
+	someoneElse := ", or start it as another user, with --user 0"
+	if k.user.cred.uid == 0 {
+		someoneElse = ""
+	}
+	switch {
+	case n.info.Type.IsDir() && f.at == k.res.File || n.info.Type.IsDir() && n.path == k.dirAsked():
+		return "it is a directory: name the program in it"
+	case n.info.Type.IsDir():
+		return "let others search it: chmod a+x " + n.path + " before the image is built" + someoneElse
+	case n.info.Type == fs.ModeSymlink || n.info.Type != 0:
+		return ""
+	case n.info.Perm&0o111 == 0:
+		return chmod(n.path)
+	}
+	return "let others execute it: chmod a+rx " + n.path + " before the image is built" + someoneElse
+}
+
+// dirAsked is the directory that the command itself names, if it does.
+func (k *check) dirAsked() string {
+	if n, f := k.runtime.walk(k.cwd, k.res.Command[0]); f == nil && n.info.Type.IsDir() {
+		return n.path
+	}
+	return ""
+}
+
+// hintFormat is the way out for a file that the kernel does not take.
+func (k *check) hintFormat(f *fault) string {
+	switch head := k.last.head; {
+	case f.errno == errTooDeep:
+		return "name the program that runs the script in its first line, not another script"
+	case f.errno == unix.ELIBBAD:
+		return "the image mixes files of several platforms: its loader " + k.last.loader + " is not for the program; build it from a base image for " + machineOf(orElse(k.res.Platform.Actual, k.res.Host))
+	case k.last.short != "":
+		return k.last.short
+	case isELF(head):
+		return k.hintForeign()
+	}
+	return hintContent(k.last.head, k.last.path, k.shell())
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+func isELF(head []byte) bool { return strings.HasPrefix(string(head), "\x7fELF") }
+
+// hintContent tells what a file is that is no program, by its first bytes.
+func hintContent(head []byte, file, shell string) string {
+	text, full := string(head), strings.TrimRight(string(head), "\x00")
+	starts := func(s string) bool { return strings.HasPrefix(text, s) }
+	switch {
+	case full == "":
+		return "copy the file again before the image is built: what was meant to be in it is lost"
+	case starts("\xef\xbb\xbf#!"):
+		return `a byte order mark stands before #!: sed -i '1s/^\xEF\xBB\xBF//' ` + file + ", and build the image again"
+	case starts("\xff\xfe"), starts("\xfe\xff"):
+		return "it is text in UTF-16: save it as UTF-8 without a byte order mark, and build the image again"
+	case starts("version https://git-lfs.github.com/"):
+		return "it is a pointer of git-lfs, not the program: git lfs pull, and build the image again"
+	case starts("MZ"):
+		return "it is a program for Windows: build it for Linux (Go: GOOS=linux; .NET: --os linux), or run it on Windows"
+	case starts("\xcf\xfa\xed\xfe"), starts("\xce\xfa\xed\xfe"), starts("\xfe\xed\xfa\xcf"), starts("\xfe\xed\xfa\xce"), starts("\xca\xfe\xba\xbe\x00\x00\x00") && head[7] < 20:
+		return "it is a program for macOS: build it for Linux (Go: GOOS=linux; Rust: --target with -linux-)"
+	case starts("\xca\xfe\xba\xbe"):
+		return `it is a Java class: write ["java", "` + strings.TrimSuffix(path.Base(file), ".class") + `"] in a base image with Java`
+	case starts("\x00asm"):
+		return "it is WebAssembly: start it by a runtime for it, such as wasmtime in the image, or register one as binfmt_misc handler"
+	case starts("PK\x03\x04") && strings.HasSuffix(file, ".jar"):
+		return `it is a Java archive: write ["java", "-jar", "` + file + `"] in a base image with Java`
+	case starts("PK\x03\x04"), starts("\x1f\x8b"), starts("\x28\xb5\x2f\xfd"), starts("\xfd7zXZ\x00"), starts("BZh"), len(text) > 262 && text[257:262] == "ustar":
+		return "it is an archive or compressed: unpack it before the image is built"
+	case starts("!<arch>\n"):
+		return "it is a library for the linker: link it to a program"
+	case !isText(full):
+		return ""
+	case starts("#!"):
+		return "the first line names no interpreter: write #!" + orElse(shell, "/bin/sh") + " there"
+	}
+	return hintText(text, file, shell)
+}
+
+// hintText is the way out for text without #!.
+func hintText(text, file, shell string) string {
+	if i := strings.Index(text, "#!"); i > 0 && strings.TrimSpace(text[:i]) == "" {
+		return "#! must be the first two bytes: delete the empty lines or spaces before it in " + file
+	}
+	if shell == "" {
+		return "a script needs #! and its interpreter in the first line, and an interpreter in the image, which has not even a shell"
+	}
+	return "write #!" + shell + " in its first line, or start it with --entrypoint '" + List([]string{shell, file}) + "'"
+}
+
+// isText reports whether bytes are text for people.
+func isText(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' && r != '\x1b' })
+}
+
+// shortProgram is the way out for a program that ends before its segments do.
+func (p *program) shortProgram() string {
+	for _, s := range p.segs {
+		if s.typ == ptLoad && s.filesz != 0 && (s.offset > 1<<62 || s.filesz > 1<<62 || s.offset+s.filesz > uint64(p.size)) {
+			return p.cutShort()
+		}
+	}
+	return ""
+}
+
+func (p *program) cutShort() string {
+	return fmt.Sprintf("the file %s is cut short: it has %d bytes, and its headers speak of more; copy it again before the image is built", p.id.path, p.size)
+}
+
+// hintForeign says how files of another platform can run here.
+func (k *check) hintForeign() string {
+	switch {
+	case k.res.Platform.Actual == "":
+		return ""
+	case machineOf(k.res.Platform.Actual) == machineOf(k.res.Host) && k.last.head[16]+k.last.head[17] == 1: // ET_REL
+		return "it is an object file: link it to a program"
+	case machineOf(k.res.Platform.Actual) == machineOf(k.res.Host):
+		return "build or copy the program again: its file is damaged, or made for another system"
+	}
+	use := "use the image for " + machineOf(k.host.Platform.String()) + ", or "
+	arch := machineName(k.res.Platform.Actual)
+	if off := switchedOff(k.last.head, k.host.Binfmt); off != "" {
+		return use + off
+	}
+	if file := k.host.EmulatorFor(arch); file != "" {
+		return use + "register the emulator that is installed, " + file + ": systemctl restart systemd-binfmt (Debian, Ubuntu: or update-binfmts --enable " + strings.TrimSuffix(path.Base(file), "-static") + ")"
+	}
+	debian, fedora := platform.EmulatorPackages(arch)
+	if debian == "" {
+		return strings.TrimSuffix(use, ", or ")
+	}
+	return use + "register an emulator (Debian, Ubuntu: " + debian + "; Fedora: " + fedora + ")"
+}
+
+// switchedOff says how to switch a handler on that would take the file.
+func switchedOff(head []byte, b platform.Binfmt) string {
+	on := b
+	on.Enabled, on.Handlers = true, nil
+	for _, h := range b.Handlers {
+		h.Enabled = true
+		on.Handlers = append(on.Handlers, h)
+	}
+	h, ok := on.Match(head, "")
+	switch {
+	case !ok || len(b.Handlers) == 0:
+		return ""
+	case !b.Enabled:
+		return "switch binfmt_misc on: echo 1 > /proc/sys/fs/binfmt_misc/status"
+	}
+	return "switch its handler on: echo 1 > /proc/sys/fs/binfmt_misc/" + h.Name
+}
