@@ -52,7 +52,7 @@ func TestReport(t *testing.T) {
 		{usagef("bad flag"), "Error: bad flag\nHint: see mpull --help\n"},
 		{fmt.Errorf("writing: %w", unix.ENOSPC), "Hint: mpull prune shows what can be freed\n"},
 		{fmt.Errorf("x: %w", json.Unmarshal([]byte(`"/app"`), new([]string))), "Error: x: json: cannot unmarshal string into Go value of type []string\n"},
-		{fmt.Errorf("x: %w", configOf(`{"config":{"Entrypoint":"/app"}}`)), "with Entrypoint as a list"},
+		{fmt.Errorf("x: %w", configOf(`{"config":{"Entrypoint":"/app"}}`)), "Hint: the image's config is none that an engine takes: build it again, with Entrypoint as a list where it is a command, such as [\"/app\", \"--flag\"]\n"},
 		{&query.UnknownError{Input: "x"}, "Hint: mpull images --all lists what is here\n"},
 		{&query.UnknownError{Input: "x", Held: []store.Image{{ID: strings.Repeat("ab", 32)}}}, "mpull restore abababababab gives it back\n"},
 		{fmt.Errorf("x: %w", store.ErrReadOnly), "Hint: name another store with --root and --runroot\n"},

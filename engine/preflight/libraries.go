@@ -153,6 +153,9 @@ func (k *linking) need(of *object, name string) *fault {
 	if n := lib.level(); n > 0 && lib.x86() && k.loader.levels() && k.out.level == nil {
 		k.out.level = k.lacks(lib, n)
 	}
+	if lib.page > usualPage && lib.alignment() < lib.page {
+		return &fault{at: at, why: lib.smallPages()}
+	}
 	dyn, err := lib.dynamic()
 	if err != nil {
 		return k.unread(at, err)

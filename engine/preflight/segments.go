@@ -31,14 +31,14 @@ func (l *loading) mapped(p, ld *program) end {
 	case e.killed != "":
 		return e
 	case ld == nil:
-		return e.or(p.entry(at))
+		return e.or(p.entry(at)).or(p.pages())
 	case ld.header.Type != platform.ELFTypeExec && ld.header.Type != platform.ELFTypeDyn:
 		return end{killed: "the loader is neither executable nor shared object"}
 	case !ld.loads():
 		return end{killed: "the loader has nothing to load"}
 	}
 	to, f := s.loader(ld, p, at)
-	return e.or(f).or(l.segments(ld, to, "segment of the loader")).or(ld.entry(to))
+	return e.or(f).or(l.segments(ld, to, "segment of the loader")).or(ld.entry(to)).or(p.pages()).or(ld.pages())
 }
 
 // arguments is the size of arguments and environment, of which each has a

@@ -56,8 +56,8 @@ func Segments() []Case {
 			add(fmt.Sprintf("%smemsz %#x", kind, v), ELF{Type: typ}, put(0, phMemsz, v))
 			add(fmt.Sprintf("%sfilesz and memsz %#x", kind, v), ELF{Type: typ}, put(0, phFilesz, v, phMemsz, v))
 			add(fmt.Sprintf("%soffset %#x", kind, v), ELF{Type: typ}, put(0, phOffset, v))
-			add(fmt.Sprintf("%ssecond at %#x", kind, v), two, put(1, phType, load, phFlags, 6, phOffset, 0x1000, phVaddr, v, phFilesz, 100, phMemsz, 9000))
-			add(fmt.Sprintf("%ssecond only memory at %#x", kind, v), two, put(1, phType, load, phFlags, 6, phVaddr, v, phFilesz, 0, phMemsz, 9000))
+			add(fmt.Sprintf("%ssecond at %#x", kind, v), two, put(1, phType, load, phFlags, 7, phOffset, 0x1000, phVaddr, v, phFilesz, 100, phMemsz, 9000))
+			add(fmt.Sprintf("%ssecond only memory at %#x", kind, v), two, put(1, phType, load, phFlags, 7, phVaddr, v, phFilesz, 0, phMemsz, 9000))
 			add(fmt.Sprintf("%sread-only beyond the file %#x", kind, v), two, put(1, phType, load, phFlags, 4, phOffset, v, phVaddr, at+0x100000, phFilesz, 100, phMemsz, 9000))
 			add(fmt.Sprintf("%swritable beyond the file %#x", kind, v), two, put(1, phType, load, phFlags, 6, phOffset, v, phVaddr, at+0x100000, phFilesz, 100, phMemsz, 9000))
 		}

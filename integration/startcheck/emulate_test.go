@@ -29,7 +29,7 @@ func TestRunEmulates(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"no handler", 126, []string{"would not start here: exec-format-error: ", "is a program for linux/arm64", "Hint: ", "qemu-user-static", "--force"}},
+		{"no handler", 126, []string{"would not start here: exec-format-error: ", "is a program for linux/arm64", "Hint: ", "register the emulator that is installed", emulator, "--force"}},
 		{"no handler, forced", 126, []string{"starting it by force", "exec format error"}},
 		{"handler without F", 127, []string{"would not start here: not-found: ", "register it with flag F"}},
 		{"handler without F, forced", 127, []string{"starting it by force", "no such file or directory"}},
