@@ -31,6 +31,9 @@ func nested() bool {
 // confirm asks the kernel what the files say of a program: whether a handler
 // takes it, and what that one holds open, which may no longer lie at its path.
 func (b Binfmt) confirm(head []byte, seen Handler, found bool) (Handler, bool) {
+	if seen.Extension != "" {
+		return seen, found // it goes by the name of a file, and a program in memory has none
+	}
 	if !asks(head) || !found && !b.nested || found && !b.nested && !seen.Has('F') {
 		return seen, found
 	}

@@ -5,8 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Go's runtime reserves some 1300 MiB of address space as it starts, and tries less after that. */
-#define LEAST (1600UL << 20)
+/* Go's runtime reserves some 1300 MiB of address space as it starts, and tries less after that: on 64 bits. */
+#define LEAST (1600ULL << 20)
 
 static void say(const char *text)
 {
@@ -47,7 +47,7 @@ static void check_limit(void)
 
 	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
 		return;
-	if (limit.rlim_cur < LEAST) {
+	if (sizeof(void *) == 8 && limit.rlim_cur < LEAST) {
 		say("Error: the limit on the address space is too low for mpull: ulimit -v 2000000 or more\n");
 		_exit(125);
 	}
