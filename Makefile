@@ -119,13 +119,22 @@ install: $(BIN) ## Install program, man pages, completions, docs under DESTDIR a
 		if [ -e $(DESTDIR)/usr/share/containers/$$f ] || [ -e $(DESTDIR)$(CONFDIR)/$$f ]; then echo "keeping $$f"; \
 		else install -v -D -m 0644 contrib/config/$$f $(DESTDIR)$(CONFDIR)/$$f; fi; done
 
-	@[ "$$($(GO) env GOOS)" = linux ] || { echo "mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux"; exit 1; }
-	@echo 'Building $(BIN); the first time that takes some minutes, with a dot for each of some 700 packages'
-	@set -o pipefail; $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/mpull 2>&1 | { $(DOTS); }
+uninstall: ## Remove what install put there, but configuration
+	rm -f $(DESTDIR)$(PREFIX)/bin/mpull $(patsubst contrib/man/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard contrib/man/*.1)) \
+		$(patsubst contrib/man/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard contrib/man/*.5)) \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mpull $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mpull \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mpull.fish
+	rm -rf $(DESTDIR)$(DOCDIR)
 
-# What is installed is built by whoever has the compiler, not under sudo.
-$(BIN):
-	$(MAKE) build
+ARCHES ?= amd64 arm64 arm/v7
+package: ## Build dist/*.deb, *.rpm, *.tar.gz and lists of components for ARCHES (amd64 arm64 arm/v7), reproducibly
+	VERSION='$(VERSION)' contrib/package/package.sh $(ARCHES)
+
+cross: ## Compile and vet for every architecture, without cgo and, where Debian's cross compilers are, with it
+	contrib/cross/cross.sh
+
+emulated: ## Run unit tests and the story as arm/v7, arm64 and s390x programs under qemu-user
+	contrib/cross/emulated.sh
 
 clean: ## Remove what was built
 	rm -rf bin dist .cache

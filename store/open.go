@@ -64,10 +64,7 @@ func Open(o Options) (*Store, error) {
 // nothing to clean up and needs no lock of the store to do so beside a running
 // pull. Where a reboot took the run root, it has one of its own.
 func openReading(options types.StoreOptions) (s *Store, err error) {
-	temp, as := "", options
-	if options.GraphDriverName == "overlay" {
-		as.GraphDriverOptions = append([]string{"overlay.skip_mount_home=true"}, options.GraphDriverOptions...)
-	}
+	temp, as := "", unmounted(options)
 	if !wholeRun(options) {
 		if temp, err = scratch(); err != nil {
 			return nil, err
@@ -83,6 +80,14 @@ func openReading(options types.StoreOptions) (s *Store, err error) {
 	}
 	s.reading, s.options.RunRoot, s.temp = true, options.RunRoot, temp
 	return s, nil
+}
+
+// unmounted are the options with which the driver mounts nothing at its home.
+func unmounted(options types.StoreOptions) types.StoreOptions {
+	if options.GraphDriverName == "overlay" {
+		options.GraphDriverOptions = append([]string{"overlay.skip_mount_home=true"}, options.GraphDriverOptions...)
+	}
+	return options
 }
 
 func removeScratch(temp string) error {
@@ -132,7 +137,7 @@ func openReadOnly(options types.StoreOptions) (*Store, error) {
 	if present(options) {
 		primary.GraphDriverOptions = append([]string{"imagestore=" + options.GraphRoot}, options.GraphDriverOptions...)
 	}
-	lib, err := storage.GetStore(primary)
+	lib, err := storage.GetStore(unmounted(primary))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the read-only store at %s: %w", options.GraphRoot, err), removeScratch(temp))
 	}

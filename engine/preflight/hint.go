@@ -30,6 +30,8 @@ func (k *check) hintMissing(f *fault) string {
 	switch {
 	case f.errno == errNoLibrary:
 		return "install the package that has it into the image, or build the program statically"
+	case k.res.Emulator != "" && k.held:
+		return "the emulator is a dynamic program, whose loader is looked for inside the image: register a static one (Debian, Ubuntu: qemu-user-static)"
 	case k.res.Emulator != "":
 		return "the handler looks for its emulator inside the image: register it with flag F"
 	case k.last.script != "":
