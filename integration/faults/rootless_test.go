@@ -33,7 +33,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		filepath.Join(dir, "faults.test"), "-test.short", "-test.v", "-test.run", "^("+rootless+")$", "-test.timeout", "10m")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir, "USER="+account.Username, "LOGNAME="+account.Username, "TMPDIR="+filepath.Join(dir, "t"),
-		"XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), testenv.BinaryIs(filepath.Join(dir, "mpull")))
+		testenv.DirIs(filepath.Join(dir, "t")), testenv.BinaryIs(filepath.Join(dir, "mpull")))
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("as %s: %v\n%s", account.Username, err, out)
@@ -71,7 +71,7 @@ func addUser(t *testing.T) *osuser.User {
 // program that it tests.
 func userFolder(t *testing.T, account *osuser.User) string {
 	t.Helper()
-	dir, err := testenv.Public("mr-")
+	dir, err := testenv.Public("m")
 	if err != nil {
 		t.Fatal(err)
 	}

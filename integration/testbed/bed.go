@@ -43,7 +43,7 @@ func New(t testing.TB, binary string) *Bed {
 	t.Helper()
 	NeedRoot(t)
 	// Not t.TempDir: a mount in it must be undone before it can be removed.
-	dir, err := os.MkdirTemp("", "mpull-bed-")
+	dir, err := os.MkdirTemp("", "b")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,11 @@ import (
 // dirVar has the directory of a package's run whose process was started again.
 const dirVar = "MPULL_TEST_DIR"
 
+// DirIs is the assignment that hands an empty directory to a child which is a
+// package's tests as well: one in a directory of its own, below this one's,
+// would have paths longer than podman takes for a run root.
+func DirIs(path string) string { return dirVar + "=" + path }
+
 // DiskVar of the environment keeps tests off memory (make test-all), so that
 // what depends on the file system of TMPDIR is seen too.
 const DiskVar = "MPULL_TEST_DISK"
