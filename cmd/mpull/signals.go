@@ -19,6 +19,9 @@ const (
 	// nothing to be cleaned up that could begin before.
 	lockTime = 300 * time.Millisecond
 	stopPoll = 100 * time.Millisecond
+	// sameTime is how long a signal that comes again counts as the first: in a
+	// user namespace Ctrl-C comes from the terminal and from the process outside.
+	sameTime = 250 * time.Millisecond
 	// innerTime is added outside a user namespace: the process inside it gets
 	// the signal too, and ends with this one.
 	innerTime = 2 * time.Second
@@ -50,7 +53,11 @@ func cancelOnSignal(s *streams, cancel context.CancelCauseFunc, ended <-chan str
 			return
 		}
 		cancel(&signalError{sig})
-		signal.Reset(stopSignals()...)
+		select {
+		case s.told <- sig:
+		default:
+		}
+		time.AfterFunc(sameTime, func() { signal.Reset(stopSignals()...) })
 		outlast(s, sig, ended)
 	}()
 	return func() {

@@ -28,11 +28,12 @@ type streams struct {
 	events  *eventWriter      // set by --progress json: then nothing else goes to err
 	secrets *registry.Secrets // never printed to err, nor as the text of an error
 	release func()            // makes signals no longer end the command's context
+	told    chan os.Signal    // has the signal that ended it, for the process inside a user namespace
 }
 
 func systemStreams() *streams {
 	s := &streams{
-		secrets: &registry.Secrets{},
+		secrets: &registry.Secrets{}, told: make(chan os.Signal, 1),
 		in:      os.Stdin, rawOut: &sink{w: os.Stdout}, rawErr: os.Stderr,
 		inTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),

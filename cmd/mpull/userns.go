@@ -48,8 +48,13 @@ func (p *program) enterUserNamespace(quiet bool) error {
 	signals := make(chan os.Signal, 100)
 	cmd.Hook = func(int) error {
 		go func() {
-			for s := range signals {
-				_ = cmd.Process.Signal(s) // it may have ended
+			for {
+				select { // told has one that came before there was somebody to pass it on to
+				case s := <-p.told:
+					_ = cmd.Process.Signal(s) // it may have ended
+				case s := <-signals:
+					_ = cmd.Process.Signal(s)
+				}
 			}
 		}()
 		return nil
