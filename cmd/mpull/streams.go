@@ -34,7 +34,7 @@ type streams struct {
 func systemStreams() *streams {
 	s := &streams{
 		secrets: &registry.Secrets{}, told: make(chan os.Signal, 1),
-		in:      os.Stdin, rawOut: &sink{w: os.Stdout}, rawErr: os.Stderr,
+		in: os.Stdin, rawOut: &sink{w: os.Stdout}, rawErr: os.Stderr,
 		inTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
