@@ -71,7 +71,10 @@ func TestReadOnlyStore(t *testing.T) {
 		t.Error(r)
 	}
 	b.Must("doctor")
-	for _, args := range [][]string{{"pull", "--tls-verify=false", reg.Host + "/app:1"}, {"tag", id, "localhost/x"}, {"rmi", id}} {
+	for _, args := range [][]string{
+		{"pull", "--tls-verify=false", reg.Host + "/app:1"}, {"tag", id, "localhost/x"}, {"untag", reg.Host + "/app:1"}, {"rmi", id},
+		{"prune", "--force"}, {"prune", "--dry-run"}, {"prune", "--all", "--force"}, // not "Nothing to prune": a cron job would stay green
+	} {
 		if r := b.Mpull(args...); r.Code != 125 || !strings.Contains(r.Stderr, "read-only") {
 			t.Errorf("%v: %s", args, r)
 		}
