@@ -167,10 +167,15 @@ func TestCompleteFromTheStore(t *testing.T) {
 	}
 }
 
+// completions copies a file to where no blank in a path has to be quoted.
 func completions(t *testing.T, name string) string {
 	t.Helper()
-	path, err := filepath.Abs("../../contrib/completions/" + name)
+	text, err := os.ReadFile("../../contrib/completions/" + name)
 	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path

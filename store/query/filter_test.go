@@ -76,7 +76,7 @@ func TestFilters(t *testing.T) {
 		{"platform=linux/arm/v7", "B"}, {"platform=armhf", "B"}, {"platform=linux/arm/v6", ""}, {"platform=linux/arm64/v8", "C"},
 		{"platform=linux/arm*", "BC"}, {"platform=arm*", "BC"}, {"platform=linux/arm platform=linux/arm64", "BC"}, {"platform!=linux/arm", "ACEF"},
 		{"until=1h", "ABCE"}, {"until=3h", "ABE"}, {"until=1d", "AB"}, {"until=1d12h", "AB"}, {"until=3d", ""}, {"until=2w", ""}, {"until!=3h", "C"},
-		{"until=3h ago", "ABE"}, {"until=2026-06-29T10:00:01Z", "AB"}, {"until=2026-06-29T10:00:00Z", ""}, {"until=1782900000", "ABE"}, {"until=2026-06-30", "AB"},
+		{"until=3h ago", "ABE"}, {"until=2026-06-29T10:00:01Z", "AB"}, {"until=2026-06-29T10:00:00Z", ""}, {"until=1782900000", "ABE"}, {"until=2026-06-30T12", "AB"},
 		{"before=alpine:3.15", "CF"}, {"since=alpine:3.15", "BE"}, {"after=a0000000", "BE"}, {"since!=alpine:3.15", "ACF"},
 		{"dangling=true", "EF"}, {"dangling=false", "ABC"}, {"dangling!=true", "ABC"}, {"intermediate=true", "C"}, {"readonly=true", "F"},
 		{"id=a0", "A"}, {"id=sha256:a0", "A"}, {"digest=" + d("b").String(), "B"}, {"digest=sha256:bbb", "B"}, {"digest=bbb", "B"},
