@@ -32,7 +32,8 @@ func TestAsOrdinaryUser(t *testing.T) {
 	}
 	dir := userFolder(t, account)
 	env := append(os.Environ(), rootlessVar+"=1", driversVar+"="+strings.Join(rootlessDrivers(t, account, dir), ","),
-		"HOME="+dir, "USER="+name, "LOGNAME="+name, "XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), "TMPDIR="+filepath.Join(dir, "tmp"))
+		"HOME="+dir, "USER="+name, "LOGNAME="+name, "XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), "TMPDIR="+filepath.Join(dir, "tmp"),
+		testenv.BinaryIs(filepath.Join(dir, "mpull")))
 	cmd := asUser(account, filepath.Join(dir, "integration"), env, filepath.Join(dir, "integration.test"),
 		"-test.run", "^(TestScripts|TestPeersSeeTheSame|TestPruneKeepsWhat.*|TestSameStoreUnderAnyUmask|TestLoadsAllNames|TestHalfImages|TestSchema1|TestRun.*)$", "-test.v", "-test.timeout", "10m")
 	out, err := cmd.CombinedOutput()
@@ -91,12 +92,14 @@ func userFolder(t *testing.T, account *user.User) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "integration.test"), program, 0o755); err != nil {
-		t.Fatal(err)
+	for name, from := range map[string]string{"integration.test": self, "mpull": testenv.Binary()} { // the checkout may be closed to others
+		program, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), program, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	uid, gid := ids(account)
 	err = filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
