@@ -95,22 +95,8 @@ func (e Handler) InAnyImage() bool {
 
 // asksForLoader reports whether the beginning of a program has a PT_INTERP.
 func asksForLoader(head []byte) bool {
-	for _, class64 := range []bool{true, false} {
-		h, ok := DecodeELF(head, class64, nativeOrder())
-		if !ok || (h.Class == ELFClass64) != class64 {
-			continue
-		}
-		end := h.Phoff + uint64(h.Phentsize)*uint64(h.Phnum)
-		if h.Phoff > uint64(len(head)) || end > uint64(len(head)) || h.Phentsize < 4 {
-			return false
-		}
-		for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
-			if nativeOrder().Uint32(head[p:]) == 3 { // PT_INTERP
-				return true
-			}
-		}
-	}
-	return false
+	_, interp, whole := programHeaders(head)
+	return whole && interp
 }
 
 // Match returns the first enabled handler that takes a file with this head (as

@@ -70,6 +70,27 @@ func DecodeELF(head []byte, class64 bool, order binary.ByteOrder) (ELFHeader, bo
 	return h, true
 }
 
+// programHeaders finds where the program headers of a file of this machine's
+// byte order end, and whether one is a PT_INTERP. whole is false for what is no
+// such file, or has headers beyond head.
+func programHeaders(head []byte) (end uint64, interp, whole bool) {
+	for _, class64 := range []bool{true, false} {
+		h, ok := DecodeELF(head, class64, nativeOrder())
+		if !ok || (h.Class == ELFClass64) != class64 {
+			continue
+		}
+		end = h.Phoff + uint64(h.Phentsize)*uint64(h.Phnum)
+		if h.Phoff > uint64(len(head)) || end > uint64(len(head)) || h.Phentsize < 4 {
+			return 0, false, false
+		}
+		for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
+			interp = interp || nativeOrder().Uint32(head[p:]) == 3 // PT_INTERP
+		}
+		return end, interp, true
+	}
+	return 0, false, false
+}
+
 // ELFPlatform names the platform of a file by the class and byte order that
 // its header claims. It reports false for a file that is not ELF or has a
 // machine without a GOARCH name.

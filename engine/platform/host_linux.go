@@ -214,23 +214,11 @@ func readOpened(path string) *OpenedFile {
 // trimHead keeps what a kernel reads of a program without a loader: its
 // header and program headers. Other files keep all.
 func trimHead(head []byte) []byte {
-	for _, class64 := range []bool{true, false} {
-		h, ok := DecodeELF(head, class64, nativeOrder())
-		if !ok || (h.Class == ELFClass64) != class64 {
-			continue
-		}
-		end := h.Phoff + uint64(h.Phentsize)*uint64(h.Phnum)
-		if h.Phoff > uint64(len(head)) || end > uint64(len(head)) || h.Phentsize < 4 {
-			return head
-		}
-		for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
-			if nativeOrder().Uint32(head[p:]) == 3 { // PT_INTERP
-				return head
-			}
-		}
-		return slices.Clone(head[:max(end, headSize)])
+	end, interp, whole := programHeaders(head)
+	if !whole || interp {
+		return head
 	}
-	return head
+	return slices.Clone(head[:max(end, headSize)])
 }
 
 // x86Compat finds what an amd64 kernel runs besides its own.
