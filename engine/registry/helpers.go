@@ -29,12 +29,13 @@ const helperPoll = 50 * time.Millisecond
 
 // EndHelpers ends the credential helpers that run longer than limit when ctx
 // ends, with all that they started, until the function that it returns is
-// called. The image library starts them, waits for them without an end, and
+// called, and never after that. The image library starts them, waits for them without an end, and
 // hands out no handle; they are the children of this process by their name. One
 // that has only just been started belongs to somebody else's request.
 func EndHelpers(ctx context.Context, limit time.Duration) (stop func()) {
-	done := make(chan struct{})
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(ended)
 		select {
 		case <-done:
 			return
@@ -57,7 +58,10 @@ func EndHelpers(ctx context.Context, limit time.Duration) (stop func()) {
 			}
 		}
 	}()
-	return func() { close(done) }
+	return func() {
+		close(done)
+		<-ended // the caller's ctx may end next, and then a helper is another question's
+	}
 }
 
 func isHelperError(err error) bool {
