@@ -87,13 +87,13 @@ cover: build ## Run the tests and print what they cover, the binary's runs inclu
 FUZZERS ?= 2
 fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 	@# Go 1.26's -fuzztime now and then reports its own end as a failure (golang/go issue 75804); an interrupt does not.
-	@set -e; mkdir -p .cache/fuzz; for d in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
-		t=$(CURDIR)/.cache/fuzz/$$(echo $${d#./} | tr / _).test; $(GO) test -c -fuzz Fuzz -o $$t $$d; \
+	@set -e; mkdir -p .cache/fuzz; f='$(CURDIR)/.cache/fuzz'; for d in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		t="$$f/$$(echo $${d#./} | tr / _).test"; $(GO) test -c -fuzz Fuzz -o "$$t" $$d; \
 		grep -ho '^func Fuzz[A-Za-z0-9]*' $$d/*_test.go | cut -c 6- | xargs -P $(FUZZERS) -I F bash -c 'cd $$0; log=$$1.F.log; \
 			timeout --foreground --preserve-status --signal INT --kill-after 60s $(FUZZTIME) \
-				$$1 -test.run "^$$" -test.fuzz "^F$$" -test.fuzzminimizetime 10x -test.parallel 1 \
-				-test.timeout 10m -test.fuzzcachedir $(CURDIR)/.cache/fuzz/corpus > $$log 2>&1; e=$$?; \
-			echo "$$0 F: $$(grep -o "execs: [0-9]*" $$log | tail -1)"; [ $$e = 0 ] || { cat $$log; exit 255; }' $$d $$t; \
+				"$$1" -test.run "^$$" -test.fuzz "^F$$" -test.fuzzminimizetime 10x -test.parallel 1 \
+				-test.timeout 10m -test.fuzzcachedir "$$2/corpus" > "$$log" 2>&1; e=$$?; \
+			echo "$$0 F: $$(grep -o "execs: [0-9]*" "$$log" | tail -1)"; [ $$e = 0 ] || { cat "$$log"; exit 255; }' $$d "$$t" "$$f"; \
 		done
 
 generate: build ## Write man pages and completions anew, from what mpull says about itself

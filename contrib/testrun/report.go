@@ -220,11 +220,12 @@ func said(output []string) []string {
 	})
 }
 
-// reason is what a skipped test said last, without the place.
+// reason is what a skipped test said last, without the place. A script prints
+// its log behind that, from testscript's own file.
 func reason(output []string) string {
 	place := regexp.MustCompile(`^\s*[\w-]+\.go:\d+: `)
 	for _, l := range slices.Backward(output) {
-		if place.MatchString(l) {
+		if place.MatchString(l) && !strings.HasPrefix(strings.TrimSpace(l), "testscript.go:") {
 			return strings.TrimSpace(place.ReplaceAllString(l, ""))
 		}
 	}

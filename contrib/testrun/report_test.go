@@ -44,11 +44,12 @@ func TestReport(t *testing.T) {
 		on("fail", "TestA/it's", ""), on("fail", "TestA", ""),
 		on("run", "TestB", ""), on("run", "TestB/one", ""), on("pass", "TestB/one", ""), on("pass", "TestB", ""),
 		on("output", "TestC", "    c_test.go:9: podman is not installed\n"), on("output", "TestC", "--- SKIP: TestC (0.00s)\n"), on("skip", "TestC", ""),
+		on("output", "TestD", "    script.go:5: told with overlay\n"), on("output", "TestD", "    testscript.go:609: WORK=$WORK\n"), on("skip", "TestD", ""),
 		on("fail", "", ""),
 	)
 	for _, want := range []string{
 		"got 1, want 2", `repeat it:  . ./.envrc; go test -count=1 -short -run '^TestA$/^it'\''s$' ./engine`,
-		"podman is not installed\n      ./engine TestC\n", "\n1 passed, 1 failed, 1 skipped in 1s\n", "FAIL  ./engine",
+		"podman is not installed\n      ./engine TestC\n", "told with overlay\n      ./engine TestD\n", "\n1 passed, 1 failed, 2 skipped in 1s\n", "FAIL  ./engine",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("without %q:\n%s", want, out)
