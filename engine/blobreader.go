@@ -8,57 +8,85 @@ import (
 	"os"
 	"sync"
 
-	"github.com/opencontainers/go-digest"
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // blobReader reads one blob of a registry. Where the connection breaks it asks
-// for the blob again and drops what it has given before, so that whoever
-// unpacks it, and those who read others beside, need not begin anew. (Before
-// that the library itself asks for the rest, once, and after each megabyte.)
+// for the rest, so that whoever unpacks it, and those who read others beside,
+// need not begin anew. (Before that the library itself asks for the rest, once,
+// and after each megabyte.) With a keeper, what it reads is kept for the next
+// pull, and what an earlier pull kept is not asked for.
 type blobReader struct {
 	ctx    context.Context //nolint:containedctx // io.Reader takes none
 	cancel context.CancelFunc
-	digest digest.Digest
-	open   func(context.Context) (io.ReadCloser, error)
+	layer  unpack.Layer
+	open   openBlob
 	tries  *tries
 	watch  *watchdog
+	keep   *keeper // nil: nothing is kept
 
-	offset int64 // bytes given
+	part    *store.Partial // nil: nothing is kept of this blob
+	resumed int64          // bytes that an earlier pull kept
+	offset  int64          // bytes given
+	looked  int64          // offset at which the disk was looked at
 
 	mu     sync.Mutex // Close comes from another goroutine than Read
 	body   io.ReadCloser
 	closed bool
 }
 
+// openBlob asks for a blob from an offset on. The answer may begin before that,
+// at another one.
+type openBlob func(ctx context.Context, offset int64) (body io.ReadCloser, at int64, err error)
+
 // step is how many bytes more a try must have brought to count as one that got
-// further: each begins at the first byte again.
+// further: each may begin at the first byte again.
 const step = 1 << 20
 
-// newBlobReader asks for the blob at once.
-func newBlobReader(ctx context.Context, d digest.Digest, t *tries, watch *watchdog, open func(context.Context) (io.ReadCloser, error)) (*blobReader, error) {
-	r := &blobReader{digest: d, tries: t, watch: watch, open: open}
+// newBlobReader asks for the blob at once, unless some of it was kept.
+func newBlobReader(ctx context.Context, l unpack.Layer, t *tries, watch *watchdog, keep *keeper, open openBlob) (*blobReader, error) {
+	r := &blobReader{layer: l, tries: t, watch: watch, keep: keep, open: open}
 	r.ctx, r.cancel = context.WithCancel(ctx)
-	for {
+	if keep != nil {
+		r.part = keep.part(l)
+	}
+	if r.part != nil {
+		r.resumed = r.part.Size()
+	}
+	for r.resumed == 0 {
 		err := r.reopen()
 		if err == nil {
-			return r, nil
+			break
 		}
 		if err := r.again(err); err != nil {
-			r.cancel()
+			r.release()
 			return nil, err
 		}
 	}
+	return r, nil
 }
 
 func (r *blobReader) Read(p []byte) (int, error) {
+	if r.offset < r.resumed {
+		n, err := r.part.ReadAt(p[:min(int64(len(p)), r.resumed-r.offset)], r.offset)
+		r.offset += int64(n)
+		if n > 0 || err == nil {
+			return n, nil
+		}
+		return 0, fmt.Errorf("reading what was kept of the layer %s: %w", r.layer.Digest, err)
+	}
 	for {
+		if r.offset == r.resumed && r.resumed == r.layer.Size {
+			return 0, io.EOF // all of it was kept
+		}
 		err := r.reopen()
 		if err == nil {
 			var n int
 			n, err = r.body.Read(p)
-			r.offset += int64(n)
+			r.take(p[:n])
 			if err == io.EOF { //nolint:errorlint // io.Reader's own, never wrapped
-				r.watch.has(r.digest)
+				r.watch.has(r.layer.Digest)
 				return n, err
 			}
 			if n > 0 || err == nil {
@@ -71,13 +99,44 @@ func (r *blobReader) Read(p []byte) (int, error) {
 	}
 }
 
+// take counts bytes that came, and keeps them.
+func (r *blobReader) take(p []byte) {
+	r.offset += int64(len(p))
+	if r.part == nil || len(p) == 0 {
+		return
+	}
+	err := r.part.Append(p)
+	if err == nil && r.offset-r.looked >= keepPoll {
+		r.looked = r.offset
+		if !roomToKeep(r.keep.w.Root()) {
+			err = errors.New("the disk has no room for it")
+		}
+	}
+	if err != nil {
+		r.keep.debug(fmt.Sprintf("nothing is kept of the layer %s: %v", r.layer.Digest, err))
+		r.part = nil
+		r.keep.drop(r.layer.Digest)
+	}
+}
+
+// GiveUp implements unpack.Resumed.
+func (r *blobReader) GiveUp() bool {
+	if r.part != nil {
+		r.keep.drop(r.layer.Digest)
+	}
+	if r.resumed > 0 {
+		r.keep.debug(fmt.Sprintf("layer %s: what was kept of it does not fit, it is read anew", r.layer.Digest))
+	}
+	return r.resumed > 0
+}
+
 // reopen makes sure that there is a body, at the offset.
 func (r *blobReader) reopen() error {
 	if r.body != nil {
 		return nil
 	}
-	r.watch.reading(r.digest.String())
-	body, err := r.open(r.ctx)
+	r.watch.reading(r.layer.Digest.String())
+	body, at, err := r.open(r.ctx, r.offset)
 	if err != nil {
 		return err
 	}
@@ -88,7 +147,7 @@ func (r *blobReader) reopen() error {
 	if closed {
 		return errors.Join(os.ErrClosed, r.drop())
 	}
-	if _, err := io.CopyN(aliveWriter{r}, body, r.offset); err != nil {
+	if _, err := io.CopyN(aliveWriter{r}, body, r.offset-at); err != nil {
 		if err == io.EOF { //nolint:errorlint // io.CopyN's own
 			err = io.ErrUnexpectedEOF // it was longer the last time
 		}
@@ -100,8 +159,8 @@ func (r *blobReader) reopen() error {
 // again waits before the next try, or returns the error that the reading ends with.
 func (r *blobReader) again(err error) error {
 	_ = r.drop() // it is broken
-	r.watch.has(r.digest)
-	if r.tries.again(r.ctx, fmt.Errorf("reading the layer %s: %w", r.digest, err), func() int64 { return r.offset / step }) == nil {
+	r.watch.has(r.layer.Digest)
+	if r.tries.again(r.ctx, fmt.Errorf("reading the layer %s: %w", r.layer.Digest, err), func() int64 { return r.offset / step }) == nil {
 		return nil
 	}
 	if r.ctx.Err() == nil && passing(err) {
@@ -121,6 +180,14 @@ func (r *blobReader) drop() error {
 	return err
 }
 
+// release ends what newBlobReader began, where it returns no reader.
+func (r *blobReader) release() {
+	r.cancel()
+	if r.part != nil {
+		r.keep.release(r.layer.Digest)
+	}
+}
+
 // Close may be called while Read waits, which then ends.
 func (r *blobReader) Close() error {
 	r.cancel()
@@ -137,7 +204,7 @@ func (r *blobReader) Close() error {
 type aliveWriter struct{ *blobReader }
 
 func (w aliveWriter) Write(p []byte) (int, error) {
-	w.watch.alive(w.digest.String(), int64(len(p)), false)
+	w.watch.alive(w.layer.Digest.String(), int64(len(p)), false)
 	return len(p), nil
 }
 

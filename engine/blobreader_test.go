@@ -6,12 +6,15 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"testing"
 	"testing/iotest"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // flakySource serves a blob whose connections break.
@@ -19,18 +22,24 @@ type flakySource struct {
 	blob   []byte
 	breaks []int // bytes after which each connection breaks, -1 at once; the ones after these are whole
 	opened int
+	ranges bool // it gives the rest; else it always begins at the first byte
+	asked  []int64
 }
 
-func (s *flakySource) open(context.Context) (io.ReadCloser, error) {
+func (s *flakySource) open(_ context.Context, offset int64) (io.ReadCloser, int64, error) {
 	s.opened++
+	s.asked = append(s.asked, offset)
+	if !s.ranges {
+		offset = 0
+	}
 	if s.opened > len(s.breaks) {
-		return io.NopCloser(bytes.NewReader(s.blob)), nil
+		return io.NopCloser(bytes.NewReader(s.blob[offset:])), offset, nil
 	}
 	n := s.breaks[s.opened-1]
 	if n < 0 {
-		return nil, unix.ECONNREFUSED
+		return nil, 0, unix.ECONNREFUSED
 	}
-	return io.NopCloser(io.MultiReader(bytes.NewReader(s.blob[:n]), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
+	return io.NopCloser(io.MultiReader(bytes.NewReader(s.blob[min(offset, int64(n)):n]), iotest.ErrReader(io.ErrUnexpectedEOF))), offset, nil
 }
 
 func readBlob(t *testing.T, s *flakySource, times int) ([]byte, error) {
@@ -38,7 +47,8 @@ func readBlob(t *testing.T, s *flakySource, times int) ([]byte, error) {
 	ctx, watch := newWatchdog(t.Context(), time.Minute, layerRoom)
 	defer watch.stop()
 	retry := Retry{Times: times, Delay: time.Nanosecond}
-	r, err := newBlobReader(ctx, digest.FromBytes(s.blob), retry.start(New(Config{}), 0), watch, s.open)
+	layer := unpack.Layer{Digest: digest.FromBytes(s.blob), Size: int64(len(s.blob))}
+	r, err := newBlobReader(ctx, layer, retry.start(New(Config{}), 0), watch, nil, s.open)
 	if err != nil {
 		return nil, err
 	}
@@ -79,17 +89,34 @@ func TestBlobReader(t *testing.T) {
 	}
 }
 
+// TestBlobReaderRest asks for what is missing only.
+func TestBlobReaderRest(t *testing.T) {
+	blob := bytes.Repeat([]byte("0123456789"), 3*step/10)
+	s := &flakySource{blob: blob, breaks: []int{step + 5, -1, 2 * step}, ranges: true}
+	got, err := readBlob(t, s, 2)
+	if err != nil || !bytes.Equal(got, blob) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if want := []int64{0, step + 5, step + 5, 2 * step}; !slices.Equal(s.asked, want) {
+		t.Errorf("asked for %v, want %v", s.asked, want)
+	}
+}
+
 // TestBlobReaderEnds leaves for the pull around it what no other try mends.
 func TestBlobReaderEnds(t *testing.T) {
 	ctx, watch := newWatchdog(t.Context(), time.Minute, layerRoom)
 	defer watch.stop()
-	start := func(open func(context.Context) (io.ReadCloser, error)) (*blobReader, error) {
-		return newBlobReader(ctx, digest.FromString("x"), Retry{Times: 9, Delay: time.Hour}.start(New(Config{}), 0), watch, open)
+	start := func(open func() (io.ReadCloser, error)) (*blobReader, error) {
+		layer := unpack.Layer{Digest: digest.FromString("x"), Size: 1}
+		return newBlobReader(ctx, layer, Retry{Times: 9, Delay: time.Hour}.start(New(Config{}), 0), watch, nil, func(context.Context, int64) (io.ReadCloser, int64, error) {
+			blob, err := open()
+			return blob, 0, err
+		})
 	}
-	if _, err := start(func(context.Context) (io.ReadCloser, error) { return nil, unix.ENOSPC }); err != unix.ENOSPC { //nolint:errorlint // not wrapped
+	if _, err := start(func() (io.ReadCloser, error) { return nil, unix.ENOSPC }); err != unix.ENOSPC { //nolint:errorlint // not wrapped
 		t.Errorf("a full disk: %v", err)
 	}
-	r, err := start(func(context.Context) (io.ReadCloser, error) {
+	r, err := start(func() (io.ReadCloser, error) {
 		return io.NopCloser(iotest.ErrReader(unix.ECONNRESET)), nil
 	})
 	if err != nil {
@@ -103,7 +130,7 @@ func TestBlobReaderEnds(t *testing.T) {
 	if _, err := r.Read(make([]byte, 1)); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
-	r, err = start(func(context.Context) (io.ReadCloser, error) {
+	r, err = start(func() (io.ReadCloser, error) {
 		return io.NopCloser(iotest.ErrReader(unix.ECONNRESET)), nil
 	})
 	if err != nil {

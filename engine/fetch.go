@@ -21,7 +21,7 @@ import (
 // path: one pass over the bytes, layers in parallel. It returns false when the
 // library's path must be used, which then also gives the official result or
 // error.
-func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group, o *PullOptions) (bool, error) {
+func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group, keep *keeper, o *PullOptions) (bool, error) {
 	layers, reason := fastLayers(img, d)
 	if reason != "" {
 		e.debug("layers are unpacked by the library: " + reason)
@@ -37,13 +37,22 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	defer helpers.Wait()
 	defer close(done)
 	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
-	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
-		return newBlobReader(ctx, l.Digest, o.Retry.start(e, 0), watch, func(ctx context.Context) (io.ReadCloser, error) {
-			blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
-			return blob, err
-		})
+	if !img.InRegistry() {
+		keep = nil // its blobs are at hand
 	}
-	result, ok, reason, err := w.FetchLayers(ctx, layers, open, unpack.Options{Group: group, OnRead: meter.add, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries})
+	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
+		return newBlobReader(ctx, l, o.Retry.start(e, 0), watch, keep, e.opener(img, l))
+	}
+	options := unpack.Options{Group: group, OnRead: meter.add, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries}
+	if keep != nil {
+		options.OnIn = func(i int) { keep.drop(layers[i].Digest) }
+		defer func() {
+			for _, l := range layers {
+				keep.release(l.Digest)
+			}
+		}()
+	}
+	result, ok, reason, err := w.FetchLayers(ctx, layers, open, options)
 	if err != nil {
 		return false, withCause(ctx, tooBig(err))
 	}
@@ -60,6 +69,30 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	}
 	meter.present(result.Fetched)
 	return true, nil
+}
+
+// opener asks for a layer: the library for the whole of it, the registry itself
+// for its rest. What the library does not know how to reach otherwise (a token
+// of another kind) it reads from the first byte.
+func (e *Engine) opener(img *registry.Image, l unpack.Layer) openBlob {
+	failed := 0 // asking for the rest, in a row
+	return func(ctx context.Context, offset int64) (io.ReadCloser, int64, error) {
+		if offset > 0 && img.InRegistry() && failed < 2 {
+			body, at, err := img.Rest(ctx, l.Digest, offset, -1)
+			if err == nil {
+				failed = 0
+				return body, at, nil
+			}
+			failed++
+			if passing(err) || ctx.Err() != nil {
+				return nil, 0, err
+			}
+			e.debug(fmt.Sprintf("layer %s is read from its first byte: %v", l.Digest, err))
+		}
+		failed = 0
+		blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
+		return blob, 0, err
+	}
 }
 
 // tooBig gives an image that exceeds a limit the same error on both paths.
@@ -117,6 +150,9 @@ func (m *meter) add(layer int, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.read[layer] += n
+	if n < 0 {
+		return // it is read anew
+	}
 	done := l.Size >= 0 && m.read[layer] >= l.Size
 	m.watch.alive(l.Digest.String(), n, done)
 	now := time.Now()

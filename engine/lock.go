@@ -105,10 +105,10 @@ func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o Pull
 	}
 	var results []PullResult
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		group := unpack.NewGroup(unpack.DefaultWorkers)
+		group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
 		for _, name := range names {
 			locked := l.Images[name]
-			p := &pull{Engine: e, w: w, snap: snap, o: o, input: query.WithDigest(name, locked.Digest), group: group, locked: &locked}
+			p := &pull{Engine: e, w: w, snap: snap, o: o, input: query.WithDigest(name, locked.Digest), group: group, keep: keep, locked: &locked}
 			p.o.As = name
 			if o.All {
 				p.o.All, p.o.Platforms = false, locked.fallbacks()
@@ -117,7 +117,7 @@ func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o Pull
 			snap = p.snap
 			results = append(results, p.results()...)
 			if err != nil {
-				return err
+				return keep.interrupted(ctx, err)
 			}
 		}
 		return nil

@@ -25,14 +25,14 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 	}
 	var results []PullResult
 	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		group := unpack.NewGroup(unpack.DefaultWorkers)
+		group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
 		for _, input := range inputs {
-			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input, group: group}
+			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input, group: group, keep: keep}
 			err := p.run(ctx)
 			snap = p.snap
 			results = append(results, p.results()...)
 			if err != nil {
-				return err
+				return keep.interrupted(ctx, err)
 			}
 		}
 		return nil
@@ -49,6 +49,7 @@ type pull struct {
 	input string
 	jobs  []*job
 	group *unpack.Group // bounds the layers under way, over all inputs
+	keep  *keeper       // of what came of them
 
 	locked *LockedImage            // of a lock: nothing else will do
 	absent []*registry.AbsentError // of all platforms, those that are not there

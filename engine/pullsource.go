@@ -224,7 +224,7 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.o.Limits.room(p.w, p.snap, j.choice.detail); err != nil {
 				return err
 			}
-			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, &p.o)
+			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.keep, &p.o)
 			return err
 		})
 	}
@@ -273,6 +273,7 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 			return err
 		}
 	}
+	p.keep.forget(blobsOf(d))
 	if j.choice.unproven != nil {
 		if r.Platform, err = p.prove(ctx, r.ID, j); err != nil {
 			return err
@@ -294,6 +295,14 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 	}
 	j.done = true
 	return nil
+}
+
+func blobsOf(d *registry.Detail) []digest.Digest {
+	var all []digest.Digest
+	for _, l := range d.Layers {
+		all = append(all, l.Digest)
+	}
+	return all
 }
 
 // announce says what was chosen, and warns where that needs a second look.

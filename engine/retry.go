@@ -150,6 +150,10 @@ func passing(err error) bool {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EROFS), errors.Is(err, unix.EACCES):
 		return false
 	}
+	var status *registry.StatusError
+	if errors.As(err, &status) {
+		return status.Code >= http.StatusInternalServerError || status.Code == http.StatusTooManyRequests
+	}
 	var unexpected docker.UnexpectedHTTPStatusError
 	if errors.As(err, &unexpected) {
 		return unexpected.StatusCode >= http.StatusInternalServerError

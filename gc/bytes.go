@@ -43,7 +43,7 @@ func (s *sizer) sum(layers []int) int64 {
 }
 
 // leftovers plans what no image uses: layers, children before their parents,
-// and directories of dead downloads. With filters they all stay: a filter asks
+// and what dead downloads left. With filters they all stay: a filter asks
 // for certain images, and a leftover is none.
 func (p *planner) leftovers() {
 	dead := p.unreferenced()
@@ -72,7 +72,7 @@ func (p *planner) leftovers() {
 		}
 	}
 	for _, d := range p.policy.Downloads {
-		goes := p.abandoned(d.Since)
+		goes := p.policy.AllDownloads || p.abandoned(d.Since)
 		p.leftover(LeftoverDownload, d.Path, d.Since, d.Bytes, goes)
 	}
 }

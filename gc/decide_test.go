@@ -325,4 +325,11 @@ func TestDownloadsAreLeftovers(t *testing.T) {
 	if got, want := brief(plan), "-download /x/old, +download /x/new, 5"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	policy.AllDownloads = true
+	if plan, err = MakePlan(letters(t, ``), policy, now); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := brief(plan), "-download /x/old, -download /x/new, 12"; got != want {
+		t.Errorf("with all: got %s, want %s", got, want)
+	}
 }

@@ -100,7 +100,7 @@ type LeftoverKind string
 // images, decided with the reason Incomplete.
 const (
 	LeftoverLayer    LeftoverKind = "layer"    // a layer that no image and no container uses
-	LeftoverDownload LeftoverKind = "download" // the directory of a download whose owner is dead
+	LeftoverDownload LeftoverKind = "download" // the directory of a download, or a partial blob, whose owner is dead
 )
 
 // Leftover is something that interrupted work left.

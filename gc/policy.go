@@ -44,8 +44,11 @@ type Policy struct {
 	// LeftoverAge spares younger leftovers and incomplete images. 0 means
 	// DefaultLeftoverAge, less than 0 no age.
 	LeftoverAge time.Duration
-	// Downloads are directories of downloads whose owner is dead.
+	// Downloads are directories of downloads, and partial blobs, whose owner is
+	// dead.
 	Downloads []store.Download
+	// AllDownloads removes those whatever their age and the Filters.
+	AllDownloads bool
 	// Measure gives the bytes on disk; nil means estimates: the sizes in the
 	// layers' records. It is asked only about what may come free.
 	Measure Measure

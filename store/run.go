@@ -151,7 +151,7 @@ func deadRunDirs(graphRoot string) ([]string, error) {
 	}
 	var dead []string
 	for _, e := range entries {
-		if path := filepath.Join(root, e.Name()); e.IsDir() && isID(e.Name()) && !owned(path) {
+		if path := filepath.Join(root, e.Name()); e.IsDir() && isID(e.Name()) && !owned(path, true) {
 			dead = append(dead, path)
 		}
 	}

@@ -29,6 +29,9 @@ func (w *Writer) TempDir(ctx context.Context) (dir string, release func() error,
 		return "", nil, err
 	}
 	for _, d := range abandoned {
+		if d.Partial {
+			continue // the next pull of that blob goes on with it
+		}
 		if err := os.RemoveAll(d.Path); err != nil {
 			return "", nil, fmt.Errorf("removing an abandoned download: %w", err)
 		}

@@ -115,7 +115,10 @@ func hint(err error) string {
 	var absentPlatforms *engine.AbsentPlatformsError
 	var noList *json.UnmarshalTypeError
 	var contradiction *store.ContradictionError
+	var interrupted *engine.InterruptedError
 	switch {
+	case errors.As(err, &interrupted):
+		return size(interrupted.Kept) + " kept; run it again to go on"
 	case errors.As(err, new(*signalError)):
 		return "" // whatever else went wrong came of that
 	case errors.As(err, &notLocked):

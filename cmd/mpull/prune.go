@@ -26,7 +26,8 @@ func (p *program) pruneCommand() *cli.Command {
 no manifest list, used by no container of any tool, not mounted), the name each
 had, and the bytes that the disk gets back; asks; and removes exactly those. Where
 nobody can be asked it does nothing without --force. What interrupted pulls left
-is listed and removed too, once it is a day old.
+is listed and removed too, once it is a day old; with --leftovers also the layers
+that they have kept in part, at any age: the next pull fetches those whole.
 
 Filters (--filter KEY=VALUE or KEY!=VALUE, may be repeated) are those of mpull
 images. until= an age (12h, 30d) or a time counts from when the image was
@@ -48,6 +49,7 @@ doctor), or it changed since the plan of --apply was made.`,
 			&cli.StringSliceFlag{Name: "filter", Usage: "only images with `KEY=VALUE`; may be repeated"},
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` images of each former name and platform"},
 			&cli.StringFlag{Name: "free", Usage: "stop when `SIZE` comes free, such as 10GB; the longest displaced go first"},
+			&cli.BoolFlag{Name: "leftovers", Usage: "also what interrupted pulls of mpull kept less than a day ago"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and why all else stays; remove nothing"},
 			&cli.StringFlag{Name: "apply", Usage: "remove exactly what `FILE` says, a plan printed by --dry-run --format json; - is standard input"},
 			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"},
@@ -175,12 +177,12 @@ func (p *program) readPlan(ctx context.Context, path string) (*gc.Plan, error) {
 
 // prunePolicy reads the flags that make a plan, of which --apply takes none.
 func prunePolicy(c *cli.Context) (gc.Policy, error) {
-	for _, other := range []string{"all", "filter", "keep", "free"} {
+	for _, other := range []string{"all", "filter", "keep", "free", "leftovers"} {
 		if c.IsSet("apply") && c.IsSet(other) {
 			return gc.Policy{}, usagef("--apply removes what the plan says; --%s belongs to making one", other)
 		}
 	}
-	policy := gc.Policy{All: c.Bool("all"), Keep: c.Int("keep")}
+	policy := gc.Policy{All: c.Bool("all"), Keep: c.Int("keep"), AllDownloads: c.Bool("leftovers")}
 	var err error
 	if policy.Filters, err = parseFilters(c.StringSlice("filter")); err != nil {
 		return policy, err

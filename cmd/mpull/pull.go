@@ -38,6 +38,9 @@ gets the name, else the first; each other one gets its repo@digest name, so that
 neither mpull nor podman prunes it, and mpull use switches the name to it. What an
 index names and the registry lacks is left out, told, and ends with exit code 125.
 
+A pull that ends early keeps what came of layers of a megabyte or more; the next
+one that needs them asks for their rest only (mpull prune --leftovers removes it).
+
 Standard output has the full image ID of each image, and nothing else.
 
 Examples:

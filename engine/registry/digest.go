@@ -70,10 +70,11 @@ func pullPlaces(sys *types.SystemContext, named reference.Named) ([]place, error
 	return places, nil
 }
 
-func headAt(ctx context.Context, sys *types.SystemContext, p place, observe func(*url.URL)) (digest.Digest, error) {
-	ref, err := docker.NewReference(p.named)
+// reached returns the reference and the context for what is asked of one place.
+func (p place) reached(sys *types.SystemContext) (types.ImageReference, *types.SystemContext, error) {
+	ref, err := docker.NewReference(reference.TagNameOnly(p.named))
 	if err != nil {
-		return "", err
+		return nil, nil, err
 	}
 	own := *sys
 	if p.mirror {
@@ -82,8 +83,16 @@ func headAt(ctx context.Context, sys *types.SystemContext, p place, observe func
 	if p.insecure && own.DockerInsecureSkipTLSVerify == types.OptionalBoolUndefined {
 		own.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}
-	NewGuard(&own, ref).Observe(ctx, observe)
-	return docker.GetDigest(ctx, &own, ref)
+	return ref, &own, nil
+}
+
+func headAt(ctx context.Context, sys *types.SystemContext, p place, observe func(*url.URL)) (digest.Digest, error) {
+	ref, own, err := p.reached(sys)
+	if err != nil {
+		return "", err
+	}
+	NewGuard(own, ref).Observe(ctx, observe)
+	return docker.GetDigest(ctx, own, ref)
 }
 
 // ParseTag returns the registry reference of a full name with a tag.

@@ -38,6 +38,7 @@ type Image struct {
 	details map[digest.Digest]*Detail // read already: a config is asked for once
 	within  map[digest.Digest]nested  // the nested indexes that were read
 	asked   Asked
+	rests   rests
 }
 
 // Instance is one image that a reference offers.
@@ -118,7 +119,10 @@ func notBlocked(sys *types.SystemContext, ref types.ImageReference) error {
 }
 
 // Close releases the connection or file.
-func (i *Image) Close() error { return i.src.Close() }
+func (i *Image) Close() error {
+	i.rests.close()
+	return i.src.Close()
+}
 
 // Guard returns what watches the requests; nil for other transports.
 func (i *Image) Guard() *Guard { return i.guard }

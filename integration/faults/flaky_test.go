@@ -70,6 +70,11 @@ func TestFlakyRegistry(t *testing.T) {
 // pushSized pushes app:1 and returns how many bytes its layers and config have.
 func pushSized(t *testing.T, reg *testregistry.Registry, spec testimage.Spec) (size int64) {
 	t.Helper()
+	return pushSizedAs(t, reg, "app:1", spec)
+}
+
+func pushSizedAs(t *testing.T, reg *testregistry.Registry, name string, spec testimage.Spec) (size int64) {
+	t.Helper()
 	img, err := testimage.Image(spec)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +83,7 @@ func pushSized(t *testing.T, reg *testregistry.Registry, spec testimage.Spec) (s
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := reg.PushImage("app:1", img); err != nil {
+	if err := reg.PushImage(name, img); err != nil {
 		t.Fatal(err)
 	}
 	size = m.Config.Size

@@ -18,7 +18,7 @@ import (
 // rootless are the tests that TestAsOrdinaryUser runs, with small figures.
 // TestPowerLoss is not among them: an ordinary user has no loop devices.
 const rootless = "TestKill|TestSignals|TestPullersOfOneTag|TestFullDisk|TestSecondTagOnFullDisk|TestPruneFullDisk|" +
-	"TestHostileLayers|TestBombs|TestToxicRegistry|TestReadOnlyStore|TestFlakyRegistry|TestPullIsSound"
+	"TestHostileLayers|TestBombs|TestToxicRegistry|TestReadOnlyStore|TestFlakyRegistry|TestPullIsSound|TestResume"
 
 // TestAsOrdinaryUser makes a user, with subordinate IDs as useradd gives them,
 // and runs tests of this package as that user, in a user namespace.

@@ -24,8 +24,11 @@ type Options struct {
 	// Nil stands for a group of its own.
 	Group *Group
 	// OnRead is called with the index of a layer and how many more of its
-	// compressed bytes were read, from several goroutines.
+	// compressed bytes were read, from several goroutines. The number is negative
+	// when the layer is read anew.
 	OnRead func(layer int, n int64)
+	// OnIn is called with the index of a layer once the store has it.
+	OnIn func(layer int)
 	// MaxBytes and MaxEntries limit the unpacked tars of one call, 0 does not.
 	MaxBytes, MaxEntries int64
 }
@@ -87,6 +90,9 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 		}
 		if fetched {
 			result.Fetched = append(result.Fetched, i)
+		}
+		if opts.OnIn != nil {
+			opts.OnIn(i)
 		}
 	}
 	return result, nil

@@ -50,3 +50,13 @@ func chainIDs(layers []Layer) []string {
 	}
 	return ChainIDs(diffIDs)
 }
+
+// Resumed is what an Opener may return where some of the bytes were kept from
+// an earlier reading that was interrupted. What is wrong with such a blob may
+// be wrong with those bytes only.
+type Resumed interface {
+	io.ReadCloser
+	// GiveUp forgets what is kept, so that the next reading begins at the first
+	// byte. It reports whether this one did not.
+	GiveUp() bool
+}

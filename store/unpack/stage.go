@@ -54,10 +54,34 @@ func (s *stager) stage(ctx context.Context, index int, l Layer) (staged, error) 
 	if output, err := s.stageTwin(ctx, index, l); output != nil || err != nil {
 		return staged{output, false}, err
 	}
-	output, err := s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
-		return s.unpack(ctx, l, to, s.fetch(index, l))
-	})
-	return staged{output, true}, err
+	for {
+		var got blobRead
+		output, err := s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
+			return s.unpack(ctx, l, to, s.fetch(index, l, &got))
+		})
+		if err == nil || ctx.Err() != nil || !got.doubtful(err) {
+			return staged{output, true}, err
+		}
+		if s.opts.OnRead != nil {
+			s.opts.OnRead(index, -got.size)
+		}
+	}
+}
+
+// blobRead is what was read of where the opener reads.
+type blobRead struct {
+	body io.ReadCloser
+	size int64
+}
+
+// doubtful tells whether an error may come of bytes that were kept from an
+// earlier reading. They are forgotten then.
+func (b *blobRead) doubtful(err error) bool {
+	var mismatch *MismatchError
+	var unsupported *UnsupportedError
+	var limit *LimitError
+	kept, ok := b.body.(Resumed)
+	return ok && (errors.As(err, &mismatch) || errors.As(err, &unsupported) || errors.As(err, &limit)) && kept.GiveUp()
 }
 
 // target is where and how the driver wants the files of a layer.
@@ -140,22 +164,22 @@ func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out
 }
 
 // fetch feeds what the opener reads: it hashes the blob and decompresses it.
-func (s *stager) fetch(index int, l Layer) feed {
+func (s *stager) fetch(index int, l Layer, got *blobRead) feed {
 	return func(ctx context.Context, group *errgroup.Group, layer *stream) (stop, verify func() error, err error) {
 		body, err := s.open(ctx, l)
 		if err != nil {
 			return nil, nil, err
 		}
+		got.body = body
 		blob, hash := newStream(ctx, s.chunks, 1), sha256.New()
-		var size int64
 		group.Go(func() (err error) {
-			size, err = s.readBlob(index, l, body, blob, hash)
+			got.size, err = s.readBlob(index, l, body, blob, hash)
 			return err
 		})
 		group.Go(func() error { return s.decompress(blob.readers[0], layer) })
 		return body.Close, func() error {
-			if l.Size >= 0 && size != l.Size {
-				return &MismatchError{"blob size", fmt.Sprint(l.Size), fmt.Sprint(size)}
+			if l.Size >= 0 && got.size != l.Size {
+				return &MismatchError{"blob size", fmt.Sprint(l.Size), fmt.Sprint(got.size)}
 			}
 			return same("blob digest", l.Digest, hash)
 		}, nil

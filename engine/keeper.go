@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/unpack"
+)
+
+const (
+	// keepFrom is from which size on what comes of a layer is kept until all of
+	// it is in: a smaller one costs hardly more than asking for its rest would.
+	keepFrom = 1 << 20
+	// keepPoll is after how many kept bytes the disk is looked at.
+	keepPoll = 8 << 20
+)
+
+// InterruptedError says that a pull ended early, and what of its layers is kept
+// for the next one.
+type InterruptedError struct {
+	Kept int64 // bytes that need not come again
+	Err  error
+}
+
+func (e *InterruptedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns why the pull ended.
+func (e *InterruptedError) Unwrap() error { return e.Err }
+
+// keeper keeps what comes of the large layers of a Pull, for the next one in
+// case this one is interrupted. What it cannot keep comes all the same.
+type keeper struct {
+	*Engine
+	w *store.Writer
+
+	mu      sync.Mutex
+	parts   map[digest.Digest]*store.Partial // that this pull has
+	touched map[digest.Digest]bool
+}
+
+func newKeeper(e *Engine, w *store.Writer) *keeper {
+	return &keeper{Engine: e, w: w, parts: map[digest.Digest]*store.Partial{}, touched: map[digest.Digest]bool{}}
+}
+
+// part returns where a layer is kept, nil where it is not: it is small, another
+// pull has it, or this one on top of other layers.
+func (k *keeper) part(l unpack.Layer) *store.Partial {
+	if l.Size < keepFrom {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.parts[l.Digest] != nil {
+		return nil
+	}
+	p, err := k.w.Partial(l.Digest)
+	if err == nil && p != nil && p.Size() > l.Size {
+		err = errors.Join(p.Clear(), errors.New("more was kept than there is"))
+	}
+	if err != nil {
+		k.debug(fmt.Sprintf("layer %s: %v", l.Digest, err))
+	}
+	if p == nil {
+		return nil
+	}
+	k.parts[l.Digest], k.touched[l.Digest] = p, true
+	return p
+}
+
+// drop removes what is kept of a layer.
+func (k *keeper) drop(d digest.Digest) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := k.parts[d]; p != nil {
+		delete(k.parts, d)
+		if err := p.Remove(); err != nil {
+			k.debug(fmt.Sprintf("layer %s: %v", d, err))
+		}
+	}
+}
+
+// release leaves what is kept of a layer to whoever pulls it next.
+func (k *keeper) release(d digest.Digest) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if p := k.parts[d]; p != nil {
+		delete(k.parts, d)
+		_ = p.Close() // nothing is lost: its bytes are checked when they are read
+	}
+}
+
+// forget removes what is kept of layers that the store has.
+func (k *keeper) forget(layers []digest.Digest) {
+	for _, d := range layers {
+		k.drop(d)
+		if err := k.w.Forget(d); err != nil {
+			k.debug(fmt.Sprintf("layer %s: %v", d, err))
+		}
+	}
+}
+
+// interrupted adds to an error what is kept for the next pull, where that may
+// get further.
+func (k *keeper) interrupted(ctx context.Context, err error) error {
+	var usedUp *usedUpError
+	if err == nil || ctx.Err() == nil && !passing(err) && !errors.As(err, &usedUp) {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var kept int64
+	for d := range k.touched {
+		kept += k.w.Kept(d)
+	}
+	if kept == 0 {
+		return err
+	}
+	return &InterruptedError{kept, err}
+}
+
+// roomToKeep tells whether the disk has room for more than has to come anyway.
+func roomToKeep(root string) bool {
+	now, err := store.DiskOf(root)
+	return err == nil && now.Free > reserve(now)
+}

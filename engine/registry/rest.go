@@ -1,0 +1,154 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/types"
+)
+
+// StatusError says that a registry answered a request for a part of a blob with
+// another status than it should.
+type StatusError struct {
+	Registry string
+	Code     int
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%s answers with %d %s", e.Registry, e.Code, http.StatusText(e.Code))
+}
+
+// rests are the clients by which parts of blobs are asked for, made when the
+// first part is.
+type rests struct {
+	mu       sync.Mutex
+	clients  []*client // in the order in which the library asks mirrors and the registry
+	insecure []bool    // by client: it may be reached over http
+}
+
+// InRegistry tells whether the image lies in a registry, where parts of blobs
+// can be asked for.
+func (i *Image) InRegistry() bool { return i.Ref.Transport().Name() == docker.Transport.Name() }
+
+// Rest asks for a blob from an offset on, and for no more than length bytes of
+// it unless that is negative. at is where the answer begins: 0 from a registry
+// that has no ranges. A blob is named by its digest, which the caller checks,
+// so nothing is asked about whether it changed.
+func (i *Image) Rest(ctx context.Context, d digest.Digest, offset, length int64) (body io.ReadCloser, at int64, err error) {
+	if err := d.Validate(); err != nil { // it becomes part of a URL
+		return nil, 0, err
+	}
+	clients, err := i.rests.of(ctx, i)
+	if err != nil {
+		return nil, 0, err
+	}
+	var errs []error
+	for n, c := range clients {
+		body, at, err := i.rests.ask(ctx, n, c, d, offset, length)
+		if err == nil {
+			return body, at, nil
+		}
+		errs = append(errs, err)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, 0, fmt.Errorf("reading %s from byte %d: %w", d, offset, errors.Join(errs...))
+}
+
+// of makes the clients.
+func (r *rests) of(ctx context.Context, i *Image) ([]*client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.clients != nil {
+		return r.clients, nil
+	}
+	places, err := pullPlaces(i.sys, i.Ref.DockerReference())
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range places {
+		physical, sys, err := p.reached(i.sys)
+		if err != nil {
+			return nil, err
+		}
+		sys.DockerProxy = i.guard.proxy // each client has a guard of its own
+		c, err := newClient(ctx, sys, physical)
+		if err != nil {
+			return nil, err
+		}
+		r.clients = append(r.clients, c)
+		r.insecure = append(r.insecure, sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue)
+	}
+	return r.clients, nil
+}
+
+// ask asks one registry, with a fresh token where the one that it gave does not
+// do any more.
+func (r *rests) ask(ctx context.Context, n int, c *client, d digest.Digest, offset, length int64) (io.ReadCloser, int64, error) {
+	fresh, err := r.connected(ctx, n, c, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	body, at, err := c.part(ctx, d, offset, length)
+	var status *StatusError
+	if fresh || !errors.As(err, &status) || status.Code != http.StatusUnauthorized {
+		return body, at, err
+	}
+	if _, err := r.connected(ctx, n, c, true); err != nil {
+		return nil, 0, err
+	}
+	return c.part(ctx, d, offset, length)
+}
+
+// connected makes sure that a client is connected, and reports whether it was
+// not.
+func (r *rests) connected(ctx context.Context, n int, c *client, anew bool) (fresh bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.base != "" && !anew {
+		return false, nil
+	}
+	if err := c.connect(ctx, r.insecure[n]); err != nil {
+		c.base = ""
+		return true, err
+	}
+	return true, nil
+}
+
+func (r *rests) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.clients {
+		c.close()
+	}
+}
+
+// part makes the request for a part of a blob.
+func (c *client) part(ctx context.Context, d digest.Digest, offset, length int64) (body io.ReadCloser, at int64, err error) {
+	want := fmt.Sprintf("bytes=%d-", offset)
+	if length >= 0 {
+		want += fmt.Sprint(offset + length - 1)
+	}
+	address := c.base + "/v2/" + reference.Path(c.named) + "/blobs/" + d.String()
+	resp, err := c.send(ctx, http.MethodGet, address, c.authorize, map[string]string{"Range": want, "Accept-Encoding": "identity"})
+	if err != nil {
+		return nil, 0, err
+	}
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return resp.Body, 0, nil
+	case resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset)):
+		return resp.Body, offset, nil
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // so that the connection can be used again
+	return nil, 0, errors.Join(&StatusError{c.base, resp.StatusCode}, resp.Body.Close())
+}
