@@ -18,6 +18,9 @@ type Config struct {
 	Registry registry.Options
 	Host     func() platform.Host // facts about the machine that images are for; nil means this one
 	Events   func(Event)          // called for each event, from one goroutine at a time; nil means nobody listens
+	// GuardTags refuses to move a name whose image is in use to an image of
+	// another platform.
+	GuardTags bool
 	// RunInit says that this program calls the function RunInit when it is
 	// started by the name RunInitName. Run then starts it so.
 	RunInit bool

@@ -72,7 +72,7 @@ func Example_pull() {
 	fmt.Println("restored", restored.Platform)
 
 	// 4. See what a prune would remove, then remove exactly that.
-	plan, err := e.PlanPrune(ctx, gc.Policy{})
+	plan, err := e.PlanPrune(ctx, engine.PruneOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

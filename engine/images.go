@@ -40,7 +40,9 @@ type ListedImage struct {
 	Digests    []digest.Digest      `json:"Digests"`
 	History    []string             `json:"History"` // names it had, newest first
 	Displaced  []store.Displacement `json:"Displaced"`
-	Problem    string               `json:"Problem,omitempty"` // why the image cannot be read
+	Pinned     bool                 `json:"Pinned"`             // by CRI-O's configuration
+	PinnedBy   string               `json:"PinnedBy,omitempty"` // the pattern in it
+	Problem    string               `json:"Problem,omitempty"`  // why the image cannot be read
 
 	image *store.Image
 }
@@ -56,7 +58,7 @@ func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, erro
 			return err
 		}
 		rows = e.rows(ctx, s, selected)
-		return nil
+		return e.markPinned(rows)
 	})
 	if err != nil {
 		return nil, err
@@ -120,6 +122,19 @@ func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []Liste
 		rows = appendNames(rows, row)
 	}
 	return rows
+}
+
+// markPinned marks what CRI-O's configuration pins: an image, so each of its names.
+func (e *Engine) markPinned(rows []ListedImage) error {
+	config, err := e.config.Store.CRIO.Config()
+	if err != nil || !config.Present() {
+		return err
+	}
+	for i := range rows {
+		rows[i].PinnedBy = config.Pins(rows[i].Names...)
+		rows[i].Pinned = rows[i].PinnedBy != ""
+	}
+	return nil
 }
 
 // startsNatively asks the program of an image that names no platform: what the

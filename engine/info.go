@@ -9,6 +9,7 @@ import (
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/crio"
 )
 
 // Info tells what is in force on this machine, and what is missing.
@@ -16,7 +17,8 @@ type Info struct {
 	Host     HostInfo           `json:"host"`
 	Rootless bool               `json:"rootless"` // an ordinary user's store, in a user namespace
 	Store    store.Description  `json:"store"`
-	Config   []store.ConfigFile `json:"config"` // storage.conf, registries.conf, policy.json, auth.json
+	Config   []store.ConfigFile `json:"config"`         // storage.conf, registries.conf, policy.json, auth.json
+	CRIO     *crio.Config       `json:"crio,omitempty"` // CRI-O's configuration, where there is one
 	Missing  []Missing          `json:"missing"`
 }
 
@@ -54,6 +56,13 @@ func (e *Engine) Info() (Info, error) {
 	}
 	info.Store = described
 	info.Config = e.configFiles()
+	config, err := e.config.Store.CRIO.Config()
+	if err != nil {
+		return info, err
+	}
+	if config.Present() {
+		info.CRIO = &config
+	}
 	info.Missing = missing(info, exec.LookPath)
 	return info, nil
 }

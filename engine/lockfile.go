@@ -99,6 +99,17 @@ func (l *Lock) Bytes() ([]byte, error) {
 // Names returns the names in the lock, sorted.
 func (l *Lock) Names() []string { return slices.Sorted(maps.Keys(l.Images)) }
 
+// References returns NAME@DIGEST for every digest in the lock, sorted.
+func (l *Lock) References() (all []string) {
+	for name, img := range l.Images {
+		for _, d := range append(slices.Collect(maps.Values(img.Platforms)), img.Digest) {
+			all = append(all, name+"@"+d.String())
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // of returns the locked digest of a platform.
 func (i LockedImage) of(request platform.Request) (digest.Digest, bool) {
 	for _, text := range slices.Sorted(maps.Keys(i.Platforms)) {

@@ -49,6 +49,10 @@ type nameMove struct {
 // kept has its other name before it loses this one; where it cannot have one,
 // nothing moves.
 func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) error {
+	used, err := e.guarded(ctx, w, m)
+	if err != nil {
+		return err
+	}
 	kept := ""
 	if m.keep {
 		holder, err := w.Lookup(m.name)
@@ -65,6 +69,9 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 	}
 	if err != nil || moved.Loser == nil {
 		return err
+	}
+	if used != nil {
+		e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s: what is started by that name next needs %s", used, used.To)}})
 	}
 	return e.tellMoved(ctx, w, m, moved, kept)
 }

@@ -9,13 +9,36 @@ import (
 	"github.com/mpull/mpull/store"
 )
 
-// PlanPrune decides what a prune under policy would remove, with the bytes
+// PruneOptions says what a prune may remove. The zero value removes dangling
+// images and old leftovers.
+type PruneOptions struct {
+	gc.Policy
+	// Protect names images that stay: references or patterns, as of the filter
+	// reference, IDs or digests, also cut short.
+	Protect []string
+	// Young spares, with All, what came less than this ago. nil means DefaultGrace
+	// where CRI-O works on the store, else none, and none where a filter until
+	// says how old an image must be.
+	Young *time.Duration
+	Disk  Threshold
+}
+
+// DefaultGrace is longer than most pulls take. Beside CRI-O an image has no
+// container between its pull and the container's creation, and pulls under way
+// rely on the layers of images that are here.
+const DefaultGrace = 10 * time.Minute
+
+// PlanPrune decides what a prune would remove, with the bytes
 // measured on disk. Nothing is locked or changed: the plan can be shown, and
 // then carried out with Prune.
-func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan, err error) {
+func (e *Engine) PlanPrune(ctx context.Context, o PruneOptions) (plan *gc.Plan, err error) {
 	if err := store.Contradictions(e.config.Store); err != nil {
 		return nil, err
 	}
+	if err := e.elsewhere(o.All); err != nil {
+		return nil, err
+	}
+	policy := o.Policy
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		if s.ReadOnly() && store.Present(e.config.Store) {
 			return fmt.Errorf("nothing can be removed from the store at %s: %w", s.Root(), store.ErrReadOnly)
@@ -34,6 +57,16 @@ func (e *Engine) PlanPrune(ctx context.Context, policy gc.Policy) (plan *gc.Plan
 			return err
 		}
 		if err := forgetDeadRuns(s, snap); err != nil {
+			return err
+		}
+		if policy.Spares, err = e.spares(e.view(snap), o.Protect); err != nil {
+			return err
+		}
+		if policy.Grace, err = e.grace(snap, &o); err != nil {
+			return err
+		}
+		policy.Touched = s.Touched
+		if err := o.Disk.apply(&policy, s); err != nil {
 			return err
 		}
 		if plan, err = gc.MakePlan(snap, policy, time.Now()); err != nil {

@@ -96,6 +96,9 @@ func (p *pull) attempt(ctx context.Context, r *reading) error {
 	if err := p.choices(ctx, r); err != nil {
 		return err
 	}
+	if err := p.guardAll(ctx, r.source); err != nil {
+		return err
+	}
 	if err := p.fetchAll(ctx, r.source, r.img); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 
 // RemoveOptions says what to remove besides what was named.
 type RemoveOptions struct {
-	Force    bool              // by ID also an image with several names; never one that a container uses
+	Force    bool              // by ID also an image with several names, and what CRI-O pins; never one that a container uses
 	Ignore   bool              // an image that is not here is no error
 	Platform *platform.Request // of the images of a name, the one of this platform
 	Command  string            // recorded with names that are removed
@@ -67,6 +67,9 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 	if name == "" && len(img.Names) > 1 && !o.Force {
 		return fmt.Errorf("%s: %w (%s)", query.ShortID(img.ID), ErrSeveralNames, strings.Join(img.Names, ", "))
 	}
+	if err := e.unpinned(img, name, o.Force); err != nil {
+		return err
+	}
 	if name != "" && len(img.Names) > 1 {
 		if _, err := d.RemoveName(ctx, name, o.Command); err != nil {
 			return err
@@ -85,6 +88,25 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 		r.Deleted = append(r.Deleted, one.ID)
 	}
 	r.Untagged = append(r.Untagged, img.Names...)
+	return nil
+}
+
+// unpinned is an error when CRI-O's configuration pins what would go: one of
+// several names, else the image. Force overrides it, as crictl rmi does unasked.
+func (e *Engine) unpinned(img *store.Image, name string, force bool) error {
+	config, err := e.config.Store.CRIO.Config()
+	if err != nil || force {
+		return err
+	}
+	names := img.Names
+	if name != "" && len(names) > 1 {
+		names = []string{name}
+	}
+	for _, n := range names {
+		if pattern := config.Pins(n); pattern != "" {
+			return &PinnedError{Name: n, Pattern: pattern, Files: config.Files}
+		}
+	}
 	return nil
 }
 

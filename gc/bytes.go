@@ -78,7 +78,7 @@ func (p *planner) leftovers() {
 }
 
 func (p *planner) abandoned(at time.Time) bool {
-	return len(p.policy.Filters) == 0 && older(at, p.now, p.policy.LeftoverAge)
+	return !p.policy.Enough && len(p.policy.Filters) == 0 && older(at, p.now, p.policy.LeftoverAge)
 }
 
 func (p *planner) leftover(kind LeftoverKind, id string, since time.Time, bytes int64, goes bool) {

@@ -117,6 +117,11 @@ func (p *planner) stays(img *store.Image, d *Decision) (reason Reason, by, byNam
 	if k, used := p.user(img); used {
 		return k.reason, k.by, k.name
 	}
+	if p.policy.Spares != nil {
+		if why, rule := p.policy.Spares(img); why != "" {
+			return why, rule, ""
+		}
+	}
 	if len(img.Names) > 0 && !p.policy.All {
 		if slices.ContainsFunc(img.Names, func(name string) bool { return !strings.Contains(name, "@") }) {
 			return Named, "", ""
@@ -132,11 +137,24 @@ func (p *planner) stays(img *store.Image, d *Decision) (reason Reason, by, byNam
 		return TooYoung, "", ""
 	case nameless(img) && !older(p.view.Pulled(img), p.now, p.policy.MinAge):
 		return TooYoung, "", ""
+	case p.policy.All && !img.IsList && p.policy.Grace > 0 && !older(p.lastPull(img), p.now, p.policy.Grace):
+		return TooYoung, "", ""
 	}
 	if f := p.match(img); f != nil {
 		return FilteredOut, f.String(), ""
 	}
 	return "", "", ""
+}
+
+// lastPull returns when an image came, or came again.
+func (p *planner) lastPull(img *store.Image) time.Time {
+	came := p.view.Pulled(img)
+	if p.policy.Touched != nil && !came.IsZero() {
+		if again := p.policy.Touched(img); again.After(came) {
+			return again
+		}
+	}
+	return came
 }
 
 // incomplete tells whether an image's manifest or config was never written:
@@ -161,7 +179,7 @@ func first(names []string) string {
 // remove takes the images that may go, oldest first, until none is left or
 // enough comes free. Removing one may free those that only it kept.
 func (p *planner) remove() {
-	for len(p.ready) > 0 && (p.policy.Free == 0 || p.plan.Bytes < p.policy.Free) {
+	for len(p.ready) > 0 && !p.policy.Enough && (p.policy.Free == 0 || p.plan.Bytes < p.policy.Free) {
 		i := heap.Pop(&p.ready).(ready).image
 		img, d := &p.snap.Images[i], &p.decisions[i]
 		d.Goes = true

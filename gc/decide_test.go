@@ -42,6 +42,43 @@ func TestMakePlan(t *testing.T) {
 			image A a was app:1 3h
 			image B b app:1
 			image C c app:2`, Policy{All: true}, "+A mounted, +B mounted, -C unused, 1"},
+		{"what the user spares stays, named or not, unless it is in use anyway", `
+			layer a 1
+			layer b 2
+			layer c 4
+			image A a was app:1 3h
+			image B b app:2
+			image C c app:3
+			container x of C`, Policy{All: true, Spares: func(img *store.Image) (Reason, string) {
+			if img.ID != id("B") {
+				return Protected, "app"
+			}
+			return "", ""
+		}}, "+A protected app, -B unused, +C used-by-container x, 2"},
+		{"what came a moment ago stays, with names and without", `
+			layer a 1 age 5m
+			layer b 2 age 15m
+			layer c 4 age 5m
+			image A a app:1
+			image B b app:2
+			image C c was app:3 1m`, Policy{All: true, Grace: 10 * time.Minute}, "+A too-young, -B unused, +C too-young, 2"},
+		{"what was pulled again a moment ago stays", `
+			layer a 1 age 240h
+			layer b 2 age 240h
+			image A a app:1
+			image B b app:2`, Policy{All: true, Grace: 10 * time.Minute, Touched: func(img *store.Image) time.Time {
+			if img.ID == id("A") {
+				return now.Add(-time.Minute)
+			}
+			return time.Time{}
+		}}, "+A too-young, -B unused, 2"},
+		{"a grace is for all images, not for those that dangle", `
+			layer a 1 age 5m
+			image A a was app:1 1m`, Policy{Grace: 10 * time.Minute}, "-A dangling, 1"},
+		{"nothing goes where there is room enough", `
+			layer a 1
+			layer b 2 age 240h
+			image A a was app:1 3h`, Policy{All: true, Enough: true}, "+A target-reached, +layer b, 0"},
 		{"a container holds", `
 			layer a 1
 			image A a was app:1 2h

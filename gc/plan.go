@@ -31,7 +31,9 @@ const (
 	ListMember      Reason = "list-member"       // manifest list By, which stays, names it
 	Named           Reason = "named"             // it has a name
 	Pinned          Reason = "pinned"            // it has a name by digest only: kept on purpose
-	TooYoung        Reason = "too-young"         // younger than Policy.MinAge or Policy.LeftoverAge allows
+	PinnedByCRIO    Reason = "pinned-by-cri-o"   // CRI-O's configuration pins it by the pattern By
+	Protected       Reason = "protected"         // who made the plan said so, by the reference By
+	TooYoung        Reason = "too-young"         // younger than Policy.MinAge, Policy.Grace or Policy.LeftoverAge allows
 	ReadOnly        Reason = "read-only"         // it lies in an additional image store
 	KeptByCount     Reason = "kept-by-count"     // among the newest Policy.Keep of its name and platform
 	FilteredOut     Reason = "filtered-out"      // filter By does not match it
@@ -47,7 +49,7 @@ func (r Reason) goes() (goes, known bool) {
 	switch r {
 	case Dangling, ParentRemoved, Unused, Incomplete:
 		return true, true
-	case UsedByContainer, Mounted, Parent, ListMember, Named, Pinned, TooYoung, ReadOnly, KeptByCount, FilteredOut, TargetReached, Damaged:
+	case UsedByContainer, Mounted, Parent, ListMember, Named, Pinned, PinnedByCRIO, Protected, TooYoung, ReadOnly, KeptByCount, FilteredOut, TargetReached, Damaged:
 		return false, true
 	}
 	return false, false
@@ -75,7 +77,7 @@ type Decision struct {
 	Digest      digest.Digest `json:"digest,omitempty"`
 	Goes        bool          `json:"goes"`
 	Reason      Reason        `json:"reason"`
-	By          string        `json:"by,omitempty"`     // ID of the container, image or list that Reason speaks of; the filter's text
+	By          string        `json:"by,omitempty"`     // ID of the container, image or list that Reason speaks of; the text of a filter, pattern or reference
 	ByName      string        `json:"byName,omitempty"` // first name of By
 	Names       []string      `json:"names,omitempty"`  // names it holds
 	Was         string        `json:"was,omitempty"`    // the name it lost last

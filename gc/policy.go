@@ -38,6 +38,19 @@ type Policy struct {
 	// Free stops when this many bytes come free: leftovers first, then images
 	// in the order of their displacement, oldest first. 0 means no target.
 	Free int64
+	// Enough says that the target is reached already: nothing goes.
+	Enough bool
+	// Spares tells why an image stays whatever else is said, and by which rule
+	// of the user's; "" for all others. nil spares none.
+	Spares func(img *store.Image) (reason Reason, by string)
+	// Grace spares, with All, what came less than this ago, counted from its
+	// top layer, or was Touched since: another tool may have pulled it to make a
+	// container of it, and pulls under way rely on its layers. 0 spares none.
+	Grace time.Duration
+	// Touched tells when an image was last written, as by a pull of one that was
+	// here already, zero when nobody knows. It is asked only for Grace; nil means
+	// never.
+	Touched func(img *store.Image) time.Time
 	// MinAge spares younger images that never had a name; their age counts
 	// from their top layer. 0 means DefaultMinAge, less than 0 no age.
 	MinAge time.Duration
@@ -66,6 +79,9 @@ func (p *Policy) resolve() error {
 	}
 	if p.Free < 0 {
 		return fmt.Errorf("freeing %d bytes: the number must not be negative", p.Free)
+	}
+	if p.Grace < 0 {
+		return fmt.Errorf("a grace of %s: it must not be negative", p.Grace)
 	}
 	p.MinAge = orDefault(p.MinAge, DefaultMinAge)
 	p.LeftoverAge = orDefault(p.LeftoverAge, DefaultLeftoverAge)

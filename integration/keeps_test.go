@@ -212,7 +212,7 @@ func (k *keeping) archive() (did string, err error) {
 }
 
 func (k *keeping) prune() error {
-	plan, err := k.e.PlanPrune(k.t.Context(), gc.Policy{MinAge: -1})
+	plan, err := k.e.PlanPrune(k.t.Context(), engine.PruneOptions{Policy: gc.Policy{MinAge: -1}})
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func (k *keeping) judge(taken string) {
 			k.t.Errorf("%.12s was said to be kept as %s, which is %.12s", m.Loser.ID, m.Kept, now[m.Kept])
 		}
 	}
-	plan, err := k.e.PlanPrune(k.t.Context(), gc.Policy{MinAge: -1})
+	plan, err := k.e.PlanPrune(k.t.Context(), engine.PruneOptions{Policy: gc.Policy{MinAge: -1}})
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -109,9 +109,10 @@ func writeConfiguration(dir, driver, host string) (map[string]string, error) {
 		"XDG_CONFIG_HOME": filepath.Join(dir, "home/.config"), "XDG_DATA_HOME": filepath.Join(dir, "store"),
 		"CONTAINERS_REGISTRIES_CONF": filepath.Join(dir, "registries.conf"), "CONTAINERS_STORAGE_CONF": filepath.Join(dir, "storage.conf"),
 		"REGISTRY": host, "DRIVER": driver,
-		"PATH":       filepath.Dir(testenv.Binary()) + ":" + os.Getenv("PATH"),
-		"GOCOVERDIR": os.Getenv("GOCOVERDIR"),
-		"LC_ALL":     "C.UTF-8", "TERM": "xterm", "TZ": "UTC",
+		"PATH":              filepath.Dir(testenv.Binary()) + ":" + os.Getenv("PATH"),
+		"GOCOVERDIR":        os.Getenv("GOCOVERDIR"),
+		"MPULL_CRIO_CONFIG": "",
+		"LC_ALL":            "C.UTF-8", "TERM": "xterm", "TZ": "UTC",
 	}, nil
 }
 

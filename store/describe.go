@@ -14,8 +14,9 @@ import (
 type Description struct {
 	Root     string `json:"root"`
 	RunRoot  string `json:"runRoot"`
-	Owner    string `json:"owner"`  // whose it is, or whose a new one will be: a user name, or a number
-	Driver   string `json:"driver"` // of the store that is there, else the one that a new store gets
+	Images   string `json:"imageStore,omitempty"` // where images lie apart from the root; "" when they do not
+	Owner    string `json:"owner"`                // whose it is, or whose a new one will be: a user name, or a number
+	Driver   string `json:"driver"`               // of the store that is there, else the one that a new store gets
 	Exists   bool   `json:"exists"`
 	Writable bool   `json:"writable"` // true also where a store can be created
 }
@@ -27,7 +28,7 @@ func (o Options) Describe() (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	d := Description{Owner: ownerOf(options.GraphRoot), Root: options.GraphRoot, RunRoot: options.RunRoot, Driver: options.GraphDriverName, Writable: true}
+	d := Description{Owner: ownerOf(options.GraphRoot), Root: options.GraphRoot, RunRoot: options.RunRoot, Images: options.ImageStore, Driver: options.GraphDriverName, Writable: true}
 	if d.Driver == "" {
 		d.Driver = append(options.GraphDriverPriority, "overlay")[0]
 	}

@@ -3,7 +3,9 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/moby/sys/mountinfo"
 )
@@ -14,30 +16,70 @@ var ErrMounted = errors.New("image is mounted")
 
 func errMounted(id string) error { return fmt.Errorf("image %s: %w: %w", id, ErrMounted, ErrInUse) }
 
-// mountPoints returns the layers that this process sees mounted where the
-// driver mounts them, with the number of mounts. The library's count lies in
-// the run root and says all for the tools that use the same one; this finds
-// the mounts of the others, too. It returns none where nothing can be told:
-// vfs mounts nothing.
+// mountPoints returns the layers that this process sees mounted, with the
+// number of mounts: where the driver mounts them, and by another store that has
+// its images here and its containers elsewhere. The library's count lies in the
+// run root and says all for the tools that use the same one; this finds the
+// mounts of the others, too. It returns none where nothing can be told: vfs
+// mounts nothing.
 func (s *Store) mountPoints() map[string]int {
 	found := map[string]int{}
 	if s.Driver() != "overlay" {
 		return found
 	}
+	var homes []string
 	for _, home := range s.places().homes {
-		where, err := filepath.EvalSymlinks(home)
-		if err != nil {
-			continue
+		if where, err := filepath.EvalSymlinks(home); err == nil {
+			homes = append(homes, where)
 		}
-		mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(where))
-		if err != nil {
-			continue
-		}
-		for _, m := range mounts {
-			if dir, name := filepath.Split(m.Mountpoint); name == "merged" && filepath.Dir(filepath.Clean(dir)) == where {
-				found[filepath.Base(dir)]++
-			}
+	}
+	mounts, err := mountinfo.GetMounts(nil)
+	if err != nil {
+		return found
+	}
+	for _, m := range mounts {
+		if layer := mountedLayer(homes, m); layer != "" {
+			found[layer]++
 		}
 	}
 	return found
+}
+
+// mountedLayer returns the layer of the store that a mount shows, "" for none:
+// its own, mounted at the driver's place, or the topmost that a mount elsewhere
+// lies on. Layers are named by short links, the same in each store.
+func mountedLayer(homes []string, m *mountinfo.Info) string {
+	for _, home := range homes {
+		if rest, below := strings.CutPrefix(m.Mountpoint, home+"/"); below {
+			if id, name, _ := strings.Cut(rest, "/"); name == "merged" {
+				return id
+			}
+			return ""
+		}
+	}
+	if m.FSType != "overlay" {
+		return ""
+	}
+	for option := range strings.SplitSeq(m.VFSOptions, ",") {
+		lower, ok := strings.CutPrefix(option, "lowerdir=")
+		if !ok {
+			lower, ok = strings.CutPrefix(option, "lowerdir+=")
+		}
+		if !ok {
+			continue
+		}
+		top, _, _ := strings.Cut(lower, ":")
+		return linkedLayer(homes, filepath.Base(top))
+	}
+	return ""
+}
+
+// linkedLayer follows a short link of the driver: l/NAME to ../ID/diff.
+func linkedLayer(homes []string, name string) string {
+	for _, home := range homes {
+		if to, err := os.Readlink(filepath.Join(home, "l", name)); err == nil {
+			return filepath.Base(filepath.Dir(to))
+		}
+	}
+	return ""
 }

@@ -12,6 +12,8 @@ import (
 	"go.podman.io/storage"
 	"go.podman.io/storage/types"
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store/crio"
 )
 
 // Options says which store to open. The zero value means the store that
@@ -22,7 +24,11 @@ type Options struct {
 	RunRoot       string   // run root: state that a reboot may lose; "" means storage.conf's
 	Driver        string   // storage driver, "overlay" or "vfs"; "" means storage.conf's, else what is there
 	DriverOptions []string // driver options in podman's form, e.g. "overlay.mountopt=nodev"
-	Sync          bool     // sync a layer's files to disk before the layer counts as complete (overlay only)
+	// ImageStore is where images lie apart from the graph root; "" means what
+	// storage.conf, for a Root it does not name, or CRI-O's configuration says.
+	ImageStore string
+	CRIO       *crio.Source // CRI-O's configuration; nil means none
+	Sync       bool         // sync a layer's files to disk before the layer counts as complete (overlay only)
 }
 
 // Store is an open containers/storage store. Its methods are safe for
@@ -194,6 +200,7 @@ func (o Options) resolve() (types.StoreOptions, error) {
 	if err := userRoots(&options); err != nil {
 		return options, fmt.Errorf("reading storage.conf: %w", err)
 	}
+	standard := options
 	if o.Root != "" {
 		if options.GraphRoot, err = filepath.Abs(o.Root); err != nil {
 			return options, err
@@ -206,6 +213,9 @@ func (o Options) resolve() (types.StoreOptions, error) {
 		}
 	}
 	options.RunRoot = inRuntimeDir(options.RunRoot)
+	if err := o.imageStore(&options, standard); err != nil {
+		return options, err
+	}
 	options.GraphDriverName = driverFor(options.GraphRoot, options.GraphDriverName)
 	if o.Driver != "" {
 		options.GraphDriverName = o.Driver

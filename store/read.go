@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -119,7 +120,23 @@ func toLayer(l *storage.Layer) Layer {
 }
 
 func toContainer(c *storage.Container) Container {
-	return Container{ID: c.ID, Names: c.Names, ImageID: c.ImageID, LayerID: c.LayerID, Created: c.Created}
+	return Container{ID: c.ID, Names: c.Names, ImageID: c.ImageID, LayerID: c.LayerID, Created: c.Created, Pod: podOf(c.Metadata)}
+}
+
+// podOf reads the pod's ID in what CRI-O keeps with each container and each
+// sandbox (internal/storage/runtime.go, RuntimeContainerMetadata); "" for
+// containers of other tools.
+func podOf(metadata string) string {
+	const key = "pod-id"
+	if !strings.Contains(metadata, key) {
+		return ""
+	}
+	var m map[string]any
+	if json.Unmarshal([]byte(metadata), &m) != nil {
+		return ""
+	}
+	pod, _ := m[key].(string)
+	return pod
 }
 
 func toImage(i *storage.Image) Image {

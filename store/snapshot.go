@@ -108,6 +108,7 @@ type Container struct {
 	ImageID string
 	LayerID string // its writable layer
 	Created time.Time
+	Pod     string // ID of its pod, of those that CRI-O made; a sandbox is one too
 }
 
 // Contradictions returns the images that name layers which are nowhere.

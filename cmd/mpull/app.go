@@ -12,12 +12,14 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
+	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/crio"
 )
 
 // run carries out one command line and returns the exit code.
@@ -72,7 +74,8 @@ type program struct {
 	*streams
 	store    store.Options
 	registry registry.Options
-	userMask int // the umask that mpull was started with; negative while it is in force
+	guard    bool // --guard-tags
+	userMask int  // the umask that mpull was started with; negative while it is in force
 }
 
 func newApp(s *streams) *cli.App {
@@ -127,11 +130,14 @@ func (p *program) globalFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "root", Usage: "graph `DIR` of the store (default: storage.conf's)", Destination: &p.store.Root},
 		&cli.StringFlag{Name: "runroot", Usage: "run `DIR` of the store (default: storage.conf's)", Destination: &p.store.RunRoot},
+		&cli.StringFlag{Name: "imagestore", Usage: "`DIR` where images lie apart from the graph root (default: storage.conf's or CRI-O's)", Destination: &p.store.ImageStore},
+		&cli.StringFlag{Name: "crio-config", Usage: "`PATH` of CRI-O's configuration, a file or a folder; empty for none (default: /etc/crio, for root)"},
 		&cli.StringFlag{Name: "storage-driver", Usage: "storage `DRIVER`: overlay or vfs (default: storage.conf's)", Destination: &p.store.Driver},
 		&cli.BoolFlag{Name: "sync", Usage: "write a layer's files to the disk before the layer counts as complete, so that a power loss cannot damage it (overlay)", Destination: &p.store.Sync},
 		&cli.StringSliceFlag{Name: "storage-opt", Usage: "`OPTION` of the storage driver, as for podman; may be repeated"},
 		&cli.StringFlag{Name: "registries-conf", Usage: "`FILE` to read instead of registries.conf", Destination: &p.registry.RegistriesConf},
 		&cli.StringFlag{Name: "policy-file", Usage: "`FILE` to read instead of policy.json", Destination: &p.registry.PolicyFile},
+		&cli.BoolFlag{Name: "guard-tags", Usage: "move no name of an image in use to an image of another platform: exit code 2", Destination: &p.guard},
 		&cli.StringFlag{Name: "log-level", Usage: "`LEVEL` of messages from the libraries: debug, info, warn, error", Value: "warn"},
 	}
 }
@@ -152,12 +158,34 @@ func (p *program) before(c *cli.Context) error {
 	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
 	p.store.DriverOptions = c.StringSlice("storage-opt")
+	p.store.CRIO = crioSource(c)
 	if err := p.registry.CheckFiles(); err != nil {
 		return err
 	}
 	p.registry.RuntimeDir = store.SettleRuntimeDir()
 	p.registry.UserAgent = "mpull/" + buildVersion
 	return nil
+}
+
+// crioVariable names CRI-O's configuration where --crio-config does not.
+const crioVariable = "MPULL_CRIO_CONFIG"
+
+// crioSource is where CRI-O's configuration is read from. CRI-O works on root's
+// store: an ordinary user's is none of its own, unless the user says so.
+func crioSource(c *cli.Context) *crio.Source {
+	path, named := os.LookupEnv(crioVariable)
+	if c.IsSet("crio-config") {
+		path, named = c.String("crio-config"), true
+	}
+	switch {
+	case named && path == "":
+		return nil
+	case named:
+		return crio.At(path, true)
+	case unshare.IsRootless() || os.Geteuid() != 0:
+		return nil
+	}
+	return crio.At(crio.DefaultPath, false)
 }
 
 func (p *program) commands() []*cli.Command {
@@ -204,7 +232,7 @@ func (p *program) engine(events func(engine.Event)) *engine.Engine {
 func (p *program) engineFor(host func() platform.Host, events func(engine.Event)) *engine.Engine {
 	p.inUserNamespace(true)
 	p.setUmask()
-	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, RunInit: true})
+	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, GuardTags: p.guard, RunInit: true})
 }
 
 // inUserNamespace is enterUserNamespace for the constructors of engines: without

@@ -116,6 +116,7 @@ func hint(err error) string {
 	var noList *json.UnmarshalTypeError
 	var contradiction *store.ContradictionError
 	var interrupted *engine.InterruptedError
+	var elsewhere *store.ElsewhereError
 	switch {
 	case errors.As(err, &interrupted):
 		return size(interrupted.Kept) + " kept; run it again to go on"
@@ -159,6 +160,15 @@ func hint(err error) string {
 		return "mpull doctor says what it is; nothing was removed"
 	case errors.As(err, &noList) && strings.HasPrefix(noList.Field, "config."):
 		return "the image's config is none that an engine takes: build it again, with " + strings.TrimPrefix(noList.Field, "config.") + ` as a list where it is a command, such as ["/app", "--flag"]`
+	case errors.As(err, &elsewhere):
+		if elsewhere.Shared {
+			return "each machine that reads it has containers of its own: put another store in its place, or remove images by name with mpull rmi"
+		}
+		return fmt.Sprintf("mpull --root %s --runroot %s --imagestore %s sees both", elsewhere.Root, elsewhere.RunRoot, elsewhere.Images)
+	case errors.As(err, new(*engine.GuardedError)):
+		return "pull it without moving the name: mpull pull --no-tag ..., and use the image by its digest; or leave out --guard-tags"
+	case errors.As(err, new(*engine.PinnedError)):
+		return "take it out of pinned_images or pause_image there, or use --force"
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/docker/go-units"
@@ -30,8 +31,9 @@ id=, digest=, dangling=, intermediate=, readonly=. Several of reference, was and
 platform are alternatives; all else must hold together.
 
 Fields for --format: ID Repository Tag Digest Platform Native Created Size Names
-Dangling Displaced ReadOnly Labels Digests History; in a template also
-CreatedSince CreatedAt CreatedTime.
+Dangling Displaced ReadOnly Labels Digests History Pinned PinnedBy; in a template
+also CreatedSince CreatedAt CreatedTime. Pinned is by CRI-O's configuration, and has
+a column where an image is.
 
 Examples:
   mpull images
@@ -137,10 +139,14 @@ type imageColumns struct{ noTrunc, digests, noHeading bool }
 
 func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) error {
 	t := &table{whole: columns.noTrunc}
+	pins := slices.ContainsFunc(rows, func(r engine.ListedImage) bool { return r.Pinned })
 	if !columns.noHeading {
 		t.head = []string{"REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
 		if columns.digests {
 			t.head = []string{"REPOSITORY", "TAG", "DIGEST", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
+		}
+		if pins {
+			t.head = append(t.head, "PINNED")
 		}
 	}
 	for _, r := range rows {
@@ -148,7 +154,14 @@ func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) e
 		if columns.digests {
 			cells = append(cells, orDash(r.Digest.String()))
 		}
-		t.add(append(cells, platformCell(r), imageID(r.ID, columns.noTrunc), since(r.Created), size(r.Size))...)
+		cells = append(cells, platformCell(r), imageID(r.ID, columns.noTrunc), since(r.Created), size(r.Size))
+		switch {
+		case r.Pinned:
+			cells = append(cells, "by CRI-O")
+		case pins:
+			cells = append(cells, "-")
+		}
+		t.add(cells...)
 	}
 	return t.write(w)
 }

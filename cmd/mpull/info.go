@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -79,6 +80,9 @@ func (p *program) printInfo(info *engine.Info) error {
 		state = " (read-only)"
 	}
 	t.add("store", info.Store.Root+state)
+	if info.Store.Images != "" {
+		t.add("image store", info.Store.Images)
+	}
 	t.add("driver", info.Store.Driver)
 	for _, c := range info.Config {
 		text := strings.Join(c.InForce, " ")
@@ -90,6 +94,7 @@ func (p *program) printInfo(info *engine.Info) error {
 		}
 		t.add(c.Name, text)
 	}
+	addCRIO(t, info)
 	if err := t.write(p.out); err != nil {
 		return err
 	}
@@ -99,6 +104,20 @@ func (p *program) printInfo(info *engine.Info) error {
 		}
 	}
 	return nil
+}
+
+// addCRIO adds what CRI-O's configuration says, and that its store is another
+// one, where it is.
+func addCRIO(t *table, info *engine.Info) {
+	c := info.CRIO
+	if c == nil {
+		return
+	}
+	t.add("CRI-O", strings.Join(c.Files, " "))
+	t.add("pinned", orDash(strings.Join(c.Pinned, " ")))
+	if c.Root != "" && filepath.Clean(c.Root) != info.Store.Root {
+		t.add("CRI-O's store", c.Root+" (not this one: name it with --root)")
+	}
 }
 
 // emulatedText groups platforms by the program that runs them.

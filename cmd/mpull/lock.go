@@ -108,8 +108,8 @@ func readLock(ctx context.Context, file string) (*engine.Lock, error) {
 
 // pullLocked pulls what --locked names.
 func (p *program) pullLocked(c *cli.Context) error {
-	if c.Bool("dry-run") || c.String("as") != "" || c.Bool("no-tag") {
-		return usagef("--locked goes with neither --dry-run nor --as nor --no-tag: the lock says what is pulled and how it is named")
+	if c.Bool("dry-run") || c.String("as") != "" {
+		return usagef("--locked goes with neither --dry-run nor --as: the lock says what is pulled and how it is named")
 	}
 	lock, err := readLock(c.Context, c.String("locked"))
 	if err != nil {

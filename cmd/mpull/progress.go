@@ -63,12 +63,14 @@ func (p *program) listen(c *cli.Context) (func(engine.Event), error) {
 	return p.tellMoves, nil
 }
 
-// tellMoves tells what lost a name.
+// tellMoves tells what lost a name, and notes.
 func (p *program) tellMoves(ev engine.Event) {
 	switch {
 	case p.events != nil:
 		p.events.event(ev)
 	case ev.Moved != nil:
 		tellMoved(p.streams, ev.Moved)
+	case ev.Note != nil:
+		p.line("%s", escape(ev.Note.Text))
 	}
 }

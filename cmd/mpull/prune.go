@@ -14,7 +14,6 @@ import (
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/userfile"
 	"github.com/mpull/mpull/gc"
-	"github.com/mpull/mpull/store/query"
 )
 
 func (p *program) pruneCommand() *cli.Command {
@@ -34,15 +33,24 @@ images. until= an age (12h, 30d) or a time counts from when the image was
 displaced, else from when it was pulled, never from its build. reference= looks at
 the names that an image has, was= at those that it lost.
 
+What --protect names stays, and so does what CRI-O's configuration pins
+(pinned_images, pause_image). Beside CRI-O, --all spares what was pulled in the
+last ten minutes, as its container may not be there yet; --min-age or a filter
+until= says otherwise. --when-used and --until-used are kubelet's thresholds: begin
+when the disk is that full, end when it is down to that. Where the containers that
+use the images are recorded in another store, --all is refused.
+
 Examples:
   mpull prune
   mpull prune --dry-run
   mpull prune --all --filter until=168h --keep 1 --force
   mpull prune --free 10GB
+  mpull prune --all --filter until=168h --when-used 85% --until-used 80% --force
+  mpull prune --all --filter until=168h --protect 'registry.local/base/*'
   mpull prune --dry-run --format json > plan; mpull prune --apply plan --force
 
-Exit codes: 0 done, or nothing to do; 1 the answer was no, or --free was not
-reached; 125 failed, the store is read-only or contradicts itself (mpull
+Exit codes: 0 done, or nothing to do; 1 the answer was no, or --free or --until-used
+was not reached; 125 failed, the store is read-only or contradicts itself (mpull
 doctor), or it changed since the plan of --apply was made.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also images with names that no container uses"},
@@ -50,6 +58,11 @@ doctor), or it changed since the plan of --apply was made.`,
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` images of each former name and platform"},
 			&cli.StringFlag{Name: "free", Usage: "stop when `SIZE` comes free, such as 10GB; the longest displaced go first"},
 			&cli.BoolFlag{Name: "leftovers", Usage: "also what interrupted pulls of mpull kept less than a day ago"},
+			&cli.StringFlag{Name: "when-used", Usage: "remove nothing unless `PERCENT` of the store's disk is used, such as 85%"},
+			&cli.StringFlag{Name: "until-used", Usage: "stop when no more than `PERCENT` of the store's disk is used; the longest displaced or pulled go first"},
+			&cli.StringFlag{Name: "min-age", Usage: "with --all: spare what was pulled less than `DURATION` ago (default: 10m beside CRI-O, else 0)"},
+			&cli.StringSliceFlag{Name: "protect", Usage: "keep what `REFERENCE` names: a name or a pattern as of the filter reference, a digest, an ID; may be repeated"},
+			&cli.StringSliceFlag{Name: "protect-file", Usage: "keep what `FILE` names: one reference a line, or a lock file (mpull lock); may be repeated"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and why all else stays; remove nothing"},
 			&cli.StringFlag{Name: "apply", Usage: "remove exactly what `FILE` says, a plan printed by --dry-run --format json; - is standard input"},
 			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"},
@@ -71,37 +84,37 @@ func (p *program) prune(c *cli.Context) error {
 	if _, err := p.progress(c); err != nil {
 		return err
 	}
-	policy, err := prunePolicy(c)
+	options, err := pruneOptions(c)
 	if err != nil {
 		return err
 	}
 	p.stopDeadRuns(c.Context)
-	e := p.engine(nil)
+	e := p.engine(p.tellMoves)
 	if !c.Bool("dry-run") {
 		if err := e.SweepRuns(c.Context); err != nil {
 			return err
 		}
 	}
-	plan, err := p.planFor(c, e, policy)
+	plan, err := p.planFor(c, e, options)
 	if err != nil {
 		return err
 	}
 	if c.Bool("dry-run") {
-		return errors.Join(p.dryRun(plan, asJSON), p.reached(plan, plan.Bytes))
+		return errors.Join(p.dryRun(plan, asJSON), p.reached(c, plan, plan.Bytes))
 	}
 	if p.events != nil {
 		p.events.plan(plan)
 	}
 	if plan.Empty() {
 		if p.events == nil {
-			p.line("Nothing to prune.")
+			p.line("Nothing to prune%s.", whyNothing(plan))
 		}
 		if asJSON {
 			if err := printJSON(p.out, &gc.Result{Outcomes: []gc.Outcome{}}); err != nil {
 				return err
 			}
 		}
-		return p.reached(plan, 0)
+		return p.reached(c, plan, 0)
 	}
 	if p.events == nil {
 		if err := p.showPlan(p.err, plan); err != nil {
@@ -120,12 +133,12 @@ func (p *program) prune(c *cli.Context) error {
 	if err := errors.Join(p.showResult(result, asJSON), err); err != nil {
 		return err
 	}
-	return p.reached(plan, result.Reclaimed)
+	return p.reached(c, plan, result.Reclaimed)
 }
 
-// reached says so when less came free than --free asked for: how much did, and
+// reached says so when less came free than --free or --until-used asked for: how much did, and
 // what --all would give.
-func (p *program) reached(plan *gc.Plan, freed int64) error {
+func (p *program) reached(c *cli.Context, plan *gc.Plan, freed int64) error {
 	if freed >= plan.Free {
 		return nil
 	}
@@ -133,7 +146,11 @@ func (p *program) reached(plan *gc.Plan, freed int64) error {
 	if plan.WithAll > plan.Bytes {
 		more = "mpull prune --all would give " + size(plan.WithAll)
 	}
-	text := fmt.Sprintf("%s of the %s that --free asks for: %s", size(freed), size(plan.Free), more)
+	asked := "--free"
+	if c.IsSet("until-used") {
+		asked = "--until-used " + c.String("until-used")
+	}
+	text := fmt.Sprintf("%s of the %s that %s asks for: %s", size(freed), size(plan.Free), asked, more)
 	if p.events != nil {
 		p.events.write("note", noteBody{text})
 	} else {
@@ -143,10 +160,10 @@ func (p *program) reached(plan *gc.Plan, freed int64) error {
 }
 
 // planFor makes the plan, or reads the one to apply.
-func (p *program) planFor(c *cli.Context, e *engine.Engine, policy gc.Policy) (*gc.Plan, error) {
+func (p *program) planFor(c *cli.Context, e *engine.Engine, o engine.PruneOptions) (*gc.Plan, error) {
 	path := c.String("apply")
 	if path == "" {
-		return e.PlanPrune(c.Context, policy)
+		return e.PlanPrune(c.Context, o)
 	}
 	plan, err := p.readPlan(c.Context, path)
 	if err != nil {
@@ -175,31 +192,6 @@ func (p *program) readPlan(ctx context.Context, path string) (*gc.Plan, error) {
 	return plan, nil
 }
 
-// prunePolicy reads the flags that make a plan, of which --apply takes none.
-func prunePolicy(c *cli.Context) (gc.Policy, error) {
-	for _, other := range []string{"all", "filter", "keep", "free", "leftovers"} {
-		if c.IsSet("apply") && c.IsSet(other) {
-			return gc.Policy{}, usagef("--apply removes what the plan says; --%s belongs to making one", other)
-		}
-	}
-	policy := gc.Policy{All: c.Bool("all"), Keep: c.Int("keep"), AllDownloads: c.Bool("leftovers")}
-	var err error
-	if policy.Filters, err = parseFilters(c.StringSlice("filter")); err != nil {
-		return policy, err
-	}
-	if c.IsSet("free") {
-		bytes, err := query.ParseSize(c.String("free"))
-		if err != nil {
-			return policy, usagef("--free: %v", err)
-		}
-		policy.Free = bytes
-	}
-	if policy.Keep < 0 {
-		return policy, usagef("--keep %d: the number must not be negative", policy.Keep)
-	}
-	return policy, nil
-}
-
 // dryRun prints the plan as data: what goes, and why each other image stays.
 func (p *program) dryRun(plan *gc.Plan, asJSON bool) error {
 	if asJSON {
@@ -225,39 +217,6 @@ func (p *program) dryRun(plan *gc.Plan, asJSON bool) error {
 		t.add(imageID(d.ID, false), orDash(name), orDash(d.Platform), whyStays(d))
 	}
 	return t.write(p.out)
-}
-
-// whyStays says in words what keeps an image.
-func whyStays(d *gc.Decision) string {
-	by := d.ByName
-	if by == "" {
-		by = imageID(d.By, false)
-	}
-	switch d.Reason {
-	case gc.UsedByContainer:
-		return "used by container " + by
-	case gc.Mounted:
-		return "mounted"
-	case gc.Parent:
-		return "parent of " + by
-	case gc.ListMember:
-		return "in manifest list " + by
-	case gc.Named:
-		return "it has a name"
-	case gc.Pinned:
-		return "kept by a digest name"
-	case gc.TooYoung:
-		return "too young: it may be part of another tool's work"
-	case gc.ReadOnly:
-		return "in a read-only image store"
-	case gc.KeptByCount:
-		return "among the newest of its name and platform"
-	case gc.FilteredOut:
-		return "not matched by " + d.By
-	case gc.TargetReached:
-		return "enough comes free without it"
-	}
-	return string(d.Reason)
 }
 
 // showPlan lists what would go.
@@ -352,49 +311,3 @@ func (p *program) agree(question string) error {
 
 // lastPart returns what follows the last slash of a path.
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
-
-func (p *program) dfCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "df",
-		Usage:     "show where the bytes of the store are",
-		UsageText: "df [--format json]",
-		Description: `Shows what images, containers and leftovers take on disk. Each layer counts once;
-the parts add up to the total, which is what the disk holds (as du counts it).
-
-Examples:
-  mpull df
-  mpull df --format json
-
-Exit codes: 0 done; 125 failed.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"}},
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 0, 0, "df [--format json]"); err != nil {
-				return err
-			}
-			totals, err := p.engine(nil).Totals(c.Context)
-			if err != nil {
-				return err
-			}
-			switch f := c.String("format"); f {
-			case "json":
-				return printJSON(p.out, totals)
-			case "":
-				return p.printTotals(totals)
-			default:
-				return usagef("unknown --format %q: use json", f)
-			}
-		},
-	}
-}
-
-func (p *program) printTotals(t gc.Totals) error {
-	rows := &table{head: []string{"WHAT", "SIZE", "OF"}}
-	rows.add("layers of one image", size(t.UniqueLayers), plural(t.Layers, "layer"))
-	rows.add("layers that images share", size(t.SharedLayers), "")
-	rows.add("manifests, configs, records", size(t.ImageData), plural(t.Images, "image"))
-	rows.add("containers", size(t.ContainerLayers+t.ContainerData), plural(t.Containers, "container"))
-	rows.add("leftovers of interrupted work", size(t.Leftovers), "")
-	rows.add("the store's own files", size(t.Other), "")
-	rows.add("total", size(t.Total), "")
-	return rows.write(p.out)
-}

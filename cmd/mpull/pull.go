@@ -41,6 +41,9 @@ index names and the registry lacks is left out, told, and ends with exit code 12
 A pull that ends early keeps what came of layers of a megabyte or more; the next
 one that needs them asks for their rest only (mpull prune --leftovers removes it).
 
+A name whose image a container uses is moved to another platform with a warning;
+with --guard-tags it is not, and nothing is fetched.
+
 Standard output has the full image ID of each image, and nothing else.
 
 Examples:
@@ -51,8 +54,9 @@ Examples:
   mpull pull --as localhost/tool:dev oci:./build:latest
   mpull pull --dry-run --platform linux/arm64 alpine:3.15
 
-Exit codes: 0 done; 1 --policy never and the image is not here; 125 the image,
-the platform asked for or the registry is not there, or the store failed.`,
+Exit codes: 0 done; 1 --policy never and the image is not here; 2 --guard-tags kept
+the name where it is; 125 the image, the platform asked for or the registry is not
+there, or the store failed.`,
 		Flags: append(append(platformFlags(), registryFlags()...),
 			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers"},
 			&cli.BoolFlag{Name: "skip-missing", Usage: "with --all-platforms: only warn of those that the index names and that are not there"},

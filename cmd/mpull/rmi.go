@@ -17,16 +17,18 @@ func (p *program) rmiCommand() *cli.Command {
 		UsageText: "rmi [flags] IMAGE...",
 		Description: `Takes a name away; with its last name, or by ID, the image goes, and with it
 nameless parents that nothing else needs. An image that a container uses, of
-whichever tool, or that is mounted, is never removed, also not by --force.
+whichever tool, or that is mounted, is never removed, also not by --force; one
+that CRI-O's configuration pins only by --force.
 
 Examples:
   mpull rmi alpine:3.15
   mpull rmi --force 6e30ab57aeee
   mpull rmi --platform linux/arm/v7 alpine:3.15
 
-Exit codes: 0 all removed; 1 one was not here; 2 one is in use; 125 otherwise.`,
+Exit codes: 0 all removed; 1 one was not here; 2 one is in use or pinned; 125
+otherwise.`,
 		Flags: append(platformFlags(),
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names; remove what CRI-O pins"},
 			&cli.BoolFlag{Name: "ignore", Aliases: []string{"i"}, Usage: "an image that is not here is no error"},
 		),
 		Action: p.rmi,

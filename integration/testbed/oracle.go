@@ -214,7 +214,7 @@ func (b *Bed) PodmanAgrees(v *Verdict) {
 // checks that no layer, half image, staging or download directory is left.
 func (b *Bed) PruneAll(ctx context.Context) error {
 	e := engine.New(engine.Config{Store: b.Options()})
-	plan, err := e.PlanPrune(ctx, gc.Policy{MinAge: -1, LeftoverAge: -1})
+	plan, err := e.PlanPrune(ctx, engine.PruneOptions{Policy: gc.Policy{MinAge: -1, LeftoverAge: -1}})
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,8 @@ func leave(dir string) error {
 		return err
 	}
 	for name, value := range map[string]string{
-		"HOME": home, "TMPDIR": dir, "XDG_RUNTIME_DIR": runtime, "LC_ALL": "C.UTF-8", "CONTAINERS_STORAGE_CONF": conf,
+		"MPULL_CRIO_CONFIG": "", // none, whatever runs on this machine
+		"HOME":              home, "TMPDIR": dir, "XDG_RUNTIME_DIR": runtime, "LC_ALL": "C.UTF-8", "CONTAINERS_STORAGE_CONF": conf,
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err

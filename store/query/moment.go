@@ -36,7 +36,7 @@ var longUnits = regexp.MustCompile(`^(?:(\d{1,6}(?:\.\d{1,6})?)w)?(?:(\d{1,6}(?:
 // RFC 3339 time, a date, a date with a time of day, or Unix seconds. What has no
 // zone is local time, as in podman.
 func ParseMoment(text string) (Moment, error) {
-	if age, ok := parseAge(strings.TrimSpace(strings.TrimSuffix(text, "ago"))); ok {
+	if age, ok := ParseAge(strings.TrimSpace(strings.TrimSuffix(text, "ago"))); ok {
 		if age <= 0 || age > maxAge {
 			return Moment{}, errors.New("the age must be more than nothing, and less than a century")
 		}
@@ -56,7 +56,9 @@ func ParseMoment(text string) (Moment, error) {
 	return Moment{}, errors.New("use an age such as 12h or 30d, a date, an RFC 3339 time or Unix seconds")
 }
 
-func parseAge(text string) (time.Duration, bool) {
+// ParseAge reads an age such as 12h, 30d or 2w, in the units of
+// time.ParseDuration and longer ones.
+func ParseAge(text string) (time.Duration, bool) {
 	m := longUnits.FindStringSubmatch(text)
 	if m == nil || text == "" || text == "0" {
 		return 0, false

@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/gc"
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
+)
+
+// GuardedError says that a name was to move to an image of another platform,
+// while the image that has it is in use. It is a kind of store.ErrInUse.
+type GuardedError struct {
+	Name string
+	User gc.User // what uses the image that has the name
+	From platform.Platform
+	To   platform.Platform
+}
+
+func (e *GuardedError) Error() string { return e.String() + ": --guard-tags" }
+
+// String says in words what uses the name.
+func (e *GuardedError) String() string {
+	user := "a mount"
+	if e.User.Reason != gc.Mounted {
+		user = "container " + orElse(e.User.ByName, query.ShortID(e.User.By))
+	}
+	return fmt.Sprintf("%s for %s is in use by %s and would be for %s", e.Name, e.From, user, e.To)
+}
+
+// Unwrap makes it a store.ErrInUse.
+func (e *GuardedError) Unwrap() error { return store.ErrInUse }
+
+// guarded tells what a move of a name to another platform does to what uses it,
+// nil when there is nothing to tell; where names are guarded that is the error.
+func (e *Engine) guarded(ctx context.Context, w *store.Writer, m nameMove) (*GuardedError, error) {
+	target, err := w.Lookup(m.to)
+	if err != nil {
+		return nil, nil //nolint:nilerr // the move itself says so
+	}
+	return e.guard(ctx, w, m.name, m.to, query.PlatformOf(target))
+}
+
+// guard is guarded for an image that need not be here yet.
+func (e *Engine) guard(ctx context.Context, w *store.Writer, name, to string, wanted platform.Platform) (*GuardedError, error) {
+	holder, err := w.Lookup(name)
+	if err != nil || holder.ID == to || holder.IsList {
+		return nil, nil //nolint:nilerr // nobody has the name
+	}
+	from := query.PlatformOf(holder)
+	if !from.Complete() || !wanted.Complete() || from.Same(wanted) {
+		return nil, nil // the platform stays
+	}
+	snap, err := w.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	user := gc.InUse(snap, holder)
+	if user == nil {
+		return nil, nil // nothing uses it
+	}
+	found := &GuardedError{Name: name, User: *user, From: from, To: wanted}
+	if e.config.GuardTags {
+		return nil, found
+	}
+	return found, nil
+}
+
+// guardAll asks about the names that a pull will move, before it fetches
+// anything.
+func (p *pull) guardAll(ctx context.Context, source registry.Source) error {
+	if !p.config.GuardTags || p.o.NoTag {
+		return nil
+	}
+	for _, j := range p.jobs {
+		if j.done || !j.named {
+			continue
+		}
+		names := []string{p.target(source)}
+		if p.o.As == "" {
+			for _, also := range source.Also {
+				names = append(names, also.String())
+			}
+		}
+		for _, name := range names {
+			if name == "" {
+				continue
+			}
+			if _, err := p.guard(ctx, p.w, name, imageID(j.choice.detail), j.choice.detail.Platform()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
