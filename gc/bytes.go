@@ -72,7 +72,7 @@ func (p *planner) leftovers() {
 		}
 	}
 	for _, d := range p.policy.Downloads {
-		goes := p.policy.AllDownloads || p.abandoned(d.Since)
+		goes := p.policy.AllDownloads && !p.policy.Enough || p.abandoned(d.Since)
 		p.leftover(LeftoverDownload, d.Path, d.Since, d.Bytes, goes)
 	}
 }

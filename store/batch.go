@@ -48,7 +48,7 @@ func (d *Deleter) newBatch(ctx context.Context) (*batch, error) {
 		return nil, err
 	}
 	b := &batch{
-		store: d.Store, remove: func(id string) (func() error, error) { return driver.DeferredRemove(id) },
+		store: d.Store, remove: d.removeLayer(func(id string) (func() error, error) { return driver.DeferredRemove(id) }),
 		step: func() {}, additional: &Snapshot{}, outcome: map[string]int{},
 	}
 	if len(driver.AdditionalImageStores()) > 0 {

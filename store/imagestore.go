@@ -73,6 +73,29 @@ func (s *Store) ImageRoot() string {
 	return s.options.GraphRoot
 }
 
+// removeLayer is the driver's way to move a layer's directory aside, and before
+// that what the driver misses with an image store: it looks for a layer's short
+// link in the graph root only (overlay.go, removeCommon), and leaves the one in
+// the image store dangling.
+func (s *Store) removeLayer(remove func(id string) (func() error, error)) func(id string) (func() error, error) {
+	if s.options.ImageStore == "" || s.Driver() != "overlay" {
+		return remove
+	}
+	home := filepath.Join(s.options.ImageStore, s.Driver())
+	return func(id string) (func() error, error) {
+		file := filepath.Join(home, id, "link")
+		if name, err := os.ReadFile(file); err == nil && linkedLayer([]string{home}, string(name)) == id {
+			if err := os.Remove(filepath.Join(home, "l", string(name))); err != nil {
+				return nil, err
+			}
+			if err := os.Remove(file); err != nil { // the driver warns of a link that it does not find
+				return nil, err
+			}
+		}
+		return remove(id)
+	}
+}
+
 // Touched returns when the manifest of an image was last written, zero when that
 // cannot be told. The library writes it at each pull, also of an image that is
 // here already.

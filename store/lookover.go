@@ -212,16 +212,20 @@ func sortedValues(m map[string]string) []string {
 
 // rubbish finds what nothing needs and nothing is harmed by.
 func (l *lookover) rubbish(layerDirs map[string]string) {
+	known, why := len(l.layers.rows) > 0, ""
+	if l.partial() {
+		known, why = false, "; a container stands on layers that no list names: do they lie elsewhere (--imagestore)?"
+	}
 	for _, path := range sortedValues(layerDirs) {
 		if _, listed := l.layers.at[filepath.Base(path)]; !listed {
-			l.add(Leftover, path, "files of a layer that no list names", len(l.layers.rows) > 0)
+			l.add(Leftover, path, "files of a layer that no list names"+why, known)
 		}
 	}
 	for _, dir := range l.p.layerDirs {
 		for _, name := range names(dir) {
 			id, _, _ := strings.Cut(name, ".")
 			if _, listed := l.layers.at[id]; isHexID(id) && !listed {
-				l.add(Leftover, filepath.Join(dir, name), "what belongs to a layer that no list names", len(l.layers.rows) > 0)
+				l.add(Leftover, filepath.Join(dir, name), "what belongs to a layer that no list names"+why, known)
 			}
 		}
 	}
@@ -242,6 +246,21 @@ func (l *lookover) rubbish(layerDirs map[string]string) {
 	if l.driver == "overlay" {
 		l.overlayRubbish()
 	}
+}
+
+// partial tells whether a container stands on layers that no list names: they
+// may lie in an image store that nobody spoke of, and what belongs to them here.
+func (l *lookover) partial() bool {
+	for i := range l.containers.rows {
+		at, listed := l.layers.at[l.containers.rows[i].Layer]
+		if !listed || l.layers.rows[at].Parent == "" {
+			continue
+		}
+		if _, below := l.layers.at[l.layers.rows[at].Parent]; !below {
+			return true
+		}
+	}
+	return false
 }
 
 func names(dir string) (all []string) {

@@ -69,7 +69,22 @@ func mountedLayer(homes []string, m *mountinfo.Info) string {
 			continue
 		}
 		top, _, _ := strings.Cut(lower, ":")
-		return linkedLayer(homes, filepath.Base(top))
+		return lowerLayer(homes, top)
+	}
+	return ""
+}
+
+// lowerLayer returns the layer that a mount names as one below it: by its
+// directory, HOME/ID/diff, or by its short link.
+func lowerLayer(homes []string, path string) string {
+	id := filepath.Base(filepath.Dir(path))
+	if filepath.Base(path) != "diff" {
+		return linkedLayer(homes, filepath.Base(path))
+	}
+	for _, home := range homes {
+		if isHexID(id) && exists(filepath.Join(home, id)) {
+			return id
+		}
 	}
 	return ""
 }
