@@ -22,7 +22,7 @@ func (e *Engine) askOnce(ctx context.Context, r Retry, f func(ctx context.Contex
 	if err != nil {
 		return err
 	}
-	ctx, watch := newWatchdog(ctx, r.idle(), documentRoom)
+	ctx, watch := newWatchdog(ctx, r.idle())
 	defer watch.stop()
 	defer registry.EndHelpers(ctx, r.idle())()
 	return withCause(ctx, f(ctx, sys, watch))

@@ -33,6 +33,7 @@ type blobReader struct {
 
 	mu     sync.Mutex // Close comes from another goroutine than Read
 	body   io.ReadCloser
+	coming bool // bytes of body may come
 	closed bool
 }
 
@@ -87,6 +88,9 @@ func (r *blobReader) Read(p []byte) (int, error) {
 			r.take(p[:n])
 			if err == io.EOF { //nolint:errorlint // io.Reader's own, never wrapped
 				r.watch.has(r.layer.Digest)
+				r.mu.Lock()
+				r.came()
+				r.mu.Unlock()
 				return n, err
 			}
 			if n > 0 || err == nil {
@@ -140,8 +144,9 @@ func (r *blobReader) reopen() error {
 	if err != nil {
 		return err
 	}
+	r.watch.answers.blob(1)
 	r.mu.Lock()
-	r.body = body
+	r.body, r.coming = body, true
 	closed := r.closed
 	r.mu.Unlock()
 	if closed {
@@ -175,9 +180,18 @@ func (r *blobReader) drop() error {
 	if r.body == nil {
 		return nil
 	}
+	r.came()
 	err := r.body.Close()
 	r.body = nil
 	return err
+}
+
+// came says that nothing more comes of the answer. mu is held.
+func (r *blobReader) came() {
+	if r.coming {
+		r.coming = false
+		r.watch.answers.blob(-1)
+	}
 }
 
 // release ends what newBlobReader began, where it returns no reader.
@@ -197,6 +211,7 @@ func (r *blobReader) Close() error {
 	if r.body == nil {
 		return nil
 	}
+	r.came()
 	return r.body.Close()
 }
 

@@ -44,7 +44,7 @@ func (s *flakySource) open(_ context.Context, offset int64) (io.ReadCloser, int6
 
 func readBlob(t *testing.T, s *flakySource, times int) ([]byte, error) {
 	t.Helper()
-	ctx, watch := newWatchdog(t.Context(), time.Minute, layerRoom)
+	ctx, watch := newWatchdog(t.Context(), time.Minute)
 	defer watch.stop()
 	retry := Retry{Times: times, Delay: time.Nanosecond}
 	layer := unpack.Layer{Digest: digest.FromBytes(s.blob), Size: int64(len(s.blob))}
@@ -104,7 +104,7 @@ func TestBlobReaderRest(t *testing.T) {
 
 // TestBlobReaderEnds leaves for the pull around it what no other try mends.
 func TestBlobReaderEnds(t *testing.T) {
-	ctx, watch := newWatchdog(t.Context(), time.Minute, layerRoom)
+	ctx, watch := newWatchdog(t.Context(), time.Minute)
 	defer watch.stop()
 	start := func(open func() (io.ReadCloser, error)) (*blobReader, error) {
 		layer := unpack.Layer{Digest: digest.FromString("x"), Size: 1}

@@ -29,7 +29,7 @@ const progressInterval = 200 * time.Millisecond
 // with all its other names (containers/image#1267). With layersThere the layers
 // are in the store already and are not reported again.
 func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool, limits Limits) error {
-	ctx, watch := newWatchdog(ctx, limits.idle(), layerRoom)
+	ctx, watch := newWatchdog(ctx, limits.idle())
 	defer watch.stop()
 	survey, err := limits.survey(w)
 	if err != nil {

@@ -28,7 +28,7 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 		return false, nil
 	}
 	limits := o.Limits
-	ctx, watch := newWatchdog(ctx, limits.idle(), layerRoom)
+	ctx, watch := newWatchdog(ctx, limits.idle())
 	defer watch.stop()
 	watch.rest() // nothing is asked for while other images of the pull have their turn
 	done := make(chan struct{})
@@ -43,7 +43,7 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
 		return newBlobReader(ctx, l, o.Retry.start(e, 0), watch, keep, e.opener(img, l))
 	}
-	options := unpack.Options{Group: group, OnRead: meter.add, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries}
+	options := unpack.Options{Group: group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) }, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries}
 	if keep != nil {
 		options.OnIn = func(i int) { keep.drop(layers[i].Digest) }
 		defer func() {

@@ -367,7 +367,7 @@ func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err
 	if err != nil {
 		return err
 	}
-	ctx, watch := newWatchdog(ctx, p.o.Limits.idle(), layerRoom) // layers come beside it
+	ctx, watch := newWatchdog(ctx, p.o.Limits.idle())
 	defer watch.stop()
 	defer registry.EndHelpers(ctx, p.o.Limits.idle())()
 	defer func() { err = withCause(ctx, err) }()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"runtime/metrics"
 	"strings"
 	"sync"
 	"time"
@@ -17,89 +16,49 @@ import (
 )
 
 // watchdog cancels a context when something was asked of a registry and no
-// byte comes for the limit: the registry client of the library has no such
-// limit of its own. While nothing is awaited (layers are unpacked, the image is
-// committed) it sleeps.
+// byte comes for the limit, or an answer does not end: the registry client of
+// the library has no such limits of its own. While nothing is awaited (layers
+// are unpacked, the image is committed) it sleeps.
 type watchdog struct {
-	cancel context.CancelCauseFunc
-	limit  time.Duration
-	room   int64 // bytes that the heap may grow by while an answer is awaited
+	cancel  context.CancelCauseFunc
+	limit   time.Duration
+	answers answers
 
 	mu     sync.Mutex
 	timer  *time.Timer
-	active map[string]int64 // blobs being read, by digest: heap when each was asked for, or answered
-	got    int64            // bytes since the timer was set
-	start  int64            // heap at the start
+	active map[string]bool // blobs of which bytes are missing, by digest: whether they are awaited
+	got    int64           // bytes since the timer was set
 }
-
-// answered is the state of a blob of which bytes have come.
-const answered = -1
 
 // leastBytes have to come within the limit: a registry that sends a byte now
 // and then is as good as silent.
 const leastBytes = 1024
 
 // newWatchdog watches from the start, as something is asked first.
-// An answer may take so much of the heap.
-func newWatchdog(ctx context.Context, limit time.Duration, room int64) (context.Context, *watchdog) {
+func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{cancel: cancel, limit: limit, room: room, active: map[string]int64{}, start: heap()}
+	w := &watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
 	w.timer = time.AfterFunc(limit, w.expire)
-	go w.guardMemory(ctx)
+	ctx = w.answers.trace(ctx)
+	go w.bound(ctx)
 	return ctx, w
 }
 
-// What the heap may grow by while an answer is awaited. Only the text of an
-// error is read by the registry client without a bound, and a hostile one does
-// not end.
-const (
-	documentRoom = 128 << 20 // all documents are bounded, at a few MiB
-	layerRoom    = 512 << 20 // others may be unpacked meanwhile, with windows of up to 128 MiB
-	// heapPoll is how often the heap is looked at.
-	heapPoll = 100 * time.Millisecond
-)
-
-// errEndless is the cause when an answer takes more memory than any good one.
-var errEndless = errors.New("the registry's answer does not end")
-
-// guardMemory cancels when the heap grows by more than room while an answer
-// is awaited, until ctx ends.
-func (w *watchdog) guardMemory(ctx context.Context) {
-	tick := time.NewTicker(heapPoll)
+// bound cancels when an answer does not end, until ctx ends.
+func (w *watchdog) bound(ctx context.Context) {
+	tick := time.NewTicker(answersPoll)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if w.endless(heap()) {
-				w.cancel(fmt.Errorf("%w: it took more than %d MiB of memory", errEndless, w.room>>20))
+			if w.answers.endless() {
+				w.cancel(fmt.Errorf("%w: it is longer than %d MiB", errEndless, longestDocument>>20))
 				return
 			}
 		}
 	}
-}
-
-// endless tells whether the heap grew too much since what is awaited was asked.
-func (w *watchdog) endless(heap int64) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.active) == 0 { // documents, which no unpacking goes beside
-		return heap-w.start > w.room
-	}
-	for _, before := range w.active {
-		if before != answered && heap-before > w.room {
-			return true
-		}
-	}
-	return false
-}
-
-// heap returns the bytes of the heap's objects.
-func heap() int64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	return int64(sample[0].Value.Uint64())
 }
 
 // withCause adds to an error why its context ended. That nobody but the
@@ -131,11 +90,34 @@ func (w *watchdog) asked(u *url.URL) {
 
 // reading says that a blob is asked for.
 func (w *watchdog) reading(blob string) {
-	now := heap()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.active[blob] = now
+	w.active[blob] = true
 	w.timer.Reset(w.limit)
+}
+
+// wait says that a blob is not read on until it is its turn to be unpacked, or
+// that it is.
+func (w *watchdog) wait(blob digest.Digest, waits bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.active[blob.String()]; !ok {
+		return // all of it is here
+	}
+	w.active[blob.String()] = !waits
+	w.set()
+}
+
+// set starts the time anew, unless nothing is awaited.
+func (w *watchdog) set() {
+	w.got = 0
+	for _, awaited := range w.active {
+		if awaited {
+			w.timer.Reset(w.limit)
+			return
+		}
+	}
+	w.timer.Stop()
 }
 
 // rest says that nothing is awaited until something is asked for.
@@ -151,21 +133,13 @@ func (w *watchdog) alive(blob string, n int64, done bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.got += n
-	if _, ok := w.active[blob]; ok && n > 0 {
-		w.active[blob] = answered
-	}
 	switch {
 	case done:
 		delete(w.active, blob)
 	case w.got < leastBytes:
 		return
 	}
-	w.got = 0
-	if len(w.active) == 0 {
-		w.timer.Stop()
-		return
-	}
-	w.timer.Reset(w.limit)
+	w.set()
 }
 
 // has says that blobs have all their bytes, where no progress report says so.
@@ -179,9 +153,13 @@ func (w *watchdog) has(blobs ...digest.Digest) {
 func (w *watchdog) note(p types.ProgressProperties) {
 	blob := p.Artifact.Digest.String()
 	switch p.Event {
-	case types.ProgressEventNewArtifact:
+	case types.ProgressEventNewArtifact: // its answer has begun
+		w.answers.blob(1)
 		w.reading(blob)
-	case types.ProgressEventDone, types.ProgressEventSkipped:
+	case types.ProgressEventDone:
+		w.answers.blob(-1)
+		w.alive(blob, 0, true)
+	case types.ProgressEventSkipped:
 		w.alive(blob, 0, true)
 	default:
 		size := uint64(max(p.Artifact.Size, 0))

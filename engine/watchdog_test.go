@@ -52,6 +52,32 @@ func TestWatchdogPhases(t *testing.T) {
 			w.reading("a")
 			time.Sleep(2 * limit)
 		}, true},
+		{"it waits to be unpacked", func(w *watchdog) {
+			w.reading("a")
+			w.wait("a", true)
+			time.Sleep(10 * limit)
+			w.wait("a", false)
+			time.Sleep(limit / 2)
+		}, false},
+		{"it waited to be unpacked, and nothing comes then", func(w *watchdog) {
+			w.reading("a")
+			w.wait("a", true)
+			w.wait("a", false)
+			time.Sleep(2 * limit)
+		}, true},
+		{"all of it came before it waited", func(w *watchdog) {
+			w.reading("a")
+			w.alive("a", 10, true)
+			w.wait("a", true)
+			w.wait("a", false)
+			time.Sleep(10 * limit)
+		}, false},
+		{"one waits while another is silent", func(w *watchdog) {
+			w.reading("a")
+			w.reading("b")
+			w.wait("a", true)
+			time.Sleep(2 * limit)
+		}, true},
 		{"all is unpacked", func(w *watchdog) {
 			w.reading("a")
 			w.alive("a", 10, true)
@@ -65,7 +91,7 @@ func TestWatchdogPhases(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, w := newWatchdog(t.Context(), limit, documentRoom)
+				ctx, w := newWatchdog(t.Context(), limit)
 				defer w.stop()
 				c.do(w)
 				synctest.Wait()
@@ -79,7 +105,7 @@ func TestWatchdogPhases(t *testing.T) {
 
 func TestWatchdogUnpacking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, w := newWatchdog(t.Context(), time.Minute, documentRoom)
+		ctx, w := newWatchdog(t.Context(), time.Minute)
 		defer w.stop()
 		blob := digest.FromString("a")
 		w.asked(&url.URL{Path: "/v2/app/blobs/" + blob.String()})
@@ -92,31 +118,8 @@ func TestWatchdogUnpacking(t *testing.T) {
 	})
 }
 
-func TestWatchdogMemory(t *testing.T) {
-	_, w := newWatchdog(t.Context(), time.Hour, documentRoom)
-	defer w.stop()
-	w.start = 0
-	check := func(what string, heap int64, want bool) {
-		t.Helper()
-		if got := w.endless(heap); got != want {
-			t.Errorf("%s: %v", what, got)
-		}
-	}
-	check("little before any blob", documentRoom, false)
-	check("much before any blob", documentRoom+1, true)
-	w.reading("a")
-	w.active["a"] = 1 << 30
-	check("much before this blob was asked for", 1<<30+documentRoom, false)
-	check("much since", 1<<30+documentRoom+1, true)
-	w.alive("a", 1, false)
-	check("it is read", 1<<40, false)
-	w.reading("b")
-	w.active["b"] = 0
-	check("another is awaited", documentRoom+1, true)
-}
-
 func TestWatchdogRefusesMoreThanPromised(t *testing.T) {
-	ctx, w := newWatchdog(t.Context(), time.Hour, documentRoom)
+	ctx, w := newWatchdog(t.Context(), time.Hour)
 	defer w.stop()
 	p := types.ProgressProperties{Event: types.ProgressEventRead, Offset: 11, OffsetUpdate: 11}
 	p.Artifact.Size = 10
@@ -128,7 +131,7 @@ func TestWatchdogRefusesMoreThanPromised(t *testing.T) {
 
 // A stall is tried again; the user's interrupt is not.
 func TestWithCause(t *testing.T) {
-	ctx, w := newWatchdog(t.Context(), time.Hour, documentRoom)
+	ctx, w := newWatchdog(t.Context(), time.Hour)
 	w.expire()
 	err := withCause(ctx, context.Canceled)
 	if errors.Is(err, context.Canceled) || !passing(err) {

@@ -3,7 +3,9 @@ package faults
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +16,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage/pkg/reexec"
 
@@ -79,13 +86,13 @@ func TestMemory(t *testing.T) {
 		{"endless config", 200, blobs(manifest.around(make([]byte, 1<<27)).body, endless(http.StatusOK, "application/octet-stream"))},
 		{"endless error of a manifest", 200, at("/manifests/", endless(http.StatusInternalServerError, "application/json"))},
 		// The library reads the text of these errors (4xx) whole: what is bounded
-		// is the heap.
+		// is what comes on a connection.
 		{"endless failure of the ping", 200, at("/v2/", endless(http.StatusInternalServerError, "application/json"))},
 		{"endless failure of a token", 200, endlessToken(http.StatusInternalServerError)},
-		{"endless error of the ping", wholeDocuments, at("/v2/", endless(http.StatusForbidden, "application/json"))},
-		{"endless error of a config", wholeDocuments, blobs(manifest.manifest, endless(http.StatusNotFound, "application/json"))},
+		{"endless error of the ping", longErrors, at("/v2/", endless(http.StatusForbidden, "application/json"))},
+		{"endless error of a config", longErrors, blobs(manifest.manifest, endless(http.StatusNotFound, "application/json"))},
 		{"endless failure of a blob", 200, layers(manifest, endless(http.StatusInternalServerError, "application/json"))},
-		{"endless error of a blob", wholeErrors, layers(manifest, endless(http.StatusForbidden, "application/json"))},
+		{"endless error of a blob", longErrors, layers(manifest, endless(http.StatusForbidden, "application/json"))},
 		{"endless token", 200, endlessToken(http.StatusOK)},
 		{"endless error of a token", 200, endlessToken(http.StatusForbidden)},
 	} {
@@ -107,13 +114,10 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// Limits in MiB where the library reads an error without one. The heap may grow
-// by 128 or 512 MiB, when it is looked at; a buffer that grows is twice in
-// memory, and what it was before still once.
-const (
-	wholeDocuments = 450
-	wholeErrors    = 1600
-)
+// longErrors is the limit in MiB where the library reads an error without one:
+// what comes until the connections have been looked at twice, in a buffer that
+// grows.
+const longErrors = 450
 
 // blobs serves one manifest, and blobs as a handler does.
 func blobs(manifest []byte, blob http.HandlerFunc) http.HandlerFunc {
@@ -208,4 +212,60 @@ func gnuSparse(*testing.T) []byte {
 	})
 	block := []byte(strings.Repeat(none, 42) + "\x01\x00\x00\x00\x00\x00\x00\x00")
 	return slices.Concat(header, bytes.Repeat(block, blocks), make([]byte, 1024))
+}
+
+// TestWideWindows pulls a sound image of layers that each have to be
+// decompressed with the widest window there is: not all at the same time.
+func TestWideWindows(t *testing.T) {
+	for driver, layers := range map[string]int{"overlay": 8, "vfs": 4} { // vfs copies all layers below
+		t.Run(driver, func(t *testing.T) {
+			b, reg := newBed(t), newRegistry(t)
+			b.Driver = driver
+			img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+			for n := range layers {
+				data := wideLayer(t, fmt.Sprintf("file%d", n))
+				l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }, tarball.WithMediaType(types.OCILayerZStd))
+				if err == nil {
+					img, err = mutate.AppendLayers(img, l)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := reg.PushImage("app:1", img); err != nil {
+				t.Fatal(err)
+			}
+			r, peak := measured(t, b, "pull", "--retry", "0", "--tls-verify=false", reg.Host+"/app:1")
+			if r.Code != 0 {
+				t.Errorf("%s", r)
+			}
+			t.Logf("a peak of %d MiB", peak>>20)
+			if driver == "overlay" && peak > 600<<20 {
+				t.Errorf("a peak of %d MiB: too many windows at the same time", peak>>20)
+			}
+			sound(t, b, false)
+		})
+	}
+}
+
+// wideLayer is a tar with one file of zeros, larger than the window that it is
+// compressed with.
+func wideLayer(t *testing.T, name string) []byte {
+	t.Helper()
+	const window = 128 << 20
+	var out bytes.Buffer
+	z, err := zstd.NewWriter(&out, zstd.WithWindowSize(window), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(z)
+	const size = window + 1<<20
+	err = w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size})
+	for n := 0; n < size && err == nil; n += 1 << 20 {
+		_, err = w.Write(make([]byte, 1<<20))
+	}
+	if err := errors.Join(err, w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

@@ -103,7 +103,7 @@ func cpuTime(b *testing.B) (sum time.Duration) {
 func BenchmarkUntar(b *testing.B) {
 	needStore(b)
 	layer, size := benchLayer(b, 4000)
-	z, err := decompress(bytes.NewReader(layer.compressed))
+	z, err := decompress(bytes.NewReader(layer.compressed), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func BenchmarkDecompress(b *testing.B) {
 	buffer := make([]byte, chunkSize)
 	b.SetBytes(size)
 	for b.Loop() {
-		z, err := decompress(bytes.NewReader(layer.compressed))
+		z, err := decompress(bytes.NewReader(layer.compressed), nil)
 		if err != nil {
 			b.Fatal(err)
 		}

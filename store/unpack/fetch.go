@@ -27,6 +27,9 @@ type Options struct {
 	// compressed bytes were read, from several goroutines. The number is negative
 	// when the layer is read anew.
 	OnRead func(layer int, n int64)
+	// OnWait is called with the index of a layer that is not read on until there
+	// is memory to decompress it, and when there is.
+	OnWait func(layer int, waits bool)
 	// OnIn is called with the index of a layer once the store has it.
 	OnIn func(layer int)
 	// MaxBytes and MaxEntries limit the unpacked tars of one call, 0 does not.

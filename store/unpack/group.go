@@ -3,6 +3,8 @@ package unpack
 import (
 	"context"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // DefaultWorkers is how many layers are fetched at the same time when nothing
@@ -12,7 +14,9 @@ const DefaultWorkers = 4
 // Group bounds how many layers several Fetch calls on one store work on at the
 // same time, and has each layer fetched by one of them only.
 type Group struct {
-	slots  chan struct{}
+	slots   chan struct{}
+	windows *semaphore.Weighted // bytes that decompressors look back on, together
+
 	mu     sync.Mutex
 	claims map[string]*claim // by chain ID
 }
@@ -26,7 +30,7 @@ type claim struct {
 
 // NewGroup returns a group that fetches up to workers layers at a time.
 func NewGroup(workers int) *Group {
-	return &Group{slots: make(chan struct{}, max(1, workers)), claims: make(map[string]*claim)}
+	return &Group{slots: make(chan struct{}, max(1, workers)), windows: semaphore.NewWeighted(maxZstdWindow), claims: make(map[string]*claim)}
 }
 
 // claim claims what nobody has claimed. As one call claims all that it needs
@@ -65,4 +69,17 @@ func (g *Group) slot(ctx context.Context) (release func(), err error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// window waits until a decompressor may look back on so many bytes more; wait
+// is called before and after, where there is any waiting.
+func (g *Group) window(ctx context.Context, bytes int64, wait func(waits bool)) (release func(), err error) {
+	if !g.windows.TryAcquire(bytes) {
+		wait(true)
+		defer wait(false)
+		if err := g.windows.Acquire(ctx, bytes); err != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	return sync.OnceFunc(func() { g.windows.Release(bytes) }), nil
 }

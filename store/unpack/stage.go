@@ -176,7 +176,7 @@ func (s *stager) fetch(index int, l Layer, got *blobRead) feed {
 			got.size, err = s.readBlob(index, l, body, blob, hash)
 			return err
 		})
-		group.Go(func() error { return s.decompress(blob.readers[0], layer) })
+		group.Go(func() error { return s.decompress(ctx, index, blob.readers[0], layer) })
 		return body.Close, func() error {
 			if l.Size >= 0 && got.size != l.Size {
 				return &MismatchError{"blob size", fmt.Sprint(l.Size), fmt.Sprint(got.size)}
@@ -215,8 +215,14 @@ func (s *stager) readBlob(index int, l Layer, body io.Reader, to *stream, h hash
 	return size, err
 }
 
-func (s *stager) decompress(blob *chunkReader, to *stream) error {
-	plain, err := decompress(blob)
+func (s *stager) decompress(ctx context.Context, index int, blob *chunkReader, to *stream) error {
+	plain, err := decompress(blob, func(window int64) (func(), error) {
+		return s.opts.Group.window(ctx, window, func(waits bool) {
+			if s.opts.OnWait != nil {
+				s.opts.OnWait(index, waits)
+			}
+		})
+	})
 	if err != nil {
 		return refuse("decompressing", err)
 	}
