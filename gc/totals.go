@@ -1,6 +1,9 @@
 package gc
 
-import "github.com/mpull/mpull/store"
+import (
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
+)
 
 // Disk measures a whole store. *store.Usage is one.
 type Disk interface {
@@ -12,7 +15,8 @@ type Disk interface {
 // Totals says where the bytes of a store are. The parts add up to Total.
 type Totals struct {
 	Images     int `json:"images"`
-	Layers     int `json:"layers"` // of images
+	Dangling   int `json:"dangling"` // of the images
+	Layers     int `json:"layers"`   // of images
 	Containers int `json:"containers"`
 
 	UniqueLayers    int64 `json:"uniqueLayers"`    // layers that one image uses
@@ -34,6 +38,12 @@ func MakeTotals(snap *store.Snapshot, downloads []store.Download, disk Disk) Tot
 		if img := &snap.Images[i]; !img.ReadOnly {
 			t.Images++
 			t.ImageData += disk.Image(img.ID)
+		}
+	}
+	kin := query.NewKinship(snap)
+	for i := range snap.Images {
+		if !snap.Images[i].ReadOnly && kin.Dangling(i) {
+			t.Dangling++
 		}
 	}
 	users := g.imagesPerLayer()

@@ -99,9 +99,9 @@ func TestLinksThatDeletionsLeft(t *testing.T) {
 // TestContainersElsewhere opens the image store as a store of its own, in which
 // no container is to be seen.
 func TestContainersElsewhere(t *testing.T) {
-	n, conf, app, old := apart(t)
+	n, _, app, old := apart(t)
 	n.push("team/new:1", 3)
-	conf = n.configure("[crio]\nroot = \"" + n.Root + "\"\nrunroot = \"" + n.RunRoot + "\"\nimagestore = \"" + n.images + "\"\n")
+	conf := n.configure("[crio]\nroot = \"" + n.Root + "\"\nrunroot = \"" + n.RunRoot + "\"\nimagestore = \"" + n.images + "\"\n")
 	n.Must(n.alone("pull", "docker.io/team/new:1")...) // from here on it looks like a store
 	r := n.Mpull(n.alone(conf, "prune", "--all", "--force")...)
 	if r.Code != 125 || !strings.Contains(r.Stderr, "mpull --root "+n.Root+" --runroot "+n.RunRoot+" --imagestore "+n.images) {

@@ -41,19 +41,27 @@ type crio struct {
 // where that is asked for.
 func newNode(t testing.TB, apart bool) *crio {
 	t.Helper()
-	n := &crio{Bed: testbed.New(t, testenv.Binary()), t: t, registry: testregistry.New()}
+	bed := testbed.New(t, testenv.Binary())
+	if !apart {
+		return nodeOn(t, bed)
+	}
+	images := filepath.Join(bed.Dir, "images")
+	if err := os.Mkdir(images, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", images, "tmpfs", 0, "size=1g,mode=700"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(images, unix.MNT_DETACH) })
+	return nodeOn(t, bed, images)
+}
+
+// nodeOn makes a node of a bed; with its images apart where that is named.
+func nodeOn(t testing.TB, bed *testbed.Bed, images ...string) *crio {
+	t.Helper()
+	n := &crio{Bed: bed, t: t, registry: testregistry.New(), images: strings.Join(images, "")}
 	t.Cleanup(n.registry.Close)
 	n.Write("registries.conf", fmt.Sprintf("[[registry]]\nprefix = \"docker.io\"\nlocation = %q\ninsecure = true\n", n.registry.Host))
-	if apart {
-		n.images = filepath.Join(n.Dir, "images")
-		if err := os.Mkdir(n.images, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := unix.Mount("tmpfs", n.images, "tmpfs", 0, "size=1g,mode=700"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = unix.Unmount(n.images, unix.MNT_DETACH) })
-	}
 	n.open()
 	t.Cleanup(n.close)
 	return n
@@ -134,12 +142,20 @@ func (n *crio) pulled(name string, seed uint64, platforms ...string) string {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.age(id)
+	n.age(id, 24*time.Hour)
 	return id
 }
 
-// age makes a layer and what lies with its image a day old.
-func (n *crio) age(id string) {
+// weekOld makes images older than a week in the store.
+func (n *crio) weekOld(ids ...string) {
+	n.t.Helper()
+	for _, id := range ids {
+		n.age(id, 8*24*time.Hour)
+	}
+}
+
+// age makes an image's top layer and its documents that old.
+func (n *crio) age(id string, age time.Duration) {
 	n.t.Helper()
 	root := n.Root
 	if n.images != "" {
@@ -149,7 +165,7 @@ func (n *crio) age(id string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	old := time.Now().Add(-24 * time.Hour)
+	old := time.Now().Add(-age)
 	file := filepath.Join(root, "overlay-layers/layers.json")
 	data, err := os.ReadFile(file)
 	if err != nil {
