@@ -54,7 +54,7 @@ package() { # package ARCH NFPM_ARCH C_COMPILER
 	rm -rf "dist/$name" && mkdir -p "dist/$name"
 	cp -r $root/usr/. "dist/$name/"
 	cp -r LICENSE README.md CHANGELOG.md docs "dist/mpull-$2.cdx.json" contrib/config contrib/fleet "dist/$name/"
-	rm -rf "dist/$name/fleet/validate"
+	rm -rf "dist/$name/fleet/validate" "dist/$name/fleet/registry"
 	tar -C dist --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - "$name" |
 		gzip -n9 > "dist/$name.tar.gz"
 	rm -rf "dist/$name" $root
