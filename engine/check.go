@@ -74,6 +74,9 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 	if err != nil {
 		return preflight.Result{ID: img.ID}, fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
 	}
+	if s.Driver() == "overlay" {
+		root.AskRecords(func(i int) (map[string]bool, error) { return store.OpaqueDirs(dirs[i]) })
+	}
 	result := preflight.Check(ctx, root, command, e.Host())
 	result.ID = img.ID
 	return result, root.Close()

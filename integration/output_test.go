@@ -100,7 +100,11 @@ func TestBrokenPipe(t *testing.T) {
 	cmd := m.command("mine", "mpull", "images")
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	err = cmd.Run()
-	if s := cmd.ProcessState.String(); s != "signal: broken pipe" || stderr.Len() > 0 {
+	want := "signal: broken pipe"
+	if os.Geteuid() != 0 { // it died in a user namespace, and who made that says so as a shell does
+		want = "exit status 141"
+	}
+	if s := cmd.ProcessState.String(); s != want || stderr.Len() > 0 {
 		t.Errorf("%s (%v): %s", s, err, &stderr)
 	}
 }

@@ -36,7 +36,7 @@ func newMachine(t *testing.T, driver string) (*machine, *testregistry.Registry) 
 func machineFor(t *testing.T, dir, driver, host string) *machine {
 	t.Helper()
 	m := &machine{t: t, dir: dir}
-	t.Cleanup(func() { makeRemovable(m.dir) })
+	t.Cleanup(func() { testenv.MakeRemovable(m.dir) })
 	t.Cleanup(func() { unmountBelow(m.dir) })
 	t.Cleanup(func() { endPause(m.dir) })
 	variables, err := writeConfiguration(m.dir, driver, host)
@@ -48,17 +48,6 @@ func machineFor(t *testing.T, dir, driver, host string) *machine {
 		m.env = append(m.env, key+"="+value)
 	}
 	return m
-}
-
-// makeRemovable gives their owner the right to empty the directories of an
-// image, which may be read-only.
-func makeRemovable(dir string) {
-	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
 }
 
 // run returns what a program prints; store is "mine" or "podman".

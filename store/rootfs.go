@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"go.podman.io/storage"
+
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // LayerDirs returns the directories that hold an image's files, lowest layer
@@ -44,6 +46,17 @@ func (s *Store) LayerDirs(img *Image) ([]string, error) {
 		}
 	}
 	return nil, errors.New("the files of images of the storage driver " + s.Driver() + " cannot be read without a mount")
+}
+
+// OpaqueDirs returns the directories that a layer made opaque, as absolute paths
+// inside it. dir is one of LayerDirs; the layer's record is asked.
+func OpaqueDirs(dir string) (map[string]bool, error) {
+	files, err := filepath.EvalSymlinks(dir) // overlay/l/SHORT leads to overlay/ID/diff
+	if err != nil {
+		return nil, err
+	}
+	layer := filepath.Dir(files)
+	return unpack.OpaqueDirs(filepath.Join(filepath.Dir(layer)+"-layers", filepath.Base(layer)+".tar-split.gz"))
 }
 
 // MountLimit is the number of layers up to which the driver mounts a container

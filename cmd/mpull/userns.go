@@ -40,7 +40,7 @@ func (p *program) enterUserNamespace(quiet bool) error {
 		p.line("Note: files of images belong to one user alone here, and images with files of several cannot be unpacked: %s", escape(lack))
 	}
 	if os.Geteuid() == 0 {
-		cmd.UidMappings, cmd.GidMappings, cmd.GidMappingsEnableSetgroups = uids, gids, true
+		cmd.UidMappings, cmd.GidMappings, cmd.GidMappingsEnableSetgroups = uids, gids, maySetGroups()
 	} else {
 		cmd.UidMappings, cmd.GidMappings = consecutive(os.Geteuid(), uids), consecutive(os.Getegid(), gids)
 		cmd.UseNewuidmap, cmd.UseNewgidmap, cmd.GidMappingsEnableSetgroups = lack == "", lack == "", lack == ""
@@ -108,6 +108,14 @@ func mayMapRoot() bool {
 	}
 	const needed = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETFCAP
 	return data[0].Effective&needed == needed
+}
+
+// maySetGroups tells whether this namespace lets its processes set groups, as
+// unshare --map-root-user does not; then none below may either
+// (user_namespaces(7)).
+func maySetGroups() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err != nil || strings.TrimSpace(string(text)) == "allow"
 }
 
 // subordinateIDs are the IDs that this user may map beside their own; for root

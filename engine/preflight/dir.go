@@ -44,6 +44,9 @@ type Dir struct {
 	fd         int
 	ids        IDMaps
 	overridden func() bool // owners and modes are in attributes; few of an image's layers are asked
+	// recorded tells the directories that the layer made opaque, where their marks
+	// on disk cannot be read; else nil.
+	recorded func() (map[string]bool, error)
 }
 
 // OpenDir opens the directory dir as a root filesystem.
@@ -52,7 +55,7 @@ func OpenDir(dir string, ids IDMaps) (*Dir, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &Dir{fd, ids, sync.OnceValue(func() bool { return hasOverride(fd) })}, nil
+	return &Dir{fd: fd, ids: ids, overridden: sync.OnceValue(func() bool { return hasOverride(fd) })}, nil
 }
 
 // Close releases the directory.

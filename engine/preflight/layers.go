@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -17,8 +19,10 @@ func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 // Layers is a RootFS made of the directories of an image's layers, seen as
 // overlayfs would show them, without mounting. Both marks for removed entries
 // are understood: those of overlayfs (a character device 0:0, the xattr
-// overlay.opaque) and those of layer archives (.wh.NAME, .wh..wh..opq). Links
-// between directories (redirect_dir) are not; containers/storage turns them off.
+// overlay.opaque) and those of layer archives (.wh.NAME, .wh..wh..opq). Of a
+// store that root made, an opaque directory shows only to root of the initial
+// user namespace (trusted.overlay.opaque); elsewhere AskRecords says which there
+// are, and what they may hide cannot be known. Links between directories (redirect_dir) are not; containers/storage turns them off.
 //
 // A directory's layers are remembered when they are first seen: the layers of
 // an image do not change. Layers may be used by several goroutines.
@@ -42,6 +46,17 @@ func OpenLayers(lowestFirst []string, ids IDMaps) (*Layers, error) {
 	}
 	l.merged["/"] = l.top
 	return l, nil
+}
+
+// AskRecords gives l what tells the opaque directories of a layer, as absolute
+// paths; lowestFirst counts the layers as OpenLayers does. It is called at most
+// once for each layer, for those whose marks this process may not read.
+func (l *Layers) AskRecords(opaque func(lowestFirst int) (map[string]bool, error)) {
+	for i, d := range l.top {
+		if d.marksHidden() {
+			d.recorded = sync.OnceValues(func() (map[string]bool, error) { return opaque(len(l.top) - 1 - i) })
+		}
+	}
 }
 
 // Close releases the directories.
@@ -127,6 +142,7 @@ func lookup(merged []*Dir, at, part string) (found []*Dir, fi FileInfo, err erro
 	if strings.HasPrefix(part, archiveMark) {
 		return nil, fi, notThere(at)
 	}
+	var doubt error // whether what follows is hidden
 	for i, d := range merged {
 		e, removed, err := d.entry(at, part)
 		if err != nil {
@@ -138,11 +154,17 @@ func lookup(merged []*Dir, at, part string) (found []*Dir, fi FileInfo, err erro
 		if e == nil {
 			continue
 		}
+		if doubt != nil {
+			return nil, fi, doubt
+		}
 		if found = append(found, d); len(found) == 1 {
 			fi = *e
 		}
 		if !e.Type.IsDir() || i+1 < len(merged) && d.opaque(at) {
 			break
+		}
+		if i+1 < len(merged) {
+			doubt = d.mayHide(at)
 		}
 	}
 	if len(found) == 0 {
@@ -201,6 +223,56 @@ func (d *Dir) opaque(at string) bool {
 	}
 	defer unix.Close(fd)
 	return xattr(fd, "opaque") == "y"
+}
+
+// mayHide says why it is not known whether a directory without a readable mark
+// hides those below.
+func (d *Dir) mayHide(at string) error {
+	if d.recorded == nil {
+		return nil
+	}
+	opaque, err := d.recorded()
+	switch {
+	case err != nil:
+		return fmt.Errorf("whether it hides what lower layers have is only root's to read (trusted.overlay.opaque), and the layer's record is not readable: %w", err)
+	case opaque[at]:
+		return errors.New("it hides what lower layers have, by a mark that only root sees (trusted.overlay.opaque): ask again as root")
+	}
+	return nil
+}
+
+// marksHidden tells whether the directory's owner is root of another user
+// namespace, whose marks are hidden from this process: the kernel gives
+// trusted.* to CAP_SYS_ADMIN of the initial one only (fs/xattr.c).
+func (d *Dir) marksHidden() bool {
+	table, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return false
+	}
+	var st unix.Stat_t
+	if unix.Fstat(d.fd, &st) != nil {
+		return false
+	}
+	return st.Uid == overflowID || rootOutside(string(table), st.Uid)
+}
+
+// rootOutside tells whether a user ID of a namespace, whose table is given, is
+// root of the one around it or of one further out; false in the initial
+// namespace (user_namespaces(7)).
+func rootOutside(table string, uid uint32) bool {
+	for line := range strings.Lines(table) {
+		var r IDRange // Container is this namespace's ID
+		if n, _ := fmt.Sscan(line, &r.Container, &r.Host, &r.Size); n != 3 {
+			return false
+		}
+		if r.Size == math.MaxUint32 { // the initial one's
+			return false
+		}
+		if uid >= r.Container && uid-r.Container < r.Size {
+			return r.Host+(uid-r.Container) == 0
+		}
+	}
+	return true
 }
 
 // xattr reads a mark of overlayfs, which is in trusted. for root and in user.

@@ -4,11 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // TestTreeStaysInside builds below and through links that lead out of the tree:
 // nothing of the machine is written or changed.
 func TestTreeStaysInside(t *testing.T) {
+	testenv.Root(t) // the trees have files of several users
 	tree, outside := Tree{t.TempDir()}, t.TempDir()
 	if err := os.Chmod(outside, 0o711); err != nil {
 		t.Fatal(err)

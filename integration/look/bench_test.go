@@ -34,6 +34,7 @@ func newBench(t *testing.T, entries ...testimage.Entry) *bench {
 	testenv.Store(t)
 	b := &bench{T: t, registry: testregistry.New(), dir: t.TempDir(), entries: entries}
 	t.Cleanup(b.registry.Close)
+	t.Cleanup(func() { testenv.MakeRemovable(b.dir) })
 	for _, e := range entries {
 		b.push(e)
 	}

@@ -88,3 +88,14 @@ func Public(pattern string) (string, error) {
 	}
 	return os.MkdirTemp(parent, pattern)
 }
+
+// MakeRemovable gives their owner the right to empty the directories below dir:
+// those of an image may be read-only.
+func MakeRemovable(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+}

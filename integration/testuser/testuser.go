@@ -31,8 +31,8 @@ func New(t testing.TB) *User {
 	}
 	testenv.Need(t, "useradd", "userdel", "setpriv", "newuidmap", "newgidmap", "unshare")
 	u := &User{User: add(t), Dir: "/", t: t}
-	if out, err := u.Command(nil, "unshare", "--user", "true").CombinedOutput(); err != nil {
-		testenv.Missing(t, "ordinary users have no user namespaces: "+string(out))
+	if out, err := u.Command(nil, "unshare", "--map-root-user", "--map-auto", "true").CombinedOutput(); err != nil {
+		testenv.Missing(t, "ordinary users have no user namespaces with subordinate IDs: "+strings.TrimSpace(string(out)))
 	}
 	dir, err := testenv.Public("mu-") // short: podman takes a run root of 50 characters at most
 	if err != nil {
