@@ -34,7 +34,7 @@ func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (resul
 	go e.Host() // to be known when the image is
 	if o.Platform != nil {
 		err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-			found, err := e.view(snap).Of(input, *o.Platform)
+			found, err := e.view(snap).Of(input, *o.Platform, e.programs(ctx, s))
 			if err != nil {
 				return err
 			}
@@ -52,18 +52,27 @@ func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (resul
 	return result, err
 }
 
-func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Image, o CheckOptions) (preflight.Result, error) {
+func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Image, o CheckOptions) (result preflight.Result, err error) {
 	if img.IsList {
 		return preflight.Result{ID: img.ID}, e.listError(ctx, s, img)
 	}
+	err = onFiles(s, img, o, func(root preflight.RootFS, command preflight.Command) {
+		result = preflight.Check(ctx, root, command, e.Host())
+	})
+	result.ID = img.ID
+	return result, err
+}
+
+// onFiles hands the files of an image to f, and what it starts.
+func onFiles(s *store.Store, img *store.Image, o CheckOptions, f func(preflight.RootFS, preflight.Command)) error {
 	command, err := commandOf(s, img, o)
 	if err != nil {
-		return preflight.Result{ID: img.ID}, err
+		return err
 	}
 	var dirs []string
 	if img.TopLayer != "" { // else an image of a config alone, with an empty root
 		if dirs, err = s.LayerDirs(img); err != nil {
-			return preflight.Result{ID: img.ID}, err
+			return err
 		}
 	}
 	if limit := s.MountLimit(); limit > 0 && len(dirs) > limit && command.Bad == "" {
@@ -72,14 +81,13 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 	}
 	root, err := preflight.OpenLayers(dirs, preflight.IDMaps{})
 	if err != nil {
-		return preflight.Result{ID: img.ID}, fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
+		return fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
 	}
 	if s.Driver() == "overlay" {
 		root.AskRecords(func(i int) (map[string]bool, error) { return store.OpaqueDirs(dirs[i]) })
 	}
-	result := preflight.Check(ctx, root, command, e.Host())
-	result.ID = img.ID
-	return result, root.Close()
+	f(root, command)
+	return root.Close()
 }
 
 // commandOf reads what an image's config starts, changed by the options.
@@ -180,6 +188,18 @@ func (e *Engine) actualPlatform(ctx context.Context, s *store.Store, img *store.
 		return PlatformCheck{}
 	}
 	return PlatformCheck{Platforms: r.Platform, Differs: r.Platform.Lie()}
+}
+
+// programs tells what the program of an image is for whose config does not say:
+// the zero value where that cannot be seen either.
+func (e *Engine) programs(ctx context.Context, s *store.Store) func(*store.Image) platform.Platform {
+	return func(img *store.Image) platform.Platform {
+		p, err := platform.Parse(e.actualPlatform(ctx, s, img).Actual)
+		if err != nil {
+			return platform.Platform{}
+		}
+		return p
+	}
 }
 
 // predict tells, after a pull, what keeps the image from starting here, and

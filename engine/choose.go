@@ -61,6 +61,30 @@ func (e *Engine) choose(ctx context.Context, img *registry.Image, instances []re
 	}
 }
 
+// other goes on to the next entry that names no platform, if there is one.
+func (c *choice) other(ctx context.Context, img *registry.Image) (bool, error) {
+	at := slices.IndexFunc(c.instances, func(in registry.Instance) bool { return in.Digest == c.detail.Digest })
+	for i := at + 1; i > 0 && i < len(c.instances); i++ {
+		if !unnamed(c.instances[i]) {
+			continue
+		}
+		d, err := img.Detail(ctx, c.instances[i])
+		var artifact *registry.NotImageError
+		if errors.As(err, &artifact) {
+			c.instances[i].Artifact = artifact.Type
+			continue
+		}
+		if err == nil {
+			c.detail = d
+		}
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// unnamed tells whether neither index nor config names the platform of an image.
+func unnamed(in registry.Instance) bool { return in.Silent && !in.Attestation && in.Artifact == "" }
+
 // hasTwins tells whether other entries of the index fit as well as the one
 // chosen: only their manifests tell then which of them are images.
 func hasTwins(d platform.Decision) bool {
@@ -86,7 +110,7 @@ func (c *choice) instead(img *registry.Image, requests []platform.Request, err e
 	}
 	c.request = requests[0]
 	if notFound.Explicit() {
-		at := slices.IndexFunc(c.instances, func(in registry.Instance) bool { return in.Silent && !in.Attestation && in.Artifact == "" })
+		at := slices.IndexFunc(c.instances, unnamed)
 		if at >= 0 {
 			c.unproven, c.rule = notFound, platform.RuleUnnamed
 		}

@@ -2,10 +2,12 @@ package engine
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/preflight"
@@ -20,6 +22,7 @@ type ListOptions struct {
 	Filters []query.Filter
 	Names   []string // only images that the user means by one of these; nil means all
 	Sort    string   // created, id, repository, size or tag; "" means created
+	Brief   bool     // Native is what configs say: no program is looked at
 }
 
 // ListedImage is one image of a listing. Field names are stable: templates
@@ -70,10 +73,11 @@ func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, erro
 type selection struct {
 	images []*store.Image
 	view   *query.View
+	brief  bool
 }
 
 func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, error) {
-	s := selection{view: e.view(snap)}
+	s := selection{view: e.view(snap), brief: o.Brief}
 	wanted, err := s.view.Select(o.Names)
 	if err != nil {
 		return s, err
@@ -93,28 +97,16 @@ func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, e
 }
 
 func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []ListedImage {
-	bytes, kin := s.view.Sizes(), s.view.Kinship()
-	host := e.Host()
-	native := make(map[platform.Platform]bool)
+	bytes, kin, native := s.view.Sizes(), s.view.Kinship(), e.runs(ctx, st, s)
 	rows := []ListedImage{}
-	for _, img := range s.images {
+	for i, img := range s.images {
 		row := ListedImage{
 			ID: img.ID, Digest: img.Digest, Platform: img.Platform(), Created: img.Created.UTC(), Size: bytes.Of(img),
 			Names: img.Names, Dangling: kin.Dangling(kin.At(img)), ReadOnly: img.ReadOnly, Digests: img.Digests,
-			History: img.NamesHistory, Displaced: img.Displaced, image: img,
+			History: img.NamesHistory, Displaced: img.Displaced, image: img, Native: native[i],
 		}
 		if img.Config != nil {
 			row.Labels = img.Config.Labels
-			p := query.PlatformOf(img)
-			runs, known := native[p]
-			switch {
-			case !p.Complete():
-				runs = e.startsNatively(ctx, st, img)
-			case !known:
-				runs = host.Native(p)
-				native[p] = runs
-			}
-			row.Native = runs
 		}
 		if img.ConfigError != nil {
 			row.Problem = img.ConfigError.Error()
@@ -137,11 +129,33 @@ func (e *Engine) markPinned(rows []ListedImage) error {
 	return nil
 }
 
-// startsNatively asks the program of an image that names no platform: what the
-// listing says is then what check says.
-func (e *Engine) startsNatively(ctx context.Context, s *store.Store, img *store.Image) bool {
-	r, err := e.checkImage(ctx, s, img, CheckOptions{})
-	return err == nil && r.Verdict == preflight.Native
+// runs tells of each image whether the host runs it without emulation. That
+// is asked of its program, which may be for another platform than its config
+// says; so the listing says what check does.
+func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool {
+	host, native := e.Host(), make([]bool, len(s.images))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, img := range s.images {
+		if img.Config == nil {
+			continue
+		}
+		if native[i] = host.Native(query.PlatformOf(img)); s.brief {
+			continue
+		}
+		g.Go(func() error {
+			actual := ""
+			err := onFiles(st, img, CheckOptions{}, func(root preflight.RootFS, command preflight.Command) {
+				actual = preflight.Actual(ctx, root, command, host)
+			})
+			if p, wrong := platform.Parse(actual); err == nil && wrong == nil {
+				native[i] = host.Native(p)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none fails
+	return native
 }
 
 // appendNames adds a row for each name of an image.

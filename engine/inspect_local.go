@@ -96,13 +96,13 @@ type inspector struct {
 	wanted *platform.Request
 }
 
-func (i *inspector) find(input string) (*store.Image, error) {
-	found, err := i.one(i.snap, input, i.wanted)
+func (i *inspector) find(ctx context.Context, input string) (*store.Image, error) {
+	found, err := i.one(ctx, i.store, i.snap, input, i.wanted)
 	return found.Image, err
 }
 
 func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData, err error) {
-	img, err := i.find(input)
+	img, err := i.find(ctx, input)
 	if err != nil {
 		return nil, err
 	}

@@ -271,7 +271,7 @@ func lostName(view *query.View, img *store.Image, input string) (string, error) 
 func (e *Engine) Use(ctx context.Context, input string, request platform.Request, command string) (r Restored, err error) {
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		view := e.view(snap)
-		found, err := view.Of(input, request)
+		found, err := view.Of(input, request, e.programs(ctx, w.Store))
 		if err != nil {
 			return err
 		}

@@ -24,20 +24,21 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
 	}
 	var results []PullResult
+	var refused []*UnprovenError
 	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
 		for _, input := range inputs {
 			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input, group: group, keep: keep}
 			err := p.run(ctx)
 			snap = p.snap
-			results = append(results, p.results()...)
+			results, refused = append(results, p.results()...), append(refused, p.refused...)
 			if err != nil {
 				return keep.interrupted(ctx, err)
 			}
 		}
 		return nil
 	})
-	return results, e.discard(ctx, err)
+	return results, e.discard(ctx, err, refused...)
 }
 
 // pull is one input of a Pull under way.
@@ -53,7 +54,9 @@ type pull struct {
 
 	locked *LockedImage            // of a lock: nothing else will do
 	absent []*registry.AbsentError // of all platforms, those that are not there
-	found  *registry.Source        // where the input is, when it was found already
+
+	refused []*UnprovenError // images that were brought to look at their programs
+	found   *registry.Source // where the input is, when it was found already
 }
 
 // results are those of the jobs that are done.
@@ -157,7 +160,7 @@ func (p *pull) local(ctx context.Context, j *job) (PullResult, error) {
 	if p.locked != nil {
 		return p.lockedLocal(ctx, j)
 	}
-	found, err := p.here(j)
+	found, err := p.here(ctx, j)
 	if err != nil {
 		return PullResult{}, err
 	}
@@ -170,14 +173,14 @@ func (p *pull) local(ctx context.Context, j *job) (PullResult, error) {
 
 // here finds the local image of a job, complete. An ID names one image, whose
 // platform only counts when one was asked for.
-func (p *pull) here(j *job) (query.Found, error) {
+func (p *pull) here(ctx context.Context, j *job) (query.Found, error) {
 	view := p.view(p.snap)
 	if found, err := view.Find(p.input); err == nil && found.Name == "" && !j.requests[0].Explicit {
 		return found, nil
 	}
 	var first error
 	for _, request := range j.requests {
-		found, err := view.Of(p.input, request)
+		found, err := view.Of(p.input, request, p.programs(ctx, p.w.Store))
 		if err == nil && view.Sizes().Complete(found.Image) {
 			return found, nil
 		}

@@ -106,7 +106,11 @@ func (p *pull) attempt(ctx context.Context, r *reading) error {
 		if j.done {
 			continue
 		}
-		if err := p.finish(ctx, r.source, r.img, j); err != nil {
+		err := p.finish(ctx, r.source, r.img, j)
+		if unproven := (*UnprovenError)(nil); errors.As(err, &unproven) {
+			err = p.others(ctx, r, j, unproven)
+		}
+		if err != nil {
 			return err
 		}
 	}

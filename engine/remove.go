@@ -57,7 +57,7 @@ func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) (
 }
 
 func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Snapshot, o RemoveOptions, r *Removed) error {
-	img, name, err := e.removable(snap, r.Input, o)
+	img, name, err := e.removable(ctx, d.Store, snap, r.Input, o)
 	if err != nil {
 		return err
 	}
@@ -161,8 +161,8 @@ func unused(snap *store.Snapshot, img *store.Image) error {
 
 // removable finds what an input names. With a platform it may be an image that
 // does not hold the name any more.
-func (e *Engine) removable(snap *store.Snapshot, input string, o RemoveOptions) (*store.Image, string, error) {
-	found, err := e.one(snap, input, o.Platform)
+func (e *Engine) removable(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, o RemoveOptions) (*store.Image, string, error) {
+	found, err := e.one(ctx, s, snap, input, o.Platform)
 	if err != nil {
 		return nil, "", err
 	}
@@ -173,9 +173,9 @@ func (e *Engine) removable(snap *store.Snapshot, input string, o RemoveOptions) 
 }
 
 // one finds the image that an input means, of a platform when one is asked for.
-func (e *Engine) one(snap *store.Snapshot, input string, wanted *platform.Request) (query.Found, error) {
+func (e *Engine) one(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, wanted *platform.Request) (query.Found, error) {
 	if wanted == nil {
 		return e.view(snap).Find(input)
 	}
-	return e.view(snap).Of(input, *wanted)
+	return e.view(snap).Of(input, *wanted, e.programs(ctx, s))
 }

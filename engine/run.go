@@ -111,7 +111,7 @@ func (e *Engine) prepareRun(ctx context.Context, s *store.Store, input string, o
 	if err != nil {
 		return nil, err
 	}
-	found, err := e.one(snap, input, o.Platform)
+	found, err := e.one(ctx, s, snap, input, o.Platform)
 	if err != nil {
 		return nil, err
 	}

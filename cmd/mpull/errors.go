@@ -139,8 +139,8 @@ func hint(err error) string {
 		}
 		return "mpull platforms lists what there is; artifacts are pulled with oras or with the tool that they are for"
 	case errors.As(err, &unproven):
-		if unproven.Actual != "" {
-			return "it is taken for " + unproven.Actual + ", or without a platform: mpull pull --platform " + unproven.Actual + " ..."
+		if len(unproven.Actual) > 0 {
+			return "it is taken for " + unproven.Actual[0] + ", or without a platform: mpull pull --platform " + unproven.Actual[0] + " ..."
 		}
 		return "without a platform it is pulled as it is; mpull check then tells whether it starts"
 	case errors.As(err, &absentPlatforms):

@@ -78,7 +78,7 @@ Exit codes: those of the command.`,
 }
 
 func (p *program) images(c *cli.Context) error {
-	o := engine.ListOptions{All: c.Bool("all"), Sort: c.String("sort"), Names: c.Args().Slice()}
+	o := engine.ListOptions{All: c.Bool("all"), Sort: c.String("sort"), Names: c.Args().Slice(), Brief: c.Bool("quiet")}
 	texts := c.StringSlice("filter")
 	if c.Bool("dangling") {
 		texts = append(texts, "dangling=true")

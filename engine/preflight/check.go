@@ -14,7 +14,7 @@ const (
 	Native             Verdict = "native"              // the kernel starts the program itself: 0
 	Emulated           Verdict = "emulated"            // a binfmt_misc handler starts another program for it: 0
 	ExecFormatError    Verdict = "exec-format-error"   // ENOEXEC, ELIBBAD, or killed while being loaded: 126, 139
-	NotFound           Verdict = "not-found"           // ENOENT: 127; ENOTDIR, ENAMETOOLONG, ELOOP of links: 126
+	NotFound           Verdict = "not-found"           // ENOENT, a library: 127; ENOTDIR, ENAMETOOLONG, ELOOP of links: 126; a library's version: 1
 	PermissionDenied   Verdict = "permission-denied"   // EACCES: 126
 	IllegalInstruction Verdict = "illegal-instruction" // needs a higher CPU level: 132, or 127 when the loader refuses
 	Unknown            Verdict = "unknown"             // cannot be known, or the engine refuses before exec: 125
@@ -23,6 +23,7 @@ const (
 // Exit codes of the shell's and the container engines' convention.
 const (
 	exitOK           = 0
+	exitLoader       = 1   // of glibc's loader
 	exitEngine       = 125 // nothing was executed
 	exitCannotInvoke = 126
 	exitNotFound     = 127
@@ -74,6 +75,17 @@ func (p Platforms) Liar() string {
 // the root filesystem root. It reads files of root and nothing else. A ctx
 // that ends makes the verdict Unknown.
 func Check(ctx context.Context, root RootFS, cmd Command, host platform.Host) Result {
+	return newCheck(ctx, root, cmd, host).run()
+}
+
+// Actual returns what Platforms.Actual of Check is, and looks at no libraries.
+func Actual(ctx context.Context, root RootFS, cmd Command, host platform.Host) string {
+	k := newCheck(ctx, root, cmd, host)
+	k.alone = true
+	return k.run().Platform.Actual
+}
+
+func newCheck(ctx context.Context, root RootFS, cmd Command, host platform.Host) *check {
 	k := &check{ctx: ctx, host: host, cmd: cmd, binfmt: host.Binfmt}
 	k.res = Result{
 		Host:     host.Platform.String(),
@@ -81,8 +93,7 @@ func Check(ctx context.Context, root RootFS, cmd Command, host platform.Host) Re
 		Command:  cmd.Argv(),
 	}
 	k.runtime = &walker{root: root, cred: rootCred(), protectedSymlink: host.ProtectedSymlinks, cache: map[string]cached{}}
-	k.run()
-	return k.res
+	return k
 }
 
 func claim(p platform.Platform) string {
@@ -115,12 +126,18 @@ type check struct {
 	cwd     string
 	passed  string // a file of PATH that is not executable
 	last    loaded // the last execve
+	alone   bool   // libraries are not looked at
 	held    bool   // the emulator is a file that the kernel holds open
 	res     Result
 }
 
 // run goes through what the runtime does, then through execve.
-func (k *check) run() {
+func (k *check) run() Result {
+	k.start()
+	return k.res
+}
+
+func (k *check) start() {
 	argv := k.res.Command
 	if why, hint := k.cmd.refused(); why != "" {
 		k.refuse(why, hint)

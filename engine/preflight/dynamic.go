@@ -32,6 +32,7 @@ type dynamic struct {
 	soname         string
 	rpath, runpath string
 	noDefault      bool // DF_1_NODEFLIB
+	versions
 }
 
 // dynamic reads the dynamic section; the zero value is of a file without.
@@ -41,12 +42,11 @@ func (p *program) dynamic() (d dynamic, err error) {
 		return d, err
 	}
 	names := map[uint64]*string{dtSoname: &d.soname, dtRpath: &d.rpath, dtRunpath: &d.runpath}
-	strtab := uint64(0)
+	tables := map[uint64]uint64{}
 	for _, e := range raw {
-		if e.tag == dtStrtab {
-			strtab = e.value
-		}
+		tables[e.tag] = e.value
 	}
+	strtab := tables[dtStrtab]
 	for _, e := range raw {
 		var s string
 		switch into, ok := names[e.tag]; {
@@ -65,6 +65,7 @@ func (p *program) dynamic() (d dynamic, err error) {
 			return d, fmt.Errorf("it asks for more than %d libraries", maxNeeded)
 		}
 	}
+	d.versions = p.versions(tables)
 	return d, nil
 }
 
@@ -108,20 +109,25 @@ func (p *program) entries(b []byte) (list []dynEntry) {
 
 // text reads a string at an address.
 func (p *program) text(addr uint64) (string, error) {
+	b, err := p.mappedAt(addr, pathMax)
+	if err != nil {
+		return "", err
+	}
+	if text, _, ok := cString(b); ok {
+		return text, nil
+	}
+	return "", errors.New("a name in its dynamic section has no end")
+}
+
+// mappedAt reads up to n bytes of the file at an address, at least one.
+func (p *program) mappedAt(addr, n uint64) ([]byte, error) {
 	for _, s := range p.segs {
 		if s.typ != ptLoad || addr < s.vaddr || addr-s.vaddr >= s.filesz || s.offset > 1<<62 {
 			continue
 		}
-		b, err := readAt(p.file, int64(s.offset+addr-s.vaddr), int(min(pathMax, s.filesz-(addr-s.vaddr))))
-		if err != nil {
-			return "", err
-		}
-		if text, _, ok := cString(b); ok {
-			return text, nil
-		}
-		return "", errors.New("a name in its dynamic section has no end")
+		return readAt(p.file, int64(s.offset+addr-s.vaddr), int(min(n, s.filesz-(addr-s.vaddr))))
 	}
-	return "", errors.New("a name in its dynamic section lies outside the file")
+	return nil, errors.New("what its dynamic section points to lies outside the file")
 }
 
 // searchPath cuts a list of directories up and puts in what stands for the

@@ -159,7 +159,7 @@ func (l *loading) loadELF(p *program) *fault {
 	}
 	l.out.program = l.cur.id
 	l.note("%s is an ELF program that this kernel loads", p.id.path)
-	if l.out.emulator == "" {
+	if l.out.emulator == "" && !l.alone {
 		l.out.level = l.cpuLevel(p, ld)
 		return l.libraries(p, ld)
 	}

@@ -29,8 +29,9 @@ type object struct {
 type linking struct {
 	*loading
 	main    *program
-	names   map[string]bool // file names, sonames and asked names that are loaded
-	queue   []*object
+	names   map[string]*object // what is loaded, by file names, sonames and asked names
+	order   []*object          // the same, each once, in the loader's order
+	next    int                // of order, the first whose needs were not looked at
 	loader  finder
 	objects int
 	probes  int
@@ -52,6 +53,8 @@ type finder interface {
 	picky() bool
 	// levels reports whether CPU levels are compared.
 	levels() bool
+	// versions reports whether versions of symbols are compared.
+	versions() bool
 }
 
 // libraries follows the loader ld of the program p until all libraries are
@@ -61,7 +64,7 @@ func (l *loading) libraries(p, ld *program) *fault {
 	if ld == nil {
 		return nil
 	}
-	k := &linking{loading: l, main: p, names: map[string]bool{}}
+	k := &linking{loading: l, main: p, names: map[string]*object{}}
 	dyn, err := p.dynamic()
 	if err != nil {
 		return l.unread(p.id.path, err)
@@ -78,9 +81,12 @@ func (l *loading) libraries(p, ld *program) *fault {
 	if err != nil {
 		return l.unread(ld.id.path, err)
 	}
-	k.loaded(own.soname, ld.id.path)
-	k.queue = []*object{{path: p.id.path, dyn: dyn}}
+	k.order = []*object{{path: p.id.path, dyn: dyn}}
+	k.loaded(&object{path: ld.id.path, dyn: own}, own.soname, ld.id.path)
 	f := k.all()
+	if f == nil && finder.versions() {
+		f = k.compareVersions()
+	}
 	if f != nil && f.errno != 0 && !known {
 		return &fault{at: p.id.path, why: "its loader " + quote(ld.id.path) + " is neither glibc's nor musl's, and where it finds libraries is not known: " + f.Error()}
 	}
@@ -108,9 +114,8 @@ func (k *linking) finderOf(ld *program) (f finder, known bool, err error) {
 }
 
 func (k *linking) all() *fault {
-	for len(k.queue) > 0 {
-		of := k.queue[0]
-		k.queue = k.queue[1:]
+	for ; k.next < len(k.order); k.next++ {
+		of := k.order[k.next]
 		for _, name := range of.dyn.needed {
 			if err := k.ctx.Err(); err != nil {
 				return &fault{at: name, why: err.Error()}
@@ -124,17 +129,18 @@ func (k *linking) all() *fault {
 	return nil
 }
 
-func (k *linking) loaded(names ...string) {
+// loaded notes names of an object, of which the first to have one keeps it.
+func (k *linking) loaded(o *object, names ...string) {
 	for _, n := range names {
-		if n != "" {
-			k.names[n] = true
+		if n != "" && k.names[n] == nil {
+			k.names[n] = o
 		}
 	}
 }
 
 // need finds one library and puts its own in line.
 func (k *linking) need(of *object, name string) *fault {
-	if k.names[name] || k.loader.builtIn(name) {
+	if k.names[name] != nil || k.loader.builtIn(name) {
 		return nil
 	}
 	if k.objects++; k.objects > maxObjects {
@@ -145,9 +151,8 @@ func (k *linking) need(of *object, name string) *fault {
 		return f
 	}
 	defer lib.close()
-	again := k.names[at]
-	k.loaded(name, at)
-	if again {
+	if again := k.names[at]; again != nil {
+		k.loaded(again, name)
 		return nil
 	}
 	if n := lib.level(); n > 0 && lib.x86() && k.loader.levels() && k.out.level == nil {
@@ -160,10 +165,12 @@ func (k *linking) need(of *object, name string) *fault {
 	if err != nil {
 		return k.unread(at, err)
 	}
+	o := &object{path: at, dyn: dyn, by: of}
+	k.order = append(k.order, o)
+	k.loaded(o, name, at)
 	if !k.loader.picky() { // musl knows files by the names they were asked for
-		k.loaded(dyn.soname)
+		k.loaded(o, dyn.soname)
 	}
-	k.queue = append(k.queue, &object{path: at, dyn: dyn, by: of})
 	return nil
 }
 
@@ -288,3 +295,4 @@ func (a anyLoader) fallback(k *linking, of *object) []string {
 func (a anyLoader) below() []string { return a.glibc.below() }
 func (a anyLoader) picky() bool     { return false }
 func (a anyLoader) levels() bool    { return false }
+func (a anyLoader) versions() bool  { return false }

@@ -65,3 +65,4 @@ func (m *musl) fallback(*linking, *object) []string { return m.system }
 func (m *musl) below() []string { return nil }
 func (m *musl) picky() bool     { return true }
 func (m *musl) levels() bool    { return false }
+func (m *musl) versions() bool  { return false }

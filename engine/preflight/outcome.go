@@ -21,6 +21,9 @@ const (
 	// errNoLibrary is a library that the program's loader does not find: it
 	// says so and ends with 127.
 	errNoLibrary
+	// errNoVersion is a library without a version of symbols that is asked for:
+	// glibc's loader says so and ends with 1.
+	errNoVersion
 )
 
 // fail turns a fault into verdict, exit code, reason and hint.
@@ -44,6 +47,8 @@ func (k *check) fail(f *fault) {
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
 	case errNoLibrary:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
+	case errNoVersion:
+		k.res.Verdict, k.res.ExitCode = NotFound, exitLoader
 	case unix.ENOTDIR, unix.ENAMETOOLONG, unix.ELOOP:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitCannotInvoke
 	case unix.EACCES:

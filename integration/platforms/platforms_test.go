@@ -340,3 +340,38 @@ func TestLocalManifestLists(t *testing.T) {
 	y.run(0, "restore localhost/list:1", "a manifest list")
 	y.run(125, "check localhost/list:1", "manifest list and no image")
 }
+
+// TestProgramsDecide tries images whose programs tell more than their configs: of
+// several that name no platform each is looked at, those that are here are found
+// by their program, and the mark of images is that of check where a config lies.
+func TestProgramsDecide(t *testing.T) {
+	none := v1.Platform{}
+	amd64, arm64 := claiming(t, "linux/amd64", 40, none), claiming(t, "linux/arm64", 41, none)
+	lying := claiming(t, "linux/s390x", 42, v1.Platform{OS: "linux", Architecture: "amd64"})
+	modest := claiming(t, "linux/amd64", 43, v1.Platform{OS: "linux", Architecture: "s390x"})
+	y := newTry(t,
+		map[string]v1.ImageIndex{"team/several:1": index(entry{add: amd64}, entry{add: artifact("application/x.y", "application/x.z")}, entry{add: arm64})},
+		map[string]v1.Image{"team/lying:1": lying, "team/modest:1": modest, "team/amd64:1": amd64, "team/arm64:1": arm64})
+	y.run(125, "pull --platform linux/s390x R/team/several:1", "its programs are for linux/amd64, linux/arm64")
+	y.run(0, "pull --platform linux/arm64 R/team/several:1", "for linux/arm64")
+	if r := y.Mpull("images", "-a", "-q"); strings.Count(r.Stdout, "\n") != 1 {
+		t.Errorf("the image that was only looked at is left: %s", r)
+	}
+	y.run(0, "pull --platform linux/amd64 R/team/several:1")
+	y.run(0, "use --platform linux/arm64 R/team/several:1")
+	y.run(1, "use --platform linux/riscv64 R/team/several:1", "here are linux/a")
+	y.run(0, "check --platform linux/amd64 R/team/several:1", "native")
+	y.run(0, "run --platform linux/amd64 R/team/several:1")
+	y.run(0, "inspect --platform linux/amd64 --format {{.Id}} R/team/several:1")
+	y.run(0, "rmi --platform linux/amd64 R/team/several:1")
+
+	y.run(0, "pull R/team/lying:1", "its program is for linux/s390x")
+	y.run(0, "pull --platform linux/s390x R/team/modest:1", "its program is for linux/amd64")
+	for name, native := range map[string]string{"lying": "false", "modest": "true"} {
+		y.run(0, "images --format {{.Native}} R/team/"+name+":1", native)
+	}
+	y.run(0, "check R/team/modest:1", "native")
+	if r := y.Mpull("check", y.registry.Host+"/team/lying:1"); strings.Contains(r.Stdout, "native") {
+		t.Errorf("check believes the config: %s", r)
+	}
+}

@@ -78,7 +78,7 @@ func (v *View) Relatives(input string) (name string, family []*store.Image, err 
 
 // Of returns the image of a platform among those that an input stands for. Of
 // several the one is meant that holds the name.
-func (v *View) Of(input string, request platform.Request) (Found, error) {
+func (v *View) Of(input string, request platform.Request, program func(*store.Image) platform.Platform) (Found, error) {
 	name, family, err := v.Relatives(input)
 	if err != nil {
 		return Found{}, err
@@ -95,7 +95,11 @@ func (v *View) Of(input string, request platform.Request) (Found, error) {
 		if img.Config == nil {
 			continue
 		}
-		if missing.Here = append(missing.Here, PlatformOf(img)); request.Target().Same(PlatformOf(img)) {
+		p := PlatformOf(img)
+		if !p.Complete() {
+			p = program(img)
+		}
+		if missing.Here = append(missing.Here, p); request.Target().Same(p) {
 			found = append(found, img)
 		}
 	}

@@ -138,7 +138,7 @@ func TestOf(t *testing.T) {
 		{"app@" + d("2").String(), "arm64", "a2000000", "one.test/app@" + d("2").String()},
 		{"a2000000", "arm64", "a2000000", ""},
 	} {
-		if found, err := v.Of(tt.in, request(tt.arch)); err != nil || found.Image.ID != tt.id || found.Name != tt.name {
+		if found, err := v.Of(tt.in, request(tt.arch), nil); err != nil || found.Image.ID != tt.id || found.Name != tt.name {
 			t.Errorf("Of(%q, %s) = %+v, %v, want %s %q", tt.in, tt.arch, found, err, tt.id, tt.name)
 		}
 	}
@@ -147,11 +147,11 @@ func TestOf(t *testing.T) {
 		{"app@" + d("2").String(), "s390x"}, // a digest name is a promise: no other image gets it
 	} {
 		var other *NotHereError
-		if found, err := v.Of(tt.in, request(tt.arch)); !errors.As(err, &other) || len(other.Here) == 0 {
+		if found, err := v.Of(tt.in, request(tt.arch), nil); !errors.As(err, &other) || len(other.Here) == 0 {
 			t.Errorf("Of(%q, %s) = %+v, %v", tt.in, tt.arch, found, err)
 		}
 	}
-	if _, err := v.Of("nosuch", request("amd64")); !IsUnknown(err) {
+	if _, err := v.Of("nosuch", request("amd64"), nil); !IsUnknown(err) {
 		t.Error(err)
 	}
 }
