@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,8 +119,21 @@ func Create(o Options) (*Store, error) {
 	return open(options)
 }
 
+// ErrMayNotMount says that a store's driver mounts, and this process has no
+// CAP_SYS_ADMIN to do so.
+var ErrMayNotMount = errors.New("this process may not mount (it has no CAP_SYS_ADMIN)")
+
+func mayMount() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}
+
 func open(options types.StoreOptions) (*Store, error) {
 	lib, err := storage.GetStore(options)
+	if err != nil && options.GraphDriverName != "vfs" && errors.Is(err, unix.EPERM) && !mayMount() {
+		err = fmt.Errorf("%w, and the driver %s does: %w", ErrMayNotMount, cmp.Or(options.GraphDriverName, "overlay"), err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store at %s: %w", options.GraphRoot, err)
 	}

@@ -169,6 +169,8 @@ func hint(err error) string {
 		return "pull it without moving the name: mpull pull --no-tag ..., and use the image by its digest; or leave out --guard-tags"
 	case errors.As(err, new(*engine.PinnedError)):
 		return "take it out of pinned_images or pause_image there, or use --force"
+	case errors.Is(err, store.ErrMayNotMount):
+		return "start mpull with that capability, or as an ordinary user, who has user namespaces"
 	case errors.Is(err, store.ErrReadOnly):
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):

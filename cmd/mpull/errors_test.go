@@ -55,6 +55,7 @@ func TestReport(t *testing.T) {
 		{fmt.Errorf("x: %w", configOf(`{"config":{"Entrypoint":"/app"}}`)), "Hint: the image's config is none that an engine takes: build it again, with Entrypoint as a list where it is a command, such as [\"/app\", \"--flag\"]\n"},
 		{&query.UnknownError{Input: "x"}, "Hint: mpull images --all lists what is here\n"},
 		{&query.UnknownError{Input: "x", Held: []store.Image{{ID: strings.Repeat("ab", 32)}}}, "mpull restore abababababab gives it back\n"},
+		{fmt.Errorf("x: %w", store.ErrMayNotMount), "Hint: start mpull with that capability, or as an ordinary user, who has user namespaces\n"},
 		{fmt.Errorf("x: %w", store.ErrReadOnly), "Hint: name another store with --root and --runroot\n"},
 	} {
 		var b bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os/exec"
 	"path/filepath"
@@ -87,8 +88,9 @@ func TestOpaqueOfRoot(t *testing.T) {
 	store := []string{testenv.Binary(), "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "overlay", "--tls-verify=false"}
 	run := func(argv ...string) string {
 		out, err := exec.Command(argv[0], argv[1:]...).Output()
-		if err != nil && len(out) == 0 {
-			t.Fatalf("%q: %v: %s", argv, err, err.(*exec.ExitError).Stderr)
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && len(out) == 0 {
+			t.Fatalf("%q: %v: %s", argv, err, exit.Stderr)
 		}
 		return string(out)
 	}

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -234,6 +235,27 @@ func TestOneIDAlone(t *testing.T) {
 	s.env = s.env[:1] // no HOME
 	if out, state := s.try("images"); state.ExitCode() != 125 || !strings.Contains(out, "HOME") || strings.Count(out, "\n") > 2 {
 		t.Errorf("without HOME: %d\n%s", state.ExitCode(), out)
+	}
+}
+
+// TestRootWithoutCapabilities is told what is missing.
+func TestRootWithoutCapabilities(t *testing.T) {
+	s := newSession(t)
+	s.clear()
+	if err := os.Chmod(s.home, 0o755); err != nil { // another user's, to root as it is here
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("setpriv", "--bounding-set=-all", "--inh-caps=-all", s.binary, "--policy-file", filepath.Join(s.home, "policy.json"),
+		"--registries-conf", filepath.Join(s.home, "registries.conf"), "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"),
+		"--storage-driver", "overlay", "pull", "-q", s.image)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if code := cmd.ProcessState.ExitCode(); code != 125 || !bytes.Contains(out, []byte("CAP_SYS_ADMIN")) || bytes.Count(out, []byte("Hint: ")) != 1 {
+		t.Errorf("%d\n%s", code, out)
 	}
 }
 
