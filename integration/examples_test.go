@@ -144,9 +144,11 @@ var (
 // codes are the exit codes that examples may end with where not only 0 is an
 // answer: nothing of the images of the tests can be run.
 func codes(example string) []int {
+	if strings.Contains(example, " --free ") || strings.Contains(example, " --until-used ") {
+		return []int{0, 1} // the machine's disk may be fuller than this store can mend
+	}
 	for start, list := range map[string][]int{
 		"mpull check ": {0, 126, 127}, "mpull run ": {126, 127}, "mpull outdated": {0, 1},
-		"mpull prune --free": {0, 1}, // as much as there is
 	} {
 		if strings.HasPrefix(example, start) {
 			return list
