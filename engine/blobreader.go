@@ -117,7 +117,7 @@ func (r *blobReader) take(p []byte) {
 		}
 	}
 	if err != nil {
-		r.keep.debug(fmt.Sprintf("nothing is kept of the layer %s: %v", r.layer.Digest, err))
+		r.keep.engine.debug(fmt.Sprintf("nothing is kept of the layer %s: %v", r.layer.Digest, err))
 		r.part = nil
 		r.keep.drop(r.layer.Digest)
 	}
@@ -129,7 +129,7 @@ func (r *blobReader) GiveUp() bool {
 		r.keep.drop(r.layer.Digest)
 	}
 	if r.resumed > 0 {
-		r.keep.debug(fmt.Sprintf("layer %s: what was kept of it does not fit, it is read anew", r.layer.Digest))
+		r.keep.engine.debug(fmt.Sprintf("layer %s: what was kept of it does not fit, it is read anew", r.layer.Digest))
 	}
 	return r.resumed > 0
 }

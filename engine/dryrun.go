@@ -71,7 +71,7 @@ func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]P
 		}
 		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, source registry.Source) error {
 			img.Local = func(d digest.Digest) (manifest, config []byte, ok bool) { return storedIn(s, snap, d) }
-			p := &planner{pull: &pull{Engine: e, snap: snap, o: o, input: input}, free: free}
+			p := &planner{pull: &pull{engine: e, snap: snap, o: o, input: input}, free: free}
 			var err error
 			plans, err = p.all(ctx, img, source)
 			return err
@@ -129,9 +129,9 @@ func (p *planner) all(ctx context.Context, img *registry.Image, source registry.
 		}
 		plans = append(plans, *plan)
 	}
-	limit, err := registry.ReadRateLimit(ctx, p.config.Registry, img.Ref)
+	limit, err := registry.ReadRateLimit(ctx, p.engine.config.Registry, img.Ref)
 	if err != nil {
-		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the rate limit is not known: %v", err)}})
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the rate limit is not known: %v", err)}})
 	}
 	for i := range plans {
 		plans[i].RateLimit = limit
@@ -250,7 +250,7 @@ func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) (
 	if !named || p.o.NoTag {
 		plan.Name = query.WithDigest(plan.Name, plan.Digest)
 	}
-	if img := p.view(p.snap).Holder(plan.Name); img != nil && img.ID != plan.ID && !img.ReadOnly {
+	if img := p.engine.view(p.snap).Holder(plan.Name); img != nil && img.ID != plan.ID && !img.ReadOnly {
 		plan.Moves, err = p.planMove(img, plan.Name)
 	}
 	return err

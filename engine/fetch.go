@@ -36,7 +36,7 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done) })
 	defer helpers.Wait()
 	defer close(done)
-	meter := &meter{Engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
+	meter := &meter{engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
 	if !img.InRegistry() {
 		keep = nil // its blobs are at hand
 	}
@@ -135,7 +135,7 @@ const tellEvery = 100 * time.Millisecond
 
 // meter turns bytes read into events and signs of life.
 type meter struct {
-	*Engine
+	engine *Engine
 	watch  *watchdog
 	ref    string
 	layers []unpack.Layer
@@ -164,7 +164,7 @@ func (m *meter) add(layer int, n int64) {
 	if done {
 		state = LayerDone
 	}
-	m.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: state, Offset: m.read[layer], Size: l.Size}})
+	m.engine.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: state, Offset: m.read[layer], Size: l.Size}})
 }
 
 // present reports the layers that were not fetched.
@@ -176,7 +176,7 @@ func (m *meter) present(fetched []int) {
 	for _, l := range m.layers {
 		if !came[l.Digest] {
 			came[l.Digest] = true
-			m.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: LayerPresent, Offset: l.Size, Size: l.Size}})
+			m.engine.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: LayerPresent, Offset: l.Size, Size: l.Size}})
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (e *Engine) guard(ctx context.Context, w *store.Writer, name, to string, wa
 // guardAll asks about the names that a pull will move, before it fetches
 // anything.
 func (p *pull) guardAll(ctx context.Context, source registry.Source) error {
-	if !p.config.GuardTags || p.o.NoTag {
+	if !p.engine.config.GuardTags || p.o.NoTag {
 		return nil
 	}
 	for _, j := range p.jobs {
@@ -89,7 +89,7 @@ func (p *pull) guardAll(ctx context.Context, source registry.Source) error {
 			if name == "" {
 				continue
 			}
-			if _, err := p.guard(ctx, p.w, name, imageID(j.choice.detail), j.choice.detail.Platform()); err != nil {
+			if _, err := p.engine.guard(ctx, p.w, name, imageID(j.choice.detail), j.choice.detail.Platform()); err != nil {
 				return err
 			}
 		}

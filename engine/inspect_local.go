@@ -73,7 +73,7 @@ type RootFS struct {
 func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *platform.Request) ([]ImageData, error) {
 	found := []ImageData{}
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		inspector := &inspector{Engine: e, store: s, snap: snap, view: e.view(snap), wanted: wanted}
+		inspector := &inspector{engine: e, store: s, snap: snap, view: e.view(snap), wanted: wanted}
 		var errs []error
 		for _, input := range inputs {
 			data, err := inspector.inspect(ctx, input)
@@ -89,7 +89,7 @@ func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *pla
 }
 
 type inspector struct {
-	*Engine
+	engine *Engine
 	store  *store.Store
 	snap   *store.Snapshot
 	view   *query.View
@@ -97,7 +97,7 @@ type inspector struct {
 }
 
 func (i *inspector) find(ctx context.Context, input string) (*store.Image, error) {
-	found, err := i.one(ctx, i.store, i.snap, input, i.wanted)
+	found, err := i.engine.one(ctx, i.store, i.snap, input, i.wanted)
 	return found.Image, err
 }
 
@@ -113,7 +113,7 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 	if err != nil {
 		return nil, err
 	}
-	err = i.open(ctx, registry.Source{Ref: ref}, Retry{}, func(ctx context.Context, opened *registry.Image, _ registry.Source) error {
+	err = i.engine.open(ctx, registry.Source{Ref: ref}, Retry{}, func(ctx context.Context, opened *registry.Image, _ registry.Source) error {
 		detail, err := opened.Detail(ctx, registry.Instance{Digest: opened.Digest})
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 		if data, err = i.describe(img, detail); err != nil {
 			return err
 		}
-		data.PlatformCheck = i.actualPlatform(ctx, i.store, img)
+		data.PlatformCheck = i.engine.actualPlatform(ctx, i.store, img)
 		return nil
 	})
 	if err != nil {

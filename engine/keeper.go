@@ -35,8 +35,8 @@ func (e *InterruptedError) Unwrap() error { return e.Err }
 // keeper keeps what comes of the large layers of a Pull, for the next one in
 // case this one is interrupted. What it cannot keep comes all the same.
 type keeper struct {
-	*Engine
-	w *store.Writer
+	engine *Engine
+	w      *store.Writer
 
 	mu      sync.Mutex
 	parts   map[digest.Digest]*store.Partial // that this pull has
@@ -44,7 +44,7 @@ type keeper struct {
 }
 
 func newKeeper(e *Engine, w *store.Writer) *keeper {
-	return &keeper{Engine: e, w: w, parts: map[digest.Digest]*store.Partial{}, touched: map[digest.Digest]bool{}}
+	return &keeper{engine: e, w: w, parts: map[digest.Digest]*store.Partial{}, touched: map[digest.Digest]bool{}}
 }
 
 // part returns where a layer is kept, nil where it is not: it is small, another
@@ -63,7 +63,7 @@ func (k *keeper) part(l unpack.Layer) *store.Partial {
 		err = errors.Join(p.Clear(), errors.New("more was kept than there is"))
 	}
 	if err != nil {
-		k.debug(fmt.Sprintf("layer %s: %v", l.Digest, err))
+		k.engine.debug(fmt.Sprintf("layer %s: %v", l.Digest, err))
 	}
 	if p == nil {
 		return nil
@@ -79,7 +79,7 @@ func (k *keeper) drop(d digest.Digest) {
 	if p := k.parts[d]; p != nil {
 		delete(k.parts, d)
 		if err := p.Remove(); err != nil {
-			k.debug(fmt.Sprintf("layer %s: %v", d, err))
+			k.engine.debug(fmt.Sprintf("layer %s: %v", d, err))
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (k *keeper) forget(layers []digest.Digest) {
 	for _, d := range layers {
 		k.drop(d)
 		if err := k.w.Forget(d); err != nil {
-			k.debug(fmt.Sprintf("layer %s: %v", d, err))
+			k.engine.debug(fmt.Sprintf("layer %s: %v", d, err))
 		}
 	}
 }

@@ -51,7 +51,7 @@ func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOpti
 		return nil, err
 	}
 	err = e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
-		l := loading{pull: pull{Engine: e, w: w, group: unpack.NewGroup(unpack.DefaultWorkers), keep: newKeeper(e, w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
+		l := loading{pull: pull{engine: e, w: w, group: unpack.NewGroup(unpack.DefaultWorkers), keep: newKeeper(e, w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
 		if a.Record == nil {
 			results, err = l.foreign(ctx)
 		} else {
@@ -100,7 +100,7 @@ func (e *Engine) seekable(ctx context.Context, in io.Reader) (*os.File, error) {
 func (l loading) groups(ctx context.Context) (results []PullResult, err error) {
 	for i := range l.a.Record.Groups {
 		g := &l.a.Record.Groups[i]
-		holder := l.holder(g)
+		holder := l.engine.holder(g)
 		for at := range g.Images {
 			one := l
 			one.o.As, one.img = g.Name, &g.Images[at]
@@ -201,7 +201,7 @@ func (l *loading) through(ctx context.Context, top digest.Digest, named bool) (r
 	if l.snap, err = l.w.Snapshot(ctx); err != nil {
 		return r, err
 	}
-	sys, err := l.config.Registry.SystemContext()
+	sys, err := l.engine.config.Registry.SystemContext()
 	if err != nil {
 		return r, err
 	}

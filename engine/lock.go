@@ -108,7 +108,7 @@ func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o Pull
 		group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
 		for _, name := range names {
 			locked := l.Images[name]
-			p := &pull{Engine: e, w: w, snap: snap, o: o, input: query.WithDigest(name, locked.Digest), group: group, keep: keep, locked: &locked}
+			p := &pull{engine: e, w: w, snap: snap, o: o, input: query.WithDigest(name, locked.Digest), group: group, keep: keep, locked: &locked}
 			p.o.As = name
 			if o.All {
 				p.o.All, p.o.Platforms = false, locked.fallbacks()
@@ -175,7 +175,7 @@ func (p *pull) lockedLocal(ctx context.Context, j *job) (PullResult, error) {
 		if !ok {
 			continue
 		}
-		complete := p.view(p.snap).Sizes()
+		complete := p.engine.view(p.snap).Sizes()
 		for i := range p.snap.Images {
 			img := &p.snap.Images[i]
 			if img.ConfigError != nil || img.IsList || !slices.Contains(img.Digests, d) || !slices.Contains(img.Digests, p.locked.Digest) || !complete.Complete(img) {

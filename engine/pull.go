@@ -28,7 +28,7 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
 		for _, input := range inputs {
-			p := &pull{Engine: e, w: w, snap: snap, o: o, input: input, group: group, keep: keep}
+			p := &pull{engine: e, w: w, snap: snap, o: o, input: input, group: group, keep: keep}
 			err := p.run(ctx)
 			snap = p.snap
 			results, refused = append(results, p.results()...), append(refused, p.refused...)
@@ -43,14 +43,14 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 
 // pull is one input of a Pull under way.
 type pull struct {
-	*Engine
-	w     *store.Writer
-	snap  *store.Snapshot
-	o     PullOptions
-	input string
-	jobs  []*job
-	group *unpack.Group // bounds the layers under way, over all inputs
-	keep  *keeper       // of what came of them
+	engine *Engine
+	w      *store.Writer
+	snap   *store.Snapshot
+	o      PullOptions
+	input  string
+	jobs   []*job
+	group  *unpack.Group // bounds the layers under way, over all inputs
+	keep   *keeper       // of what came of them
 
 	locked *LockedImage            // of a lock: nothing else will do
 	absent []*registry.AbsentError // of all platforms, those that are not there
@@ -105,7 +105,7 @@ func (p *pull) run(ctx context.Context) error {
 		return p.tellAbsent()
 	}
 	if p.o.Policy == PullNewer && ctx.Err() == nil && p.locals(ctx) == nil && p.finished() {
-		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("could not ask for a newer image, so the one that is here is used: %v", err)}})
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("could not ask for a newer image, so the one that is here is used: %v", err)}})
 		return nil
 	}
 	return err
@@ -114,7 +114,7 @@ func (p *pull) run(ctx context.Context) error {
 // electHolder decides which job gets the name: the host's own platform, else
 // the first.
 func (p *pull) electHolder() {
-	native := platform.Native(p.Platform()).Target()
+	native := platform.Native(p.engine.Platform()).Target()
 	at := slices.IndexFunc(p.jobs, func(j *job) bool { return j.requests[0].Target().Same(native) })
 	for i, j := range p.jobs {
 		j.named = i == max(at, 0)
@@ -174,13 +174,13 @@ func (p *pull) local(ctx context.Context, j *job) (PullResult, error) {
 // here finds the local image of a job, complete. An ID names one image, whose
 // platform only counts when one was asked for.
 func (p *pull) here(ctx context.Context, j *job) (query.Found, error) {
-	view := p.view(p.snap)
+	view := p.engine.view(p.snap)
 	if found, err := view.Find(p.input); err == nil && found.Name == "" && !j.requests[0].Explicit {
 		return found, nil
 	}
 	var first error
 	for _, request := range j.requests {
-		found, err := view.Of(p.input, request, p.programs(ctx, p.w.Store))
+		found, err := view.Of(p.input, request, p.engine.programs(ctx, p.w.Store))
 		if err == nil && view.Sizes().Complete(found.Image) {
 			return found, nil
 		}
@@ -214,5 +214,5 @@ func (p *pull) name(ctx context.Context, r PullResult, name string, named bool) 
 		return r, err
 	}
 	r.Name = name
-	return r, p.moveName(ctx, p.w, nameMove{name: name, to: r.ID, keep: p.o.Keep, command: p.o.Command})
+	return r, p.engine.moveName(ctx, p.w, nameMove{name: name, to: r.ID, keep: p.o.Keep, command: p.o.Command})
 }

@@ -32,7 +32,7 @@ func (p *pull) leaveAbsent() error {
 			p.absent = append(p.absent, j.absent)
 			first = cmp.Or[error](first, j.absent)
 		case j.artifact != nil:
-			p.note("warning: %s is left out: %v", j.requests[0], j.artifact)
+			p.engine.note("warning: %s is left out: %v", j.requests[0], j.artifact)
 			first = cmp.Or[error](first, j.artifact)
 		}
 		return j.absent != nil || j.artifact != nil
@@ -69,7 +69,7 @@ func (p *pull) tellAbsent() error {
 	if !p.o.SkipMissing {
 		return e
 	}
-	p.note("warning: %v", e)
+	p.engine.note("warning: %v", e)
 	return nil
 }
 

@@ -42,7 +42,7 @@ func (p *pull) prove(ctx context.Context, id string, j *job) (platform.Platform,
 	if err != nil {
 		return platform.Platform{}, err
 	}
-	actual, err := platform.Parse(p.actualPlatform(ctx, p.w.Store, img).Actual)
+	actual, err := platform.Parse(p.engine.actualPlatform(ctx, p.w.Store, img).Actual)
 	if err == nil {
 		_, err = platform.Choose(j.requests, []platform.Candidate{{Platform: &actual}})
 	}

@@ -25,7 +25,7 @@ func (p *pull) remote(ctx context.Context) error {
 		return nil
 	}
 	var answered registry.Source
-	err := p.withSource(ctx, p.input, "pulling", func(source registry.Source) error {
+	err := p.engine.withSource(ctx, p.input, "pulling", func(source registry.Source) error {
 		answered = source
 		return p.from(ctx, source)
 	})
@@ -38,7 +38,7 @@ func (p *pull) remote(ctx context.Context) error {
 func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
 	read := &reading{source: source}
 	defer func() { err = errors.Join(err, read.close()) }()
-	return p.o.Retry.persist(ctx, p.Engine, func() int64 { return p.reached(read) }, func() error {
+	return p.o.Retry.persist(ctx, p.engine, func() int64 { return p.reached(read) }, func() error {
 		err := p.attempt(ctx, read)
 		if err != nil {
 			// What the snapshot says is there may have changed: another tool
@@ -123,7 +123,7 @@ func (p *pull) choices(ctx context.Context, r *reading) error {
 		return nil
 	}
 	once := Retry{Idle: p.o.Limits.Idle} // from tries again, with what was reached
-	return p.askOnce(ctx, once, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error {
+	return p.engine.askOnce(ctx, once, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error {
 		return p.choicesOf(ctx, sys, watch, r)
 	})
 }
@@ -169,7 +169,7 @@ func (p *pull) choose(ctx context.Context, img *registry.Image) error {
 // chooseFor chooses for one job. What is not there of all platforms is noted.
 func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []registry.Instance, j *job) (err error) {
 	if j.exact == nil {
-		j.choice, err = p.Engine.choose(ctx, img, instances, j.requests)
+		j.choice, err = p.engine.choose(ctx, img, instances, j.requests)
 	} else {
 		j.choice = &choice{request: j.requests[0], rule: platform.RuleExact, instances: instances}
 		j.choice.detail, err = firstImage(ctx, img, j.exact)
@@ -231,7 +231,7 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.o.Limits.room(p.w, p.snap, j.choice.detail); err != nil {
 				return err
 			}
-			j.fetched, err = p.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.keep, &p.o)
+			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.keep, &p.o)
 			return err
 		})
 	}
@@ -264,7 +264,7 @@ func (p *pull) allJobs(ctx context.Context, img *registry.Image, instances []reg
 		}
 	}
 	if len(p.jobs) == 0 {
-		p.jobs = []*job{{requests: Fallback{platform.Native(p.Platform())}}}
+		p.jobs = []*job{{requests: Fallback{platform.Native(p.engine.Platform())}}}
 	}
 	p.electHolder()
 	return nil
@@ -298,7 +298,7 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 		}
 	}
 	if !j.present {
-		p.predict(ctx, p.w.Store, r.ID)
+		p.engine.predict(ctx, p.w.Store, r.ID)
 	}
 	j.done = true
 	return nil
@@ -319,17 +319,17 @@ func (p *pull) announce(source registry.Source, j *job) {
 	}
 	j.announced = true
 	c := j.choice
-	p.emit(Event{Resolved: &ResolvedEvent{
+	p.engine.emit(Event{Resolved: &ResolvedEvent{
 		Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
 		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
 	}})
 	if c.foreign {
-		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
-			refName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.Platform()))}})
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
+			refName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))}})
 	}
 	if said, config := c.detail.Instance.Platform, c.detail.Platform(); said.Complete() && config.Complete() &&
 		(said.Architecture != config.Architecture || said.OS != config.OS) {
-		p.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
 	}
 }
 
@@ -344,7 +344,7 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 	if err != nil {
 		return err
 	}
-	if err := p.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits); err != nil {
+	if err := p.engine.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits); err != nil {
 		return err
 	}
 	// The library keeps the index only where it found the instance through it.
@@ -367,7 +367,7 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 // allowed asks the signature policy about an image.
 // Signatures may have to be fetched for that.
 func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err error) {
-	sys, err := p.config.Registry.SystemContext()
+	sys, err := p.engine.config.Registry.SystemContext()
 	if err != nil {
 		return err
 	}

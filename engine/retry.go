@@ -63,7 +63,7 @@ func (r Retry) persist(ctx context.Context, e *Engine, reached func() int64, f f
 
 // tries are those of one piece of work.
 type tries struct {
-	*Engine
+	engine                       *Engine
 	retry                        Retry
 	wait                         *backoff.ExponentialBackOff
 	most                         int64
@@ -79,7 +79,7 @@ func (r Retry) start(e *Engine, reached int64) *tries {
 	wait.MaxInterval = min(maxGrowth*wait.InitialInterval, maxDelay)
 	wait.Reset()
 	return &tries{
-		Engine: e, retry: r, wait: wait, most: reached,
+		engine: e, retry: r, wait: wait, most: reached,
 		left: max(r.Times, 0), vanished: vanishedTries, disturbances: disturbedTries,
 	}
 }
@@ -110,7 +110,7 @@ func (t *tries) again(ctx context.Context, err error, reached func() int64) erro
 		}
 		t.left--
 		pause = t.wait.NextBackOff()
-		t.emit(Event{Retry: &RetryEvent{Err: err, Wait: pause, Tries: t.left}})
+		t.engine.emit(Event{Retry: &RetryEvent{Err: err, Wait: pause, Tries: t.left}})
 	}
 	select {
 	case <-ctx.Done():

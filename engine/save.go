@@ -40,7 +40,7 @@ type Saved struct {
 func (e *Engine) Save(ctx context.Context, out io.Writer, inputs []string, o SaveOptions) ([]Saved, error) {
 	var saved []Saved
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		w := &saving{Engine: e, s: s, snap: snap, out: archive.NewWriter(out), temp: o.TempDir, done: map[string]*savedImage{}, blobs: map[blobKey]imgspecv1.Descriptor{}}
+		w := &saving{engine: e, s: s, snap: snap, out: archive.NewWriter(out), temp: o.TempDir, done: map[string]*savedImage{}, blobs: map[blobKey]imgspecv1.Descriptor{}}
 		groups, err := w.prepare(ctx, inputs, o)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (w *saving) prepare(ctx context.Context, inputs []string, o SaveOptions) ([
 	var groups []toWrite
 	done := map[string]bool{}
 	for _, input := range inputs {
-		images, name, err := w.toSave(w.snap, input, o)
+		images, name, err := w.engine.toSave(w.snap, input, o)
 		if err != nil {
 			return nil, err
 		}
@@ -158,15 +158,15 @@ func savable(input string, img *store.Image) error {
 
 // saving is a Save under way.
 type saving struct {
-	*Engine
-	s     *store.Store
-	snap  *store.Snapshot
-	out   *archive.Writer
-	temp  string
-	done  map[string]*savedImage // by image ID
-	blobs map[blobKey]imgspecv1.Descriptor
-	last  string // the compressor that gave the original last
-	saved []Saved
+	engine *Engine
+	s      *store.Store
+	snap   *store.Snapshot
+	out    *archive.Writer
+	temp   string
+	done   map[string]*savedImage // by image ID
+	blobs  map[blobKey]imgspecv1.Descriptor
+	last   string // the compressor that gave the original last
+	saved  []Saved
 }
 
 // savedImage is an image whose blobs are in the archive.

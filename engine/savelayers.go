@@ -98,7 +98,7 @@ func (w *saving) spool() (*os.File, error) {
 	if w.temp != "" {
 		return store.SpoolIn(w.temp)
 	}
-	return store.Spool(w.config.Store)
+	return store.Spool(w.engine.config.Store)
 }
 
 // tryLayer compresses a layer into a temporary file, and writes that to the

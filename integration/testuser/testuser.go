@@ -29,6 +29,7 @@ func New(t testing.TB) *User {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a user; this user's own run tests rootless")
 	}
+	testenv.Root(t) // in name only, useradd would leave half a user
 	testenv.Need(t, "useradd", "userdel", "setpriv", "newuidmap", "newgidmap", "unshare")
 	u := &User{User: add(t), Dir: "/", t: t}
 	if out, err := u.Command(nil, "unshare", "--map-root-user", "--map-auto", "true").CombinedOutput(); err != nil {
