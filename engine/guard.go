@@ -20,15 +20,20 @@ type GuardedError struct {
 	To   platform.Platform
 }
 
-func (e *GuardedError) Error() string { return e.String() + ": --guard-tags" }
+func (e *GuardedError) Error() string {
+	return fmt.Sprintf("%s is in use by %s for %s, and --guard-tags keeps it from %s", e.Name, e.user(), e.From, e.To)
+}
 
-// String says in words what uses the name.
-func (e *GuardedError) String() string {
-	user := "a mount"
-	if e.User.Reason != gc.Mounted {
-		user = "container " + orElse(e.User.ByName, query.ShortID(e.User.By))
+// warning says the same of a name that did move.
+func (e *GuardedError) warning() string {
+	return fmt.Sprintf("warning: %s is for %s now, while %s uses it for %s: what is started by that name next is of the other platform", e.Name, e.To, e.user(), e.From)
+}
+
+func (e *GuardedError) user() string {
+	if e.User.Reason == gc.Mounted {
+		return "a mount"
 	}
-	return fmt.Sprintf("%s for %s is in use by %s and would be for %s", e.Name, e.From, user, e.To)
+	return "container " + orElse(e.User.ByName, query.ShortID(e.User.By))
 }
 
 // Unwrap makes it a store.ErrInUse.

@@ -71,7 +71,7 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 		return err
 	}
 	if used != nil {
-		e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s: what is started by that name next needs %s", used, used.To)}})
+		e.emit(Event{Note: &NoteEvent{Text: used.warning()}})
 	}
 	return e.tellMoved(ctx, w, m, moved, kept)
 }

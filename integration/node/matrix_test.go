@@ -253,7 +253,7 @@ func TestUsedTagsKeepTheirPlatform(t *testing.T) {
 		if r := n.Mpull(append([]string{"--guard-tags"}, args...)...); r.Code != 2 {
 			t.Errorf("%v: %s", args, r)
 		}
-		if r := n.Must(args...); !strings.Contains(r.Stderr, "warning: docker.io/team/app:1 for linux/amd64 is in use by container k8s_") {
+		if r := n.Must(args...); !strings.Contains(r.Stderr, "warning: docker.io/team/app:1 is for linux/s390x now, while container k8s_") {
 			t.Errorf("%v without the guard: %s", args, r)
 		}
 	}
