@@ -1,3 +1,5 @@
+//go:build linux
+
 // Mpull pulls images of a chosen platform into the store that podman, buildah
 // and skopeo use, and remembers which image lost its name to which.
 //

@@ -70,12 +70,13 @@ func DecodeELF(head []byte, class64 bool, order binary.ByteOrder) (ELFHeader, bo
 	return h, true
 }
 
-// programHeaders finds where the program headers of a file of this machine's
-// byte order end, and whether one is a PT_INTERP. whole is false for what is no
-// such file, or has headers beyond head.
+// programHeaders finds where the program headers of a file end, and whether one
+// is a PT_INTERP. whole is false for what is no ELF file, or has headers beyond
+// head. The file's own byte order counts: it may be another machine's.
 func programHeaders(head []byte) (end uint64, interp, whole bool) {
+	order := orderOf(head)
 	for _, class64 := range []bool{true, false} {
-		h, ok := DecodeELF(head, class64, nativeOrder())
+		h, ok := DecodeELF(head, class64, order)
 		if !ok || (h.Class == ELFClass64) != class64 {
 			continue
 		}
@@ -84,11 +85,19 @@ func programHeaders(head []byte) (end uint64, interp, whole bool) {
 			return 0, false, false
 		}
 		for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
-			interp = interp || nativeOrder().Uint32(head[p:]) == 3 // PT_INTERP
+			interp = interp || order.Uint32(head[p:]) == 3 // PT_INTERP
 		}
 		return end, interp, true
 	}
 	return 0, false, false
+}
+
+// orderOf is the byte order that a file's header claims.
+func orderOf(head []byte) binary.ByteOrder {
+	if len(head) > 5 && head[5] == 2 {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
 }
 
 // ELFPlatform names the platform of a file by the class and byte order that
@@ -98,11 +107,7 @@ func ELFPlatform(head []byte) (Platform, bool) {
 	if len(head) < 20 || string(head[:4]) != "\x7fELF" {
 		return Platform{}, false
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if head[5] == 2 {
-		order = binary.BigEndian
-	}
-	h, _ := DecodeELF(head, head[4] == ELFClass64, order)
+	h, _ := DecodeELF(head, head[4] == ELFClass64, orderOf(head))
 	for _, a := range elfArches {
 		if a.machine == h.Machine && a.data == h.Data && (a.class == h.Class) && h.Flags&a.flagMask == a.flags&a.flagMask {
 			return Platform{OS: "linux", Architecture: a.arch}, true

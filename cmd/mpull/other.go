@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// The compiler refuses this line, and so says why mpull is not built here.
+const _ int = "mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux"
