@@ -130,8 +130,8 @@ ARCHES ?= amd64 arm64 arm/v7
 package: ## Build dist/*.deb, *.rpm, *.tar.gz and lists of components for ARCHES (amd64 arm64 arm/v7), reproducibly
 	VERSION='$(VERSION)' contrib/package/package.sh $(ARCHES)
 
-cross: ## Compile and vet for every architecture, without cgo and, where Debian's cross compilers are, with it
-	contrib/cross/cross.sh
+cross: ## Compile and vet for every architecture, without cgo and, where Debian's cross compilers are, with it (CROSSFLAGS=--quick: the main ones)
+	contrib/cross/cross.sh $(CROSSFLAGS)
 
 emulated: ## Run unit tests and the story as arm/v7, arm64 and s390x programs under qemu-user
 	contrib/cross/emulated.sh

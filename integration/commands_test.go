@@ -68,7 +68,7 @@ func need(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		if what == "runtime" {
-			if why := noRuntime(); why != "" {
+			if why := testenv.NoRuntime(); why != "" {
 				testenv.Missing(t, why)
 			}
 			continue

@@ -124,8 +124,8 @@ func (x *examples) skip(example string) string {
 		if _, err := exec.LookPath("jq"); err != nil {
 			testenv.Missing(x.t, "jq is not installed")
 		}
-	case strings.HasPrefix(example, "mpull run ") && noRuntime() != "":
-		return noRuntime()
+	case strings.HasPrefix(example, "mpull run ") && testenv.NoRuntime() != "":
+		return testenv.NoRuntime()
 	}
 	return ""
 }

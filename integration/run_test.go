@@ -21,29 +21,13 @@ import (
 	"github.com/mpull/mpull/integration/testenv"
 )
 
-// noRuntime says why no container can be started here, "" when one can.
-func noRuntime() string {
-	groups, _ := filepath.Glob("/sys/fs/cgroup/*/") // below the tmpfs of hybrid control groups too
-	for _, dir := range append(groups, "/sys/fs/cgroup") {
-		if os.Geteuid() == 0 && errors.Is(unix.Access(dir, unix.W_OK), unix.EROFS) {
-			return "a container needs a control group, and " + dir + " is read-only here"
-		}
-	}
-	for _, name := range []string{"runc", "crun", "/usr/sbin/runc", "/usr/bin/crun"} {
-		if _, err := exec.LookPath(name); err == nil {
-			return ""
-		}
-	}
-	return "no OCI runtime is installed"
-}
-
 // onDrivers runs a test of run on a machine with team/try:1, for each driver.
 func onDrivers(t *testing.T, test func(t *testing.T, m *machine)) {
 	t.Helper()
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the programs of the test images are for amd64")
 	}
-	if why := noRuntime(); why != "" {
+	if why := testenv.NoRuntime(); why != "" {
 		testenv.Missing(t, why)
 	}
 	for _, driver := range drivers(t) {

@@ -16,6 +16,7 @@
 #   - run: runtimes are programs of this machine
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+[ -n "${GOFLAGS:-}" ] || . ./.envrc
 [ $# -gt 0 ] || set -- arm/v7 arm64 s390x
 packages=(./engine/platform ./engine/preflight ./gc ./store/query ./store)
 slow='^TestDeleteKilledAtEachStep$'

@@ -49,11 +49,14 @@ func (k *check) hintMissing(f *fault) string {
 	}
 	if len(argv) > 1 && argv[1] == "-c" && strings.HasSuffix(argv[0], "sh") {
 		hint := "the image has no shell, which the shell form of ENTRYPOINT and CMD needs: write the command as a list"
+		if shell := k.shell(); shell != "" {
+			hint = "the image has " + shell + " and not this shell: name it in the Dockerfile, SHELL " + List([]string{shell, "-c"}) + ", or write the command as a list"
+		}
 		if len(argv) == 3 && !strings.ContainsAny(argv[2], "|&;<>()$`\\\"'*?[#~") {
 			words := List(strings.Fields(strings.TrimPrefix(argv[2], "exec ")))
 			return hint + ", " + words + ", or start it with --entrypoint '" + words + "'"
 		}
-		return hint + ", or use a base image with a shell"
+		return hint + ", or use a base image with the shell"
 	}
 	if k.passed != "" {
 		return chmod(k.passed)
