@@ -60,6 +60,9 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 		result = preflight.Check(ctx, root, command, e.Host())
 	})
 	result.ID = img.ID
+	if img.Schema1 {
+		result.Note = schema1Note
+	}
 	return result, err
 }
 

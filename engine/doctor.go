@@ -19,7 +19,8 @@ func (e *Engine) Doctor(ctx context.Context) (found []store.Damage, err error) {
 	if slices.ContainsFunc(files, func(d store.Damage) bool { return d.Kind == store.DamagedFile }) {
 		return files, nil
 	}
-	err = e.read(ctx, func(s *store.Store, _ *store.Snapshot) error {
+	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		files = append(files, notes(snap)...)
 		found, err = s.Check(ctx)
 		return err
 	})
@@ -36,6 +37,16 @@ func (e *Engine) Doctor(ctx context.Context) (found []store.Damage, err error) {
 		err = nil
 	}
 	return append(found, files...), err
+}
+
+// notes tells of images which are whole and yet not like others.
+func notes(snap *store.Snapshot) (found []store.Damage) {
+	for i := range snap.Images {
+		if img := &snap.Images[i]; img.Schema1 {
+			found = append(found, store.Damage{Kind: store.Note, ID: img.ID, Names: img.Names, Problems: []string{schema1Note}})
+		}
+	}
+	return found
 }
 
 // Repair removes, behind the exclusive lock, what Doctor found, as far as that

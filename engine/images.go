@@ -46,6 +46,7 @@ type ListedImage struct {
 	Pinned     bool                 `json:"Pinned"`             // by CRI-O's configuration
 	PinnedBy   string               `json:"PinnedBy,omitempty"` // the pattern in it
 	Problem    string               `json:"Problem,omitempty"`  // why the image cannot be read
+	Schema1    bool                 `json:"Schema1,omitempty"`  // in Docker's old schema 1 format
 
 	image *store.Image
 }
@@ -103,7 +104,7 @@ func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []Liste
 		row := ListedImage{
 			ID: img.ID, Digest: img.Digest, Platform: img.Platform(), Created: img.Created.UTC(), Size: bytes.Of(img),
 			Names: img.Names, Dangling: kin.Dangling(kin.At(img)), ReadOnly: img.ReadOnly, Digests: img.Digests,
-			History: img.NamesHistory, Displaced: img.Displaced, image: img, Native: native[i],
+			History: img.NamesHistory, Displaced: img.Displaced, Schema1: img.Schema1, image: img, Native: native[i],
 		}
 		if img.Config != nil {
 			row.Labels = img.Config.Labels

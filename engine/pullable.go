@@ -13,6 +13,9 @@ import (
 // names no config, by whose digest mpull knows an image and checks its layers.
 var ErrSchema1 = errors.New("it is in Docker's old schema 1 format, which names no config to check it by")
 
+// schema1Note is what commands say of such an image that another tool has brought.
+const schema1Note = "this image is in Docker's old schema 1 format: it can be listed, inspected, checked and run, but only podman pulls and saves it"
+
 // pullable tells, from an image's documents alone, why it cannot be kept.
 func pullable(d *registry.Detail) error {
 	layers := 0

@@ -340,10 +340,6 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	half, err := p.w.DropHalf(ctx, imageID(j.choice.detail))
-	if err != nil {
-		return err
-	}
 	if err := p.engine.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits); err != nil {
 		return err
 	}
@@ -353,15 +349,7 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 			return err
 		}
 	}
-	if half == nil {
-		return nil
-	}
-	for _, name := range half.Names {
-		if _, err := p.w.MoveName(ctx, name, half.ID, p.o.Command); err != nil {
-			return err
-		}
-	}
-	return p.w.MergeRecord(ctx, half.ID, half.Displaced)
+	return nil
 }
 
 // allowed asks the signature policy about an image.

@@ -103,6 +103,73 @@ func TestHalfImages(t *testing.T) {
 	}
 }
 
+// swapped is an image whose manifest has the layers in another order than its
+// config.
+type swapped struct{ half }
+
+// Manifest implements v1.Image.
+func (s swapped) Manifest() (*v1.Manifest, error) {
+	m, err := s.half.Manifest()
+	if err == nil {
+		slices.Reverse(m.Layers)
+	}
+	return m, err
+}
+
+// RawManifest implements v1.Image.
+func (s swapped) RawManifest() ([]byte, error) {
+	m, err := s.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(m)
+}
+
+// Digest implements v1.Image.
+func (s swapped) Digest() (v1.Hash, error) {
+	raw, err := s.RawManifest()
+	if err != nil {
+		return v1.Hash{}, err
+	}
+	d, _, err := v1.SHA256(bytes.NewReader(raw))
+	return d, err
+}
+
+// TestSwappedLayers has an image whose layers are those of its config in another
+// order: as wrong as half an image, with as many layers as it should have.
+func TestSwappedLayers(t *testing.T) {
+	testenv.Need(t, "podman")
+	m, registry := newMachine(t, drivers(t)[0])
+	whole, err := testimage.Image(testimage.Spec{Platform: "linux/" + runtime.GOARCH, Seed: 602, Layers: 2, OCI: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for tag, img := range map[string]v1.Image{"whole": whole, "swapped": swapped{half{whole, 2}}} {
+		if err := registry.PushImage("app:"+tag, img); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if said := m.fails(125, "mpull", "pull", registry.Host+"/app:swapped"); !strings.Contains(said, "DiffID") {
+		t.Errorf("pull said %s", said)
+	}
+	if out, err := m.command("mine", "podman", "pull", "-q", registry.Host+"/app:swapped").CombinedOutput(); err != nil {
+		t.Skipf("this podman refuses such an image: %s", out)
+	}
+	if said := m.fails(1, "mpull", "doctor"); !strings.Contains(said, "its config names layer 1 as") {
+		t.Errorf("doctor said %s", said)
+	}
+	m.run("mine", "podman", "tag", registry.Host+"/app:swapped", "localhost/other:1")
+	m.run("mine", "mpull", "pull", "-q", "--policy", "missing", registry.Host+"/app:whole")
+	m.run("mine", "mpull", "doctor")
+	var names []string
+	for _, line := range m.held("mine") {
+		names = append(names, strings.Fields(line)[0])
+	}
+	if want := []string{registry.Host + "/app:swapped", registry.Host + "/app:whole", "localhost/other:1"}; !slices.Equal(names, want) {
+		t.Errorf("names %v, want %v", names, want)
+	}
+}
+
 // TestSchema1 has an image in Docker's schema 1 format. mpull pulls none and
 // says so; of one that podman has pulled every command says what it is, and none
 // takes it for damaged.
@@ -129,13 +196,24 @@ func TestSchema1(t *testing.T) {
 	if out, err := m.command("mine", "podman", "pull", "-q", name).CombinedOutput(); err != nil {
 		testenv.Missing(t, "this podman pulls no schema 1: "+string(out))
 	}
-	m.run("mine", "mpull", "doctor")
-	m.run("mine", "mpull", "doctor", "--repair")
+	for _, args := range [][]string{
+		{"doctor"}, {"doctor", "--repair"}, {"images"}, {"images", "--tree"}, {"inspect", name}, {"check", name}, {"check", "--format", "json", name},
+	} {
+		// What it is, in words or as podman's inspect has it.
+		cmd := m.command("mine", append([]string{"mpull"}, args...)...)
+		out, _ := cmd.CombinedOutput() // check tells that the layers have no program
+		if !strings.Contains(string(out), "schema 1") && !strings.Contains(string(out), "distribution.manifest.v1+prettyjws") {
+			t.Errorf("%v does not say what the image is: %s", args, out)
+		}
+		if args[0] != "check" && cmd.ProcessState.ExitCode() != 0 {
+			t.Errorf("%v ended with %d: %s", args, cmd.ProcessState.ExitCode(), out)
+		}
+	}
+	m.run("mine", "mpull", "pull", "-q", "--policy", "missing", name)
 	m.run("mine", "mpull", "prune", "-f")
 	if out := m.run("mine", "mpull", "images", "--format", "{{.Repository}} {{.Platform}}"); out != registry.Host+"/old linux/"+runtime.GOARCH+"\n" {
 		t.Errorf("images says %q", out)
 	}
-	m.run("mine", "mpull", "inspect", name)
 	if said := m.fails(125, "mpull", "save", "-o", filepath.Join(m.dir, "x.tar"), name); !strings.Contains(said, "schema 1") {
 		t.Errorf("save said %s", said)
 	}

@@ -28,6 +28,7 @@ const (
 	DamagedContainer DamageKind = "container"
 	Unlisted         DamageKind = "directory" // of an image or container that no list names; ID is its path
 	Leftover         DamageKind = "leftover"  // no damage: what interrupted work left; ID is its path
+	Note             DamageKind = "note"      // no damage: an image of which something is to be known; ID is its own
 )
 
 // Damage is one damaged object of a store.
@@ -179,34 +180,32 @@ func (s *Store) checkDigests(li *storage.Image) []error {
 	if s.ReadDetails(&img); img.ConfigError != nil {
 		return append(errs, img.ConfigError)
 	}
-	if err := s.checkNumbers(&img); err != nil {
+	if err := s.checkChain(&img); err != nil {
 		errs = append(errs, err)
 	}
 	return errs
 }
 
-// checkNumbers finds an image that has fewer or more layers than its config
-// says. A layer that is missing altogether the library's check has found.
-func (s *Store) checkNumbers(img *Image) error {
+// checkChain finds an image that has other layers than its config says. A layer
+// that is missing altogether the library's check has found.
+func (s *Store) checkChain(img *Image) error {
 	if img.IsList {
 		return nil
 	}
-	n := 0
-	for id := img.TopLayer; id != "" && n <= maxLayers; n++ {
+	missing := false
+	chain := chainOf(img.TopLayer, func(id string) (string, digest.Digest, bool) {
 		l, err := s.lib.Layer(id)
 		if err != nil {
-			return nil //nolint:nilerr // it is missing
+			missing = true
+			return "", "", false
 		}
-		id = l.Parent
+		return l.Parent, l.UncompressedDigest, true
+	})
+	if missing {
+		return nil
 	}
-	if n != len(img.Config.DiffIDs) && !s.isSchema1(img) {
-		return fmt.Errorf("its config names %d layers, and it has %d", len(img.Config.DiffIDs), n)
-	}
-	return nil
+	return img.CheckChain(chain)
 }
-
-// maxLayers bounds the walk down the layers of an image.
-const maxLayers = 10_000
 
 func appendDamage(found []Damage, kind DamageKind, report map[string][]error, readOnly bool, images []storage.Image) []Damage {
 	ids := make([]string, 0, len(report))

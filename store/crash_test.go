@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/reexec"
 	"golang.org/x/sys/unix"
 
@@ -22,7 +23,12 @@ import (
 // itself before its n-th change on disk.
 const crashName = "mpull-test-delete"
 
-func deleteAndCrash() {
+// wholeName is the name by which it puts half an image onto all its layers.
+const wholeName = "mpull-test-whole"
+
+// toCrash opens the store that the arguments name, and returns what to call
+// before each change.
+func toCrash() (*Store, func()) {
 	root, runRoot, driver := os.Args[1], os.Args[2], os.Args[3]
 	n, err := strconv.Atoi(os.Args[4])
 	if err != nil {
@@ -32,6 +38,29 @@ func deleteAndCrash() {
 	if err != nil {
 		panic(err)
 	}
+	return s, func() {
+		if n--; n == 0 {
+			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
+		}
+	}
+}
+
+func makeWholeAndCrash() {
+	s, step := toCrash()
+	if err := s.makeWhole(os.Args[5], os.Args[6], wholeOptions(os.Args[5]), step); err != nil {
+		panic(err)
+	}
+}
+
+// wholeOptions are those of a commit of the whole image.
+func wholeOptions(id string) *storage.ImageOptions {
+	doc := []byte(fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"sha256:%s"},"layers":[]}`, id))
+	d := digest.FromBytes(doc)
+	return &storage.ImageOptions{BigData: []storage.ImageBigDataOption{{Key: storage.ImageDigestBigDataKey, Data: doc, Digest: d}}}
+}
+
+func deleteAndCrash() {
+	s, step := toCrash()
 	d, err := s.Deleter(context.Background())
 	if err != nil {
 		panic(err)
@@ -40,11 +69,7 @@ func deleteAndCrash() {
 	if err != nil {
 		panic(err)
 	}
-	b.step = func() {
-		if n--; n == 0 {
-			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
-		}
-	}
+	b.step = step
 	if _, err := b.run(context.Background(), func(*Snapshot) (Removal, error) { return Removal{Images: os.Args[5:]}, nil }); err != nil {
 		panic(err)
 	}
@@ -118,6 +143,59 @@ func killedAt(t *testing.T, driver string, n int) bool {
 		}
 	}
 	return true
+}
+
+// TestMakeWholeKilledAtEachStep kills the mending of half an image before each of
+// its changes on disk: at every moment the image has its names and its record,
+// and its container is one. What is not half stays as it is.
+func TestMakeWholeKilledAtEachStep(t *testing.T) {
+	kills := 0
+	for n := 1; ; n++ {
+		l := storelab.New(t, storelab.Dir(t), "vfs")
+		low, first := l.Layer("", 50)
+		top, second := l.Layer(low, 60)
+		half := l.Image(storelab.Spec{Names: []string{"localhost/half:1"}, Top: low, DiffIDs: []digest.Digest{first, second}})
+		sound := l.Image(storelab.Spec{Names: []string{"localhost/sound:1"}, Top: top, DiffIDs: []digest.Digest{first, second}})
+		used := l.Container("used", half)
+		d := deleter(t, l)
+		if err := d.appendRecord(half, Displacement{Name: "localhost/lost:1", At: now(), Command: "pull"}); err != nil {
+			t.Fatal(err)
+		}
+		if damage, err := d.Check(t.Context()); err != nil || len(damage) != 1 || damage[0].ID != half {
+			t.Fatalf("the half image is not seen: %+v, %v", damage, err)
+		}
+		for id, onto := range map[string]string{sound: low, half: low} {
+			if err := d.makeWhole(id, onto, wholeOptions(id), func() {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if img := find(t, d.Store, sound); img.TopLayer != top {
+			t.Fatal("an image that was whole has other layers now")
+		}
+		cmd := reexec.Command(wholeName, l.Root, l.RunRoot, l.Driver, strconv.Itoa(n), half, top)
+		out, err := cmd.CombinedOutput()
+		if status, ok := cmd.ProcessState.Sys().(interface{ Signaled() bool }); err != nil && (!ok || !status.Signaled()) {
+			t.Fatalf("step %d: %v: %s", n, err, out)
+		}
+		img := find(t, d.Store, half)
+		if !slices.Equal(img.Names, []string{"localhost/half:1"}) || len(img.Displaced) != 1 || img.ConfigError != nil {
+			t.Errorf("step %d: the image is %+v", n, img)
+		}
+		if c, err := l.Lib.Container(used); err != nil || c.ImageID != half {
+			t.Errorf("step %d: the container: %v", n, err)
+		}
+		if err == nil {
+			if damage, err := d.Check(t.Context()); err != nil || len(damage) > 0 || img.TopLayer != top || img.Digest != digestFrom(wholeOptions(half)) {
+				t.Errorf("not whole: %+v, %v", damage, err)
+			}
+			break
+		}
+		kills++
+	}
+	if kills < 3 {
+		t.Errorf("only %d kills", kills)
+	}
+	t.Logf("%d kills, 0 lost", kills)
 }
 
 // podman prepares podman on a lab's store, with a storage.conf of its own.

@@ -27,7 +27,7 @@ func (w *Writer) Destination(ctx context.Context, id string, survey *unpack.Surv
 		}
 		return layer, size, err
 	}
-	return storagetransport.Transport.NewStoreReference(surveyed{w.lib, put}, nil, id)
+	return storagetransport.Transport.NewStoreReference(surveyed{w.lib, w.Store, put}, nil, id)
 }
 
 // putting has the library unpack a layer.
@@ -37,9 +37,10 @@ type putting func(options *storage.LayerOptions, diff io.Reader) (*storage.Layer
 // than was judged: once it has begun, nothing ends it, since what remains of a
 // tar is read to the end even when unpacking has failed. And the layer is read
 // back after it where that need not give the same, as the library unpacks what
-// contradicts itself.
+// contradicts itself. Nor does a half image that is here keep out the whole one.
 type surveyed struct {
 	storage.Store
+	own *Store
 	put func(options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error)
 }
 

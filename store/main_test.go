@@ -13,6 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	reexec.Register(crashName, deleteAndCrash)
+	reexec.Register(wholeName, makeWholeAndCrash)
 	testenv.Main(m)
 }
 

@@ -19,8 +19,11 @@ func schema1Config(img *Image, m *manifest.Schema1) ([]byte, error) {
 }
 
 // isSchema1 tells whether an image is in that format.
-func (s *Store) isSchema1(img *Image) bool {
-	blob, err := s.bigData(img, storage.ImageDigestBigDataKey)
+func isSchema1(img *Image, item items) bool {
+	if _, ok := img.BigData["sha256:"+img.ID]; ok {
+		return false // it has a config
+	}
+	blob, err := item(img, storage.ImageDigestBigDataKey)
 	if err != nil {
 		return false
 	}

@@ -35,6 +35,7 @@ type Image struct {
 	ConfigError error           // why the config could not be read: the image is damaged
 	Members     []digest.Digest // manifests named by a local manifest list; nil for images
 	IsList      bool            // a local manifest list or index (podman manifest create)
+	Schema1     bool            // in Docker's schema 1 format, which has no config: Config is made of its manifest
 	Displaced   []Displacement  // names it lost and does not hold, oldest first
 	RecordError error           // why its displacement record could not be read
 }

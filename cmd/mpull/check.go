@@ -159,8 +159,10 @@ func (p *program) printCheck(r *preflight.Result) {
 	if liar := r.Platform.Liar(); liar != "" {
 		fmt.Fprintf(p.out, "  %s, but its program is for %s\n", escape(liar), escape(r.Platform.Actual))
 	}
-	if r.Hint != "" {
-		fmt.Fprintf(p.out, "  %s\n", escape(r.Hint))
+	for _, more := range []string{r.Note, r.Hint} {
+		if more != "" {
+			fmt.Fprintf(p.out, "  %s\n", escape(more))
+		}
 	}
 	for _, s := range r.Steps {
 		fmt.Fprintf(p.out, "  - %s\n", escape(s))

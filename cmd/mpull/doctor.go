@@ -20,7 +20,8 @@ func (p *program) doctorCommand() *cli.Command {
 		Description: `Reads the whole store and prints a line for each damaged object: lists of the
 store that cannot be read or contradict what lies there, layers, images,
 containers, directories that no list names; and one for what interrupted work
-left, which harms nothing. It changes nothing. --repair asks, and then removes
+left, which harms nothing, and for an image in Docker's old schema 1 format.
+It changes nothing. --repair asks, and then removes
 the damaged images and layers and the leftovers that were shown, and nothing
 else, so that the next pull brings images back whole. What a container uses or
 is mounted stays, and so do containers and the store's own lists. What this
@@ -100,6 +101,8 @@ func stateOf(d *store.Damage) string {
 	switch {
 	case d.Kind == store.Leftover:
 		return "leftover"
+	case d.Kind == store.Note:
+		return "note"
 	case d.Unproven:
 		return "unread"
 	}
@@ -113,8 +116,11 @@ func isDamaged(all []store.Damage, d store.Damage) bool {
 // showDamage prints one object, and to people what to do about it.
 func (p *program) showDamage(state string, d *store.Damage) error {
 	what := string(d.Kind) + " "
-	if d.Kind == store.Leftover {
+	switch d.Kind {
+	case store.Leftover:
 		what = ""
+	case store.Note:
+		what = "image "
 	}
 	names := ""
 	if len(d.Names) > 0 {

@@ -22,7 +22,8 @@ func (p *program) imagesCommand() *cli.Command {
 		Usage:     "list local images with their platforms",
 		UsageText: "images [flags] [NAME...]",
 		Description: `Lists local images, newest build first. A * marks a platform that this machine
-does not run natively; <none> <none> is an image without a name.
+does not run natively, (schema 1) an image in Docker's old format; <none> <none>
+is an image without a name.
 
 Filters (--filter KEY=VALUE, or KEY!=VALUE), the same as of mpull prune:
 reference= a name, or a pattern on names; was= the same on names that an image
@@ -33,9 +34,9 @@ id=, digest=, dangling=, intermediate=, readonly=. Several of reference, was and
 platform are alternatives; all else must hold together.
 
 Fields for --format: ID Repository Tag Digest Platform Native Created Size Names
-Dangling Displaced ReadOnly Labels Digests History Pinned PinnedBy; in a template
-also CreatedSince CreatedAt CreatedTime. Pinned is by CRI-O's configuration, and has
-a column where an image is.
+Dangling Displaced ReadOnly Labels Digests History Schema1 Pinned PinnedBy; in a
+template also CreatedSince CreatedAt CreatedTime. Pinned is by CRI-O's
+configuration, and has a column where an image is.
 
 Examples:
   mpull images
@@ -169,13 +170,14 @@ func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) e
 }
 
 func platformCell(r engine.ListedImage) string {
-	switch {
-	case r.Platform == "":
-		return "-"
-	case !r.Native:
-		return r.Platform + " *"
+	cell := orDash(r.Platform)
+	if r.Platform != "" && !r.Native {
+		cell += " *"
 	}
-	return r.Platform
+	if r.Schema1 {
+		cell += " (schema 1)"
+	}
+	return cell
 }
 
 func printIDs(w io.Writer, rows []engine.ListedImage, noTrunc bool) error {

@@ -45,6 +45,7 @@ type Result struct {
 	Reason    string    `json:"reason"`             // one line
 	Emulator  string    `json:"emulator,omitempty"` // interpreter of the handler that took the file
 	Hint      string    `json:"hint,omitempty"`     // a way out, one line
+	Note      string    `json:"note,omitempty"`     // what else is to be known of the image, one line
 	Steps     []string  `json:"steps,omitempty"`    // what was looked at, in order
 	Certainty Certainty `json:"certainty,omitempty"`
 }

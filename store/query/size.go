@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/docker/go-units"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/store"
 )
@@ -70,5 +71,9 @@ func (s *Sizes) Complete(img *store.Image) bool {
 		return false
 	}
 	chain := s.Layers(img)
-	return len(chain) == len(img.Config.DiffIDs) && !slices.ContainsFunc(chain, func(l *store.Layer) bool { return l.Incomplete })
+	diffIDs := make([]digest.Digest, len(chain))
+	for i, l := range chain {
+		diffIDs[len(chain)-1-i] = l.UncompressedDigest
+	}
+	return img.CheckChain(diffIDs) == nil && !slices.ContainsFunc(chain, func(l *store.Layer) bool { return l.Incomplete })
 }
