@@ -54,7 +54,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	progress := make(chan types.ProgressProperties)
 	var helpers sync.WaitGroup
 	done := make(chan struct{})
-	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done) })
+	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done, stopUnpackers) })
 	helpers.Go(func() {
 		for p := range progress {
 			watch.note(p)

@@ -33,7 +33,7 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	watch.rest() // nothing is asked for while other images of the pull have their turn
 	done := make(chan struct{})
 	var helpers sync.WaitGroup
-	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done) })
+	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done, stopUnpackers) })
 	defer helpers.Wait()
 	defer close(done)
 	meter := &meter{engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}

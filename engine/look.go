@@ -42,8 +42,10 @@ func (e *Engine) look(ctx context.Context, input string, o LookOptions, f lookFu
 	if strings.HasPrefix(input, localTransport) {
 		return e.lookLocal(ctx, input, f)
 	}
-	return e.withSource(ctx, input, "looking at", func(source registry.Source) error {
-		return e.open(ctx, source, o.Retry, f)
+	return e.besideStore(ctx, input, func(e *Engine) error {
+		return e.withSource(ctx, input, "looking at", func(source registry.Source) error {
+			return e.open(ctx, source, o.Retry, f)
+		})
 	})
 }
 

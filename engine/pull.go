@@ -26,17 +26,19 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 	var results []PullResult
 	var refused []*UnprovenError
 	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
-		for _, input := range inputs {
-			p := &pull{engine: e, w: w, snap: snap, o: o, input: input, group: group, keep: keep}
-			err := p.run(ctx)
-			snap = p.snap
-			results, refused = append(results, p.results()...), append(refused, p.refused...)
-			if err != nil {
-				return keep.interrupted(ctx, err)
+		return e.beside(ctx, w.Store, inputs, func(e *Engine) error {
+			group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
+			for _, input := range inputs {
+				p := &pull{engine: e, w: w, snap: snap, o: o, input: input, group: group, keep: keep}
+				err := p.run(ctx)
+				snap = p.snap
+				results, refused = append(results, p.results()...), append(refused, p.refused...)
+				if err != nil {
+					return keep.interrupted(ctx, err)
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	return results, e.discard(ctx, err, refused...)
 }

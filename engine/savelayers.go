@@ -18,6 +18,7 @@ import (
 	"github.com/mpull/mpull/engine/archive"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // blobKey is a layer as a manifest has it: the same tar may come from several
@@ -142,6 +143,9 @@ func (w *saving) compress(ctx context.Context, to io.Writer, id string, diffID d
 	_, err = io.Copy(io.MultiWriter(z, sum.Hash()), tar)
 	if err := errors.Join(err, z.Close()); err != nil {
 		return fmt.Errorf("compressing layer %s: %w", id, err)
+	}
+	if unpack.Lossy(tar) {
+		return fmt.Errorf("layer %s cannot be saved: %w", id, store.ErrSparse)
 	}
 	if sum.Digest() != diffID {
 		return fmt.Errorf("layer %s is damaged: its tar has the digest %s, not %s", id, sum.Digest(), diffID)

@@ -19,10 +19,12 @@ import (
 const unpackPoll = 20 * time.Millisecond
 
 // monitor looks at the store's disk while an image is copied, and ends the
-// copy when it would fill the disk. The library unpacks
-// in a child of this program, which no context ends: when ctx ends, for
-// whichever reason, the monitor ends the child. It returns when done is closed.
-func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, done <-chan struct{}) {
+// copy when it would fill the disk. The library unpacks in a child of this
+// program, which no context ends: when ctx ends, for whichever reason, the
+// monitor ends the child by stop (stopUnpackers). It returns when done is closed,
+// which the caller waits for, and never calls stop after that: a child is another
+// copy's then.
+func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, done <-chan struct{}, stop func()) {
 	first, err := store.DiskOf(path)
 	if err != nil {
 		cancel(err)
@@ -43,8 +45,14 @@ func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, d
 				}
 			}
 		}
-		if ctx.Err() != nil {
-			stopUnpackers()
+		if ctx.Err() == nil {
+			continue
+		}
+		select {
+		case <-done:
+			return // and what else was ready does not count
+		default:
+			stop()
 		}
 	}
 }

@@ -140,8 +140,8 @@ func (k *keeping) step() {
 	}
 	var err error
 	var did string
-	taken := "" // a name that may go, or an image
-	switch n := k.rand.IntN(20); {
+	var taken []string // names that may go
+	switch n := k.rand.IntN(24); {
 	case len(all) < 2 || n < 6:
 		o := engine.PullOptions{Command: "pull", Keep: k.rand.IntN(3) == 0, NoTag: k.rand.IntN(6) == 0, All: k.rand.IntN(8) == 0}
 		o.Policy = pick(k, []engine.PullPolicy{engine.PullAlways, engine.PullMissing, engine.PullNever})
@@ -166,19 +166,36 @@ func (k *keeping) step() {
 		did = "tag " + img.ID[:12] + " " + ref
 		err = k.e.Tag(ctx, img.ID, []string{ref}, "tag")
 	case n < 16 && len(img.Names) > 0:
-		taken = pick(k, img.Names)
-		did = "untag " + taken
-		err = k.e.Untag(ctx, img.ID, []string{taken}, "untag")
+		taken = []string{pick(k, img.Names)}
+		did = "untag " + taken[0]
+		err = k.e.Untag(ctx, img.ID, taken, "untag")
 	case n < 17 && len(img.Names) > 0:
-		taken = pick(k, img.Names)
-		did = "rmi " + taken
-		_, err = k.e.Remove(ctx, []string{taken}, engine.RemoveOptions{Command: "rmi"})
+		taken = []string{pick(k, img.Names)}
+		did = "rmi " + taken[0]
+		_, err = k.e.Remove(ctx, taken, engine.RemoveOptions{Command: "rmi"})
 	case n < 18:
 		did, err = k.archive()
 	case n < 19:
 		ref := k.ref()
 		did = "podman tag " + img.ID[:12] + " " + ref
 		err = k.command("mine", "podman", "tag", img.ID, ref).Run()
+	case n < 20:
+		ref, p := k.ref(), pick(k, testimage.AlpinePlatforms())
+		did = "podman pull " + p + " " + ref
+		err = k.command("mine", "podman", "pull", "-q", "--platform", p, ref).Run()
+	case n < 21 && len(img.Names) > 0:
+		taken = []string{pick(k, img.Names)}
+		did = "podman untag " + img.ID[:12] + " " + taken[0]
+		err = k.command("mine", "podman", "untag", img.ID, taken[0]).Run()
+	case n < 22 && len(img.Names) > 0:
+		taken = img.Names // by a digest, podman removes the image
+		name := pick(k, img.Names)
+		did = "podman rmi " + name
+		err = k.command("mine", "podman", "rmi", name).Run()
+	case n < 23:
+		taken = img.Names
+		did = "rmi " + img.ID[:12]
+		_, err = k.e.Remove(ctx, []string{img.ID}, engine.RemoveOptions{Command: "rmi", Force: k.rand.IntN(2) == 0})
 	default:
 		did = "prune"
 		err = k.prune()
@@ -221,7 +238,7 @@ func (k *keeping) prune() error {
 }
 
 // judge compares what is kept with what was.
-func (k *keeping) judge(taken string) {
+func (k *keeping) judge(taken []string) {
 	k.t.Helper()
 	now := map[string]string{}
 	for _, img := range k.images() {
@@ -240,7 +257,7 @@ func (k *keeping) judge(taken string) {
 		}
 	}
 	for n, id := range k.kept {
-		if now[n] != id && n != taken {
+		if now[n] != id && !slices.Contains(taken, n) {
 			k.t.Errorf("%s kept %.12s, and keeps %.12s now", n, id, now[n])
 		}
 	}

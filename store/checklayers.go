@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
+
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // checkLayers finds what the library's check, which has made the report, does
@@ -25,7 +28,11 @@ func (s *Store) checkLayers(ctx context.Context, report *storage.CheckReport) er
 	for i := range layers {
 		l := &layers[i]
 		parents[l.ID] = l.Parent
-		err := errors.Join(s.checkFolder(l), s.checkLower(l), s.checkContents(ctx, l))
+		contents := s.checkContents(ctx, l)
+		if errors.Is(contents, ErrSparse) {
+			contents = nil // its files are whole
+		}
+		err := errors.Join(s.checkFolder(l), s.checkLower(l), contents, s.checkStrangers(ctx, l))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -75,6 +82,10 @@ func (s *Store) checkLower(l *storage.Layer) error {
 	return nil
 }
 
+// ErrSparse says that the tar of a layer, whose files are whole, cannot be put
+// together again.
+var ErrSparse = errors.New("it has a sparse file whose map, in GNU tar's PAX format 1.0, the record of its tar lacks")
+
 // checkContents reads a layer back. One without a digest belongs to a
 // container.
 func (s *Store) checkContents(ctx context.Context, l *storage.Layer) error {
@@ -97,6 +108,24 @@ func (s *Store) checkContents(ctx context.Context, l *storage.Layer) error {
 	return nil
 }
 
+// checkStrangers finds what was put into a layer after it was stored. vfs has
+// the files of the layers below in the same directory.
+func (s *Store) checkStrangers(ctx context.Context, l *storage.Layer) error {
+	if s.Driver() != "overlay" || l.UncompressedDigest == "" {
+		return nil
+	}
+	dir, err := s.layerDir(l.ID)
+	record := s.layerRecord(l.ID)
+	if err != nil || dir == "" || record == "" {
+		return nil //nolint:nilerr // checkContents has said so
+	}
+	found, err := unpack.Strangers(ctx, dir, record)
+	if err != nil || len(found) == 0 {
+		return nil //nolint:nilerr // what cannot be read, checkContents has met
+	}
+	return fmt.Errorf("something put files into it that are not its own: %s", strings.Join(found, ", "))
+}
+
 // layerDigest reads a layer back.
 func (s *Store) layerDigest(ctx context.Context, id string, algorithm digest.Algorithm) (_ digest.Digest, size int64, err error) {
 	tar, err := s.layerTar(ctx, id)
@@ -106,6 +135,9 @@ func (s *Store) layerDigest(ctx context.Context, id string, algorithm digest.Alg
 	defer func() { err = errors.Join(err, tar.Close()) }()
 	sum := algorithm.Digester()
 	size, err = io.Copy(sum.Hash(), tar)
+	if err == nil && unpack.Lossy(tar) {
+		err = ErrSparse
+	}
 	return sum.Digest(), size, err
 }
 

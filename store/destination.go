@@ -95,16 +95,19 @@ func surveying(ctx context.Context, survey *unpack.Survey, options *storage.Laye
 func known(d digest.Digest) bool { return d != "" && d.Algorithm() == digest.Canonical }
 
 // TornLayerError says that a layer was unpacked, but that its tar cannot be put
-// together again from its files: it contradicts itself, or has sparse files,
-// whose holes the library's record fills. Nothing of it stays in the store,
-// where it would count as damaged.
+// together again from its files: it contradicts itself, or Err is ErrSparse.
+// Nothing of it stays in the store, where it would count as damaged.
 type TornLayerError struct {
 	DiffID digest.Digest
 	Err    error // what does not fit
 }
 
 func (e *TornLayerError) Error() string {
-	return fmt.Sprintf("the layer with the DiffID %s contradicts itself or has sparse files: its tar cannot be put together again from what it unpacks to, so the image could be neither checked nor saved (%v)", e.DiffID, e.Err)
+	why := "contradicts itself"
+	if errors.Is(e.Err, ErrSparse) {
+		why = "cannot be kept"
+	}
+	return fmt.Sprintf("the layer with the DiffID %s %s: its tar cannot be put together again from what it unpacks to, so the image could not be saved (%v)", e.DiffID, why, e.Err)
 }
 
 func (e *TornLayerError) Unwrap() error { return e.Err }

@@ -33,7 +33,7 @@ func (s surveyed) CreateImage(id string, names []string, layer, metadata string,
 func (s *Store) makeWhole(id, top string, options *storage.ImageOptions, step func()) error {
 	img, err := s.image(id)
 	if err != nil || img.ReadOnly || s.checkChain(img) == nil {
-		return nil //nolint:nilerr // what is wrong with it, the library says
+		return nil // what is wrong with it, the library says
 	}
 	for _, item := range options.BigData {
 		step()

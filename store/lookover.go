@@ -90,7 +90,7 @@ func (l *lookover) look() error {
 		}
 	}
 	l.lostLists(layers)
-	l.unlisted("image", images, l.images, len(l.images.rows) > 0)
+	l.unlisted("image", images, l.images, len(l.images.rows) > 0 || l.lastGone(images))
 	l.unlisted("container", containers, l.containers, false)
 	l.rubbish(layers)
 	return nil
@@ -192,6 +192,20 @@ func (l *lookover) unlisted(what string, dirs map[string]string, list *table, re
 		}
 		l.add(Unlisted, path, fmt.Sprintf("no list names this %s: its list lost it, or its removal was interrupted", what), removable)
 	}
+}
+
+// lastGone tells whether what no list names is the last image, whose removal was
+// killed after its first step: podman removes one image after the other, and the
+// library writes the list of none as []. A list that was lost is not that, and
+// mostly had several.
+func (l *lookover) lastGone(dirs map[string]string) bool {
+	left := 0
+	for id, path := range dirs {
+		if entries, err := os.ReadDir(path); !l.journal[id] && (err != nil || len(entries) > 0) {
+			left++
+		}
+	}
+	return left == 1 && len(l.images.rows) == 0 && blank(l.p.images[0]) == ""
 }
 
 func article(what string) string {

@@ -12,8 +12,8 @@ import (
 // the store uses, where it is found again when its owner dies. The lock on it
 // tells other mpulls that the owner lives; release removes both. Directories
 // of dead owners are removed on the way.
-func (w *Writer) TempDir(ctx context.Context) (dir string, release func() error, err error) {
-	root := filepath.Join(w.Root(), DownloadDir)
+func (s *Store) TempDir(ctx context.Context) (dir string, release func() error, err error) {
+	root := filepath.Join(s.Root(), DownloadDir)
 	if err := makeOwnDir(root); err != nil {
 		return "", nil, fmt.Errorf("making the download directory: %w", err)
 	}
@@ -24,7 +24,7 @@ func (w *Writer) TempDir(ctx context.Context) (dir string, release func() error,
 		return "", nil, err
 	}
 	defer folder.Close()
-	abandoned, err := w.Downloads()
+	abandoned, err := s.Downloads()
 	if err != nil {
 		return "", nil, err
 	}

@@ -134,6 +134,8 @@ func (p *program) showDamage(state string, d *store.Damage) error {
 		p.line("  put that file back from a copy, or move it away with the loss of all that it lists; until then nothing is removed")
 	case d.Kind == store.Unlisted && !d.Removable:
 		p.line("  put the list back from a copy, or move that directory away; until then nothing is pruned")
+	case d.Kind == store.Unlisted && state != "removed":
+		p.line("  if you were removing it, mpull doctor --repair ends that; else put the list back from a copy first")
 	case state == "removed" && len(d.Names) > 0:
 		p.line("  bring it back:  mpull pull %s", escape(d.Names[0]))
 	}

@@ -191,6 +191,10 @@ func hint(err error) string {
 func fullHint(err error) string {
 	var path *os.PathError
 	var written *os.SyscallError
+	var space *engine.SpaceError
+	if errors.As(err, &space) && space.What == engine.SpaceOfArchive {
+		return "write it to another disk"
+	}
 	if errors.As(err, &path) && filepath.IsAbs(path.Path) && !errors.As(err, &written) {
 		return fmt.Sprintf("the disk of %s is full; where that is the store's, mpull prune shows what can be freed", filepath.Dir(path.Path))
 	}

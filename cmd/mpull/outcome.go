@@ -14,7 +14,8 @@ import (
 )
 
 // sink is standard output. It remembers that something could not be written,
-// whether the command that printed it looked or not.
+// whether the command that printed it looked or not, and fails the same way from
+// then on: a command may look at any of its writes.
 type sink struct {
 	w    io.Writer
 	mu   sync.Mutex
@@ -29,6 +30,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		if s.lost == nil {
 			s.lost = err
 		}
+		err = s.lost
 	}
 	return n, err
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -69,7 +71,7 @@ func (p *program) save(c *cli.Context) error {
 	e := p.engine(p.tellNotes)
 	var saved []engine.Saved
 	err = p.output(c.Context, file, func(w io.Writer, temp string) error {
-		o.TempDir = temp
+		o.TempDir, o.Disk = temp, p.diskOf(file, temp)
 		saved, err = e.Save(c.Context, w, c.Args().Slice(), o)
 		return err
 	})
@@ -88,6 +90,25 @@ func keptDigest(s engine.Saved) string {
 		return "digest " + shortDigest(s.Manifest.String()) + " for every reader"
 	}
 	return fmt.Sprintf("digest %s for mpull, %s for other readers", shortDigest(s.Manifest.String()), shortDigest(s.Listed.String()))
+}
+
+// diskOf returns a path on the disk that the output goes to, "" where it goes
+// into what is no regular file.
+func (p *program) diskOf(path, temp string) string {
+	if temp != "" {
+		return temp
+	}
+	if path == "" || path == "-" {
+		path = "/proc/self/fd/1"
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	if named, err := filepath.EvalSymlinks(path); err == nil {
+		return named // by its name, where it has one
+	}
+	return path
 }
 
 // output hands f a file that takes the place of path when f succeeds, and the

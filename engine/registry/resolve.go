@@ -180,3 +180,10 @@ func LocalNames(sys *types.SystemContext, input string) ([]string, error) {
 func HasTransport(input string) bool {
 	return alltransports.TransportFromImageName(input) != nil
 }
+
+// Unpacks tells whether the image library unpacks a source before it reads it:
+// an archive.
+func Unpacks(input string) bool {
+	t := alltransports.TransportFromImageName(input)
+	return t != nil && (t.Name() == "oci-archive" || t.Name() == "docker-archive")
+}

@@ -184,6 +184,32 @@ func TestLeftoversAreSeenAndHealed(t *testing.T) {
 
 func yesterday() time.Time { return time.Now().Add(-24 * time.Hour) }
 
+// TestKilledRemovalOfTheLastImage leaves what podman rmi leaves when it is killed
+// behind its first step: the list names no image, and one directory is there.
+// prune refuses and names doctor, which repairs; then prune takes the layers.
+func TestKilledRemovalOfTheLastImage(t *testing.T) {
+	b, reg := newBed(t), newRegistry(t)
+	push(t, reg, "app:1", testimage.Spec{Layers: 2, Seed: 1})
+	b.Must("pull", "--quiet", "--tls-verify=false", reg.Host+"/app:1")
+	if err := set("[]")(filepath.Join(b.Root, "overlay-images/images.json")); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.Mpull("prune", "--force"); r.Code != 125 || !strings.Contains(r.Stderr, "mpull doctor") {
+		t.Errorf("prune: %s", r)
+	}
+	if r := b.Mpull("doctor"); r.Code != 1 || !strings.Contains(r.Stdout, "its removal was interrupted") || !strings.Contains(r.Stderr, "mpull doctor --repair") {
+		t.Errorf("doctor: %s", r)
+	}
+	b.Must("doctor", "--repair", "--force")
+	b.Must("doctor")
+	if err := b.PruneAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if left := contents(t, b.Root); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // dropFirst takes the first record out of a list.
 func dropFirst(path string) error {
 	data, err := os.ReadFile(path)

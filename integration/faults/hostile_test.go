@@ -133,6 +133,16 @@ func oddities() []hostileLayer {
 		{name: "sparse file of 8 EiB", refused: true, layers: hole("9223372036854775807")},
 		{name: "sparse file of 1 TiB", refused: true, layers: hole("1099511627776")},
 		{name: "sparse file of 1 MiB", refused: true, layers: hole("1048576")},
+		{name: "sparse file of GNU tar's own format", refused: true, layers: func(*testing.T, string) [][]byte {
+			return [][]byte{append(rawEntry("f", tar.TypeGNUSparse, []byte("x"), func(h []byte) {
+				copy(h[257:], "ustar  \x00")
+				copy(h[386:], "00000000144\x0000000000001\x00")
+				copy(h[483:], "00000000145\x00")
+			}), make([]byte, 1024)...)}
+		}},
+		{name: "sparse file of PAX 0.1", fine: true, layers: func(*testing.T, string) [][]byte {
+			return [][]byte{slices.Concat(pax01SparseFile(), rawEntry("g", tar.TypeReg, []byte("after"), nil), make([]byte, 1024))}
+		}},
 		{name: "device", fine: true, layers: oneLayer(func(string) []entry {
 			return []entry{dir("dev/"), {Header: tar.Header{Name: "dev/null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3, Mode: 0o666}}}
 		})},

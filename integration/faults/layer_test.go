@@ -88,6 +88,16 @@ func paxSparseTar(realsize string, data []byte) []byte {
 	return slices.Concat(rawEntry("pax", tar.TypeXHeader, []byte(records), nil), rawEntry("sparse", tar.TypeReg, data, nil), make([]byte, 1024))
 }
 
+// pax01SparseFile is a sparse file of GNU tar's PAX format 0.1, which has the map
+// in a header.
+func pax01SparseFile() []byte {
+	var records string
+	for _, r := range [...]string{"GNU.sparse.size=5000", "GNU.sparse.numblocks=2", "GNU.sparse.map=1000,10,3000,20", "GNU.sparse.name=f"} {
+		records += fmt.Sprintf("%d %s\n", len(r)+len("NN \n"), r)
+	}
+	return slices.Concat(rawEntry("pax", tar.TypeXHeader, []byte(records), nil), rawEntry("f", tar.TypeReg, bytes.Repeat([]byte("d"), 30), nil))
+}
+
 // imageOf makes an image of raw layer tars.
 func imageOf(t testing.TB, layers ...[]byte) v1.Image {
 	t.Helper()

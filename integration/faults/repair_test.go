@@ -91,3 +91,32 @@ func lookPath(t *testing.T, program string) string {
 	}
 	return path
 }
+
+// TestStrangers puts something into a layer of the store: doctor finds it, repair
+// removes the image, and the next pull brings it back whole.
+func TestStrangers(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"file": func(path string) error { return os.WriteFile(path, []byte("x"), 0o755) },
+		"link": func(path string) error { return os.Symlink("/bin/sh", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, reg := newBed(t), newRegistry(t)
+			id := push(t, reg, "app:1", testimage.Spec{Layers: 2, Seed: 1})
+			b.Must("pull", "--quiet", "--tls-verify=false", reg.Host+"/app:1")
+			b.Must("doctor")
+			dirs, err := filepath.Glob(filepath.Join(b.Root, "overlay/*/diff"))
+			if err != nil || len(dirs) == 0 {
+				t.Fatal(dirs, err)
+			}
+			if err := put(filepath.Join(dirs[0], "stranger")); err != nil {
+				t.Fatal(err)
+			}
+			if r := b.Mpull("doctor"); r.Code != 1 || !strings.Contains(r.Stdout, "/stranger") || !strings.Contains(r.Stdout, id) {
+				t.Errorf("doctor: %s", r)
+			}
+			b.Must("doctor", "--repair", "--force")
+			b.Must("pull", "--quiet", "--tls-verify=false", reg.Host+"/app:1")
+			b.Must("doctor")
+		})
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/vbatts/tar-split/tar/asm"
 	splitstorage "github.com/vbatts/tar-split/tar/storage"
@@ -48,8 +49,8 @@ func tarOf(ctx context.Context, files *tree, record io.ReadCloser) (io.ReadClose
 		defer record.Close()
 		defer plain.Close()
 		defer files.close()
-		r := &rereader{tree: files, Unpacker: splitstorage.NewJSONUnpacker(plain)}
-		_ = write.CloseWithError(asm.WriteOutputTarStream(r, r, write)) // always nil
+		r := &rereader{tree: files, Unpacker: splitstorage.NewJSONUnpacker(plain), out: holes{out: write}, lossy: &t.lossy}
+		_ = write.CloseWithError(asm.WriteOutputTarStream(r, r, &r.out)) // always nil
 	}()
 	return t, nil
 }
@@ -57,8 +58,18 @@ func tarOf(ctx context.Context, files *tree, record io.ReadCloser) (io.ReadClose
 // tarReader is a tar that is being put together.
 type tarReader struct {
 	*io.PipeReader
-	stop func() bool
-	done chan struct{}
+	stop  func() bool
+	done  chan struct{}
+	lossy atomic.Bool
+}
+
+// Lossy tells of a tar that was opened by Tar and read to its end whether it has
+// a sparse file whose map its record lacks (GNU tar's PAX format 1.0, which has
+// the map among the contents). The files are what they were, by their checksums,
+// and yet the tar is another one.
+func Lossy(tar io.Reader) bool {
+	t, ok := tar.(*tarReader)
+	return ok && t.lossy.Load()
 }
 
 // Close ends a Read in progress and waits until all files are closed.
@@ -73,16 +84,29 @@ func (t *tarReader) Close() error {
 type rereader struct {
 	*tree
 	splitstorage.Unpacker
-	size int64 // of the file that tar-split asks for next
+	size    int64 // of the file that tar-split asks for next
+	headers headers
+	out     holes // what tar-split writes to
+	lossy   *atomic.Bool
 }
 
 // Next implements storage.Unpacker of tar-split.
 func (r *rereader) Next() (*splitstorage.Entry, error) {
 	e, err := r.Unpacker.Next()
-	if err == nil {
-		r.size = e.Size
+	if err != nil {
+		return e, err
 	}
-	return e, err
+	r.size, r.out.file = e.Size, false
+	if e.Type == splitstorage.SegmentType {
+		r.headers.add(e.Payload)
+		return e, nil
+	}
+	spans, sparse, ok := r.headers.end(e.Size)
+	r.out.file, r.out.spans, r.out.at = sparse, spans, 0
+	if !ok {
+		r.lossy.Store(true)
+	}
+	return e, nil
 }
 
 // Get implements storage.FileGetter of tar-split. What a later entry of the
