@@ -88,46 +88,6 @@ func (w *saving) prepare(ctx context.Context, inputs []string, o SaveOptions) ([
 	return groups, w.room(groups, o)
 }
 
-// room refuses an archive that cannot fit: it has each layer about as large as
-// the registry had it, one of which is on the disk twice for a moment.
-func (w *saving) room(groups []toWrite, o SaveOptions) error {
-	seen := map[digest.Digest]bool{}
-	var all, largest int64
-	for _, g := range groups {
-		for _, img := range g.images {
-			p, err := w.parts(img)
-			if err != nil {
-				return err
-			}
-			for _, l := range p.manifest.LayerInfos() {
-				if !seen[l.Digest] && l.Size > 0 && l.Size < 1<<50 {
-					seen[l.Digest] = true
-					all, largest = all+l.Size, max(largest, l.Size)
-				}
-			}
-		}
-	}
-	if o.TempDir != "" {
-		all += largest // beside the archive
-	} else if err := needs("a layer of the archive", w.s.Root(), largest); err != nil {
-		return err
-	}
-	return needs(SpaceOfArchive, o.Disk, all)
-}
-
-// needs compares what is needed with what is free. A disk that does not tell is
-// tried, and "" is none.
-func needs(what, path string, need int64) error {
-	if path == "" {
-		return nil
-	}
-	disk, err := store.DiskOf(path)
-	if err != nil || disk.Free >= need {
-		return nil //nolint:nilerr // see above
-	}
-	return &SpaceError{What: what, Path: path, Need: need, Free: disk.Free}
-}
-
 // toSave finds the images that an input means: the holder of a name first.
 func (e *Engine) toSave(snap *store.Snapshot, input string, o SaveOptions) ([]*store.Image, string, error) {
 	view := e.view(snap)
