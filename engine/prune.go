@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mpull/mpull/gc"
@@ -78,8 +79,26 @@ func (e *Engine) PlanPrune(ctx context.Context, o PruneOptions) (plan *gc.Plan, 
 }
 
 // VerifyPlan tells whether a plan made earlier still holds: its error is a
-// *gc.ChangedError when something in it must not go any more, or is gone.
+// *gc.ChangedError when something in it must not go any more, or is gone. What
+// CRI-O pins now must not, whatever was known when the plan was made.
 func (e *Engine) VerifyPlan(ctx context.Context, plan *gc.Plan) error {
+	unused := slices.ContainsFunc(plan.Removals(), func(d gc.Decision) bool { return d.Reason == gc.Unused })
+	if err := e.elsewhere(unused); err != nil {
+		return err
+	}
+	config, err := e.config.Store.CRIO.Config()
+	if err != nil {
+		return err
+	}
+	var pinned []gc.Change
+	for _, d := range plan.Removals() {
+		if pattern := config.Pins(d.Names...); pattern != "" {
+			pinned = append(pinned, gc.Change{ID: d.ID, Reason: gc.PinnedByCRIO, By: pattern})
+		}
+	}
+	if len(pinned) > 0 {
+		return &gc.ChangedError{Changes: pinned}
+	}
 	return e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		downloads, err := s.Downloads()
 		if err != nil {

@@ -202,9 +202,9 @@ func (p *program) values(ctx context.Context, u *unfinished, flag string) ([]can
 	switch flag {
 	case "platform":
 		return p.platformValues(ctx, u), ""
-	case "authfile", "compat-auth-file", "policy-file", "registries-conf", "apply", "host", "locked", "output", "input":
+	case "authfile", "compat-auth-file", "policy-file", "registries-conf", "apply", "crio-config", "host", "locked", "output", "input", "protect-file":
 		return nil, ":files\n"
-	case "root", "runroot", "cert-dir", "workdir":
+	case "root", "runroot", "imagestore", "cert-dir", "workdir":
 		return nil, ":dirs\n"
 	case "as":
 		return nil, ""

@@ -110,10 +110,14 @@ func TestContainersElsewhere(t *testing.T) {
 	if r := n.Must(n.alone(conf, "prune", "--force")...); !strings.Contains(r.Stderr, "warning: "+n.images+" holds the images of the store at "+n.Root) {
 		t.Errorf("prune: %s", r)
 	}
+	plan := n.Write("plan", n.Must(n.alone("prune", "--all", "--dry-run", "--format", "json")...).Stdout)
+	if r := n.Mpull(n.alone(conf, "prune", "--apply", plan, "--force")...); r.Code != 125 || !strings.Contains(r.Stderr, "where the containers are recorded") {
+		t.Errorf("prune --apply: %s", r)
+	}
 	// Nobody speaks of the other store: the mount of the container is seen.
-	plan := n.plan(n.alone("prune", "--all", "--filter", "reference=team/app")...)
-	if plan[app] != "mounted" || plan[old] != "filtered-out" {
-		t.Errorf("without a configuration: %v", plan)
+	reasons := n.plan(n.alone("prune", "--all", "--filter", "reference=team/app")...)
+	if reasons[app] != "mounted" || reasons[old] != "filtered-out" {
+		t.Errorf("without a configuration: %v", reasons)
 	}
 	if r := n.Mpull(n.alone("rmi", app)...); r.Code != 2 {
 		t.Errorf("rmi: %s", r)

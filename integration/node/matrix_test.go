@@ -142,6 +142,11 @@ func TestProtect(t *testing.T) {
 		t.Log(one.args)
 		compare(t, want, n.plan(append([]string{"prune", "--all"}, one.args...)...))
 	}
+	plan := n.Write("plan", n.Must("prune", "--all", "--dry-run", "--format", "json").Stdout)
+	conf := n.configure("[crio.image]\npinned_images = [\"docker.io/team/b:1\"]\n") // since the plan was made
+	if r := n.Mpull(conf, "prune", "--apply", plan, "--force"); r.Code != 125 || !strings.Contains(r.Stderr, "(pinned-by-cri-o): make a new plan") {
+		t.Errorf("a plan that has what is pinned now: %s", r)
+	}
 	for _, bad := range [][]string{{"--protect", ""}, {"--protect", "a["}, {"--protect-file", n.Dir + "/none"}, {"--min-age", "x"}, {"--until-used", "0%"},
 		{"--until-used", "101"}, {"--when-used", "50%", "--until-used", "60%"}, {"--free", "1GB", "--until-used", "60%"}} {
 		if r := n.Mpull(append([]string{"prune", "--all", "--force"}, bad...)...); r.Code != 125 {

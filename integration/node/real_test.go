@@ -19,8 +19,8 @@ import (
 	"github.com/mpull/mpull/integration/testimage"
 )
 
-// real is a running CRI-O, for which the records in the store are its own.
-type real struct {
+// live is a running CRI-O, for which the records in the store are its own.
+type live struct {
 	*crio
 	t      *testing.T
 	socket string
@@ -76,10 +76,10 @@ fi
 exec runc "$@"
 `
 
-func newReal(t *testing.T, apart bool) *real {
+func newReal(t *testing.T, apart bool) *live {
 	t.Helper()
 	testenv.Need(t, "crio", "crictl", "pinns", "conmon", "runc", "jq")
-	n := &real{crio: newNode(t, apart), t: t}
+	n := &live{crio: newNode(t, apart), t: t}
 	n.socket = "unix://" + n.Dir + "/crio.sock"
 	path := func(program string) string {
 		p, err := exec.LookPath(program)
@@ -152,13 +152,13 @@ func newReal(t *testing.T, apart bool) *real {
 }
 
 // try runs crictl.
-func (n *real) try(args ...string) testbed.Result {
+func (n *live) try(args ...string) testbed.Result {
 	cmd := exec.Command("crictl", append([]string{"--config", n.Dir + "/crictl.yaml", "--runtime-endpoint", n.socket, "--image-endpoint", n.socket}, args...)...)
 	return n.StartCommand(cmd).Wait()
 }
 
 // crictl runs it and wants success; it returns the last word, which is an ID.
-func (n *real) crictl(args ...string) string {
+func (n *live) crictl(args ...string) string {
 	n.t.Helper()
 	r := n.try(args...)
 	if r.Code != 0 {
@@ -171,13 +171,13 @@ func (n *real) crictl(args ...string) string {
 	return words[len(words)-1]
 }
 
-func (n *real) bring(name string, seed uint64) string {
+func (n *live) bring(name string, seed uint64) string {
 	n.t.Helper()
 	n.push(name, seed)
 	return n.crictl("pull", "docker.io/"+name)
 }
 
-func (n *real) sandbox(name string) string {
+func (n *live) sandbox(name string) string {
 	n.t.Helper()
 	return n.crictl("runp", n.Write(name+".json", fmt.Sprintf(`{"metadata":{"name":%[1]q,"namespace":"default","uid":%[1]q,"attempt":0},"log_directory":%[2]q,
 		"linux":{"cgroup_parent":"/mpull-test","security_context":{"namespace_options":{"network":2}}}}`, name, n.Dir+"/log")))
@@ -185,7 +185,7 @@ func (n *real) sandbox(name string) string {
 
 // container creates one in a sandbox; with an image as a volume, where that is
 // named.
-func (n *real) container(pod, sandbox, name, image, volume string) testbed.Result {
+func (n *live) container(pod, sandbox, name, image, volume string) testbed.Result {
 	mounts := ""
 	if volume != "" {
 		mounts = fmt.Sprintf(`,"mounts":[{"container_path":"/vol","readonly":true,"image":{"image":%[1]q,"user_specified_image":%[1]q}}]`, volume)
@@ -206,7 +206,7 @@ func TestRealCRIO(t *testing.T) {
 	}
 }
 
-func realMatrix(n *real) {
+func realMatrix(n *live) {
 	t := n.t
 	app, volume, pinned := n.bring("team/app:1", 2), n.bring("team/volume:1", 3), n.bring("team/pinned:1", 4)
 	glob, word, free := n.bring("base/os:9", 5), n.bring("team/my-debug:1", 6), n.bring("team/free:1", 7)
@@ -248,7 +248,7 @@ func realMatrix(n *real) {
 
 // besidePulls has crictl pull twelve images at the same time and create
 // containers of them, while prune --all runs.
-func besidePulls(n *real, pod, conf string) {
+func besidePulls(n *live, pod, conf string) {
 	const many = 12
 	for i := range many {
 		n.push(fmt.Sprintf("team/beside%d:1", i), 100+uint64(i%3))
