@@ -75,14 +75,19 @@ func mountedLayer(homes []string, m *mountinfo.Info) string {
 }
 
 // lowerLayer returns the layer that a mount names as one below it: by its
-// directory, HOME/ID/diff, or by its short link.
+// directory, HOME/ID/diff, or by its short link. Layers of the same contents have
+// the same ID in each store; short links do not.
 func lowerLayer(homes []string, path string) string {
 	id := filepath.Base(filepath.Dir(path))
 	if filepath.Base(path) != "diff" {
 		return linkedLayer(homes, filepath.Base(path))
 	}
+	mounted, err := os.Stat(path)
+	if err != nil || !isHexID(id) {
+		return ""
+	}
 	for _, home := range homes {
-		if isHexID(id) && exists(filepath.Join(home, id)) {
+		if own, err := os.Stat(filepath.Join(home, id, "diff")); err == nil && os.SameFile(own, mounted) {
 			return id
 		}
 	}

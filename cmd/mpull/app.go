@@ -133,7 +133,7 @@ func (p *program) globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "root", Usage: "graph `DIR` of the store (default: storage.conf's)", Destination: &p.store.Root},
 		&cli.StringFlag{Name: "runroot", Usage: "run `DIR` of the store (default: storage.conf's)", Destination: &p.store.RunRoot},
 		&cli.StringFlag{Name: "imagestore", Usage: "`DIR` where images lie apart from the graph root (default: storage.conf's or CRI-O's)", Destination: &p.store.ImageStore},
-		&cli.StringFlag{Name: "crio-config", Usage: "`PATH` of CRI-O's configuration, a file or a folder; empty for none (default: /etc/crio, for root)"},
+		&cli.StringFlag{Name: "crio-config", Usage: "`PATH` of CRI-O's configuration, a file or a folder; empty for none (default: MPULL_CRIO_CONFIG, else /etc/crio for root)"},
 		&cli.StringFlag{Name: "storage-driver", Usage: "storage `DRIVER`: overlay or vfs (default: storage.conf's)", Destination: &p.store.Driver},
 		&cli.BoolFlag{Name: "sync", Usage: "write a layer's files to the disk before the layer counts as complete, so that a power loss cannot damage it (overlay)", Destination: &p.store.Sync},
 		&cli.StringSliceFlag{Name: "storage-opt", Usage: "`OPTION` of the storage driver, as for podman; may be repeated"},

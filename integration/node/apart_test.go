@@ -119,6 +119,12 @@ func TestContainersElsewhere(t *testing.T) {
 	if reasons[app] != "mounted" || reasons[old] != "filtered-out" {
 		t.Errorf("without a configuration: %v", reasons)
 	}
+	// A third store has the same layers, and nothing in use.
+	third := []string{"--root", filepath.Join(n.Dir, "root3"), "--runroot", filepath.Join(n.Dir, "run3")}
+	n.Must(append(third, "pull", "-q", "docker.io/team/app:1")...)
+	if reasons := n.plan(append(third, "prune", "--all")...); reasons[app] != "-unused" {
+		t.Errorf("the same image in another store: %v", reasons)
+	}
 	if r := n.Mpull(n.alone("rmi", app)...); r.Code != 2 {
 		t.Errorf("rmi: %s", r)
 	}
