@@ -2,22 +2,19 @@ package engine
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"math"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker"
+	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
 )
-
-// unpackFactor is how much larger layers are taken to be once unpacked: no
-// manifest says it. gzip of a root file system is seldom better than three to
-// one.
-const unpackFactor = 3
 
 // PullPlan is what a pull of one platform would do. JSON names are stable.
 type PullPlan struct {
@@ -31,8 +28,8 @@ type PullPlan struct {
 	Layers     int                 `json:"layers"`
 	LayersHere int                 `json:"layersHere"`
 	Bytes      int64               `json:"bytes"`      // compressed, of all layers
-	Download   int64               `json:"download"`   // compressed bytes to fetch, less what is here; -1 when a layer's size is not known
-	DiskNeeded int64               `json:"diskNeeded"` // bytes, an estimate: the download and three times that for what is unpacked
+	Download   int64               `json:"download"`   // compressed bytes to fetch, less what is here
+	DiskNeeded int64               `json:"diskNeeded"` // bytes, at the least: without as much the pull is refused
 	DiskFree   int64               `json:"diskFree"`   // bytes; -1 when not known
 	Name       string              `json:"name"`       // the name that the image gets, "" for none
 	Moves      *PlannedMove        `json:"moves"`      // who loses that name; nil when nobody does
@@ -57,150 +54,197 @@ type PullRequests struct {
 }
 
 // PlanPull tells what Pull with the same options would do, one plan for each
-// platform. It reads manifests and configs, writes nothing, takes no lock, and
-// creates no store. The policy is not regarded: the registry is asked.
-func (e *Engine) PlanPull(ctx context.Context, input string, o PullOptions) ([]PullPlan, error) {
+// image. It resolves, chooses, asks the signature policy, looks for room and ends
+// with the errors with which Pull would; an error may come with plans. It reads
+// manifests and configs, writes nothing, takes no lock, and creates no store.
+func (e *Engine) PlanPull(ctx context.Context, inputs []string, o PullOptions) ([]PullPlan, error) {
 	if len(o.Platforms) == 0 {
 		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
 	}
-	plans := []PullPlan{}
-	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		free := int64(-1)
-		if disk, err := store.DiskOf(s.Root()); err == nil {
-			free = disk.Free
+	pulls := make([]*pull, len(inputs))
+	for i, input := range inputs {
+		pulls[i] = &pull{o: o, input: input}
+	}
+	return e.plan(ctx, pulls)
+}
+
+// PlanLocked is PlanPull of PullLocked.
+func (e *Engine) PlanLocked(ctx context.Context, l *Lock, names []string, o PullOptions) ([]PullPlan, error) {
+	pulls, err := e.locked(l, names, o)
+	if err != nil {
+		return nil, err
+	}
+	return e.plan(ctx, pulls)
+}
+
+func (e *Engine) plan(ctx context.Context, pulls []*pull) (plans []PullPlan, err error) {
+	plans = []PullPlan{}
+	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		for _, p := range pulls {
+			err := e.besideStore(ctx, p.input, func(e *Engine) error {
+				p.engine, p.s, p.snap = e, s, snap
+				return p.run(ctx)
+			})
+			plans, snap = append(plans, p.plans...), p.snap
+			if err != nil {
+				return err
+			}
 		}
-		return e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, source registry.Source) error {
-			img.Local = func(d digest.Digest) (manifest, config []byte, ok bool) { return storedIn(s, snap, d) }
-			p := &planner{pull: &pull{engine: e, snap: snap, o: o, input: input}, free: free}
-			var err error
-			plans, err = p.all(ctx, img, source)
-			return err
-		})
+		return nil
 	})
 	return plans, err
 }
 
-// planner is a pull that only looks.
-type planner struct {
-	*pull
-	free int64 // bytes on the store's disk, -1 when not known
+// planAll plans every image that the pull would bring from a source.
+func (p *pull) planAll(ctx context.Context, r *reading) error {
+	first := len(p.plans)
+	var errs []error // of what a pull would not bring; what it would is told first
+	for _, j := range p.jobs {
+		if j.done {
+			continue
+		}
+		if err := p.allowed(ctx, r.img, j.choice); err != nil {
+			return err
+		}
+		m := lackOf(p.snap, j.choice.detail)
+		plan := p.planOf(r, j, m)
+		if err := p.planName(plan, p.target(r.source), j.named); err != nil {
+			return err
+		}
+		if !plan.Present {
+			errs = append(errs, p.room(m))
+		}
+		p.plans, j.done = append(p.plans, *plan), true
+	}
+	if err := p.planLimit(ctx, r.img, p.plans[first:]); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
 }
 
-// all plans every image that the pull would bring, as pull.attempt does.
-func (p *planner) all(ctx context.Context, img *registry.Image, source registry.Source) ([]PullPlan, error) {
-	instances, err := img.Instances(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if p.o.All {
-		if err := p.allJobs(ctx, img, instances); err != nil {
-			return nil, err
+// planLimit asks the registry how many manifests it leaves.
+func (p *pull) planLimit(ctx context.Context, img *registry.Image, plans []PullPlan) error {
+	once := Retry{Idle: p.o.Limits.Idle}
+	return p.engine.askOnce(ctx, once, func(ctx context.Context, _ *types.SystemContext, _ *watchdog) error {
+		limit, err := registry.ReadRateLimit(ctx, p.engine.config.Registry, img.Ref)
+		if err != nil {
+			p.engine.note("the rate limit is not known: %v", err)
 		}
-	} else {
-		for _, requests := range p.o.Platforms {
-			p.jobs = append(p.jobs, &job{requests: requests})
+		for i := range plans {
+			plans[i].RateLimit = limit
 		}
-		p.electHolder()
-	}
-	asked := map[*job]registry.Asked{} // to choose, which the pull asks too
-	var before registry.Asked
-	for _, j := range p.jobs {
-		if err := p.chooseFor(ctx, img, instances, j); err != nil {
-			return nil, err
-		}
-		now := img.Asked()
-		asked[j] = registry.Asked{Manifests: now.Manifests - before.Manifests, Blobs: now.Blobs - before.Blobs}
-		before = now
-	}
-	if p.o.All {
-		if err := p.leaveAbsent(); err != nil {
-			return nil, err
-		}
-	}
-	plans := make([]PullPlan, 0, len(p.jobs))
-	for _, j := range p.jobs {
-		plan := p.plan(img, source, j.choice)
-		if img.Ref.Transport() == docker.Transport {
-			plan.Requests.Manifests += asked[j].Manifests
-			plan.Requests.Blobs += asked[j].Blobs
-		}
-		if err := p.planName(plan, source, j.named); err != nil {
-			return nil, err
-		}
-		plans = append(plans, *plan)
-	}
-	limit, err := registry.ReadRateLimit(ctx, p.engine.config.Registry, img.Ref)
-	if err != nil {
-		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the rate limit is not known: %v", err)}})
-	}
-	for i := range plans {
-		plans[i].RateLimit = limit
-	}
-	if err := p.tellAbsent(); err != nil {
-		return plans, err
-	}
-	return plans, ctx.Err()
+		return ctx.Err()
+	})
 }
 
-func (p *planner) plan(img *registry.Image, source registry.Source, c *choice) *PullPlan {
-	d := c.detail
+// planOf says what comes of a choice.
+func (p *pull) planOf(r *reading, j *job, m lack) *PullPlan {
+	d := j.choice.detail
 	plan := &PullPlan{
-		Reference: refName(source.Ref), Platform: d.Platform().String(), Rule: c.rule, Foreign: c.foreign,
-		ID: imageID(d), Digest: d.Digest, Bytes: d.Size(), DiskFree: p.free,
-		Present: complete(p.snap, d, img.Digest) != nil,
+		Reference: refName(r.source.Ref), Platform: d.Platform().String(), Rule: j.choice.rule, Foreign: j.choice.foreign,
+		ID: imageID(d), Digest: d.Digest, Bytes: d.Size(), DiskFree: p.free(),
+		Present: complete(p.snap, d, r.img.Digest) != nil,
+		Layers:  m.layers, LayersHere: m.here, Download: m.download, DiskNeeded: m.space(),
 	}
-	missing, reread := p.layers(plan, d)
-	plan.DiskNeeded = max(plan.Download, 0)*(1+unpackFactor) + reread*unpackFactor
-	if img.Ref.Transport() == docker.Transport && !plan.Present {
-		plan.Requests = copyRequests(img, missing)
+	if plan.Present {
+		plan.LayersHere, plan.Download, plan.DiskNeeded = plan.Layers, 0, 0
 	}
+	if r.img.Ref.Transport() != docker.Transport {
+		return plan
+	}
+	if !plan.Present {
+		plan.Requests = copyRequests(r.img, m.blobs)
+	}
+	plan.Requests.Manifests += j.asked.Manifests
+	plan.Requests.Blobs += j.asked.Blobs
 	return plan
 }
 
-// layers counts the layers, those that are here, and the bytes to fetch. It
-// returns how many blobs that are, and the compressed bytes that are unpacked a
-// second time out of the store. As in Pull, a layer is here when those below it
-// are; on top of others it still spares the fetching of its blob.
-func (p *planner) layers(plan *PullPlan, d *registry.Detail) (missing int, reread int64) {
+// planPresent plans for an image of the store, which no source is asked about.
+func (p *pull) planPresent(r PullResult, name string, named bool) error {
+	img, err := p.s.Lookup(r.ID)
+	if err != nil {
+		return err
+	}
+	layers := len(img.Config.DiffIDs)
+	plan := &PullPlan{
+		Reference: p.input, Platform: r.Platform.String(), Rule: r.Rule, ID: r.ID, Digest: r.Digest, Present: true,
+		Layers: layers, LayersHere: layers, DiskFree: p.free(),
+	}
+	if err := p.planName(plan, name, named); err != nil {
+		return err
+	}
+	p.plans = append(p.plans, *plan)
+	return nil
+}
+
+// free is what is free on the store's disk, in bytes, -1 when it is not known.
+func (p *pull) free() int64 {
+	disk, err := store.DiskOf(p.s.Root())
+	if err != nil {
+		return -1
+	}
+	return disk.Free
+}
+
+// lack is what the store lacks of an image.
+type lack struct {
+	layers, here int   // of the image; those that need not be fetched
+	blobs        int   // to fetch
+	download     int64 // their bytes, compressed; those of unknown size are left out
+	reread       int64 // compressed bytes that are unpacked once more, out of the store
+}
+
+// space is what that takes on the disk, at the least: nobody says what a layer
+// unpacks to, but it is hardly less than what it was compressed.
+func (m lack) space() int64 {
+	if m.download > math.MaxInt64/4 || m.reread > math.MaxInt64/4 {
+		return math.MaxInt64 / 2 // no sum of that overflows
+	}
+	return 2*m.download + m.reread
+}
+
+// lackOf compares an image with the store: a layer is here when those below
+// it are; on top of others it still spares the fetching of its blob.
+func lackOf(snap *store.Snapshot, d *registry.Detail) (m lack) {
 	diffIDs := d.Config.RootFS.DiffIDs
-	here := p.layersHere(diffIDs)
-	blobs := p.blobsHere()
+	here, blobs := layersHere(snap, diffIDs), blobsHere(snap)
 	fetched := make(map[digest.Digest]bool)
 	for _, l := range d.Layers {
 		if l.EmptyLayer {
 			continue
 		}
-		plan.Layers++
-		if plan.Present || plan.Layers <= here {
-			plan.LayersHere++
-			continue
-		}
-		if plan.Layers <= len(diffIDs) && blobs[madeFrom{l.Digest, diffIDs[plan.Layers-1]}] {
-			plan.LayersHere++
-			reread += max(l.Size, 0)
-			continue
-		}
-		if fetched[l.Digest] {
-			continue
-		}
-		fetched[l.Digest] = true
-		missing++
-		if l.Size < 0 {
-			plan.Download = -1
-		} else if plan.Download >= 0 {
-			plan.Download += l.Size
+		m.layers++
+		switch {
+		case m.layers <= here:
+			m.here++
+		case m.layers <= len(diffIDs) && blobs[madeFrom{l.Digest, diffIDs[m.layers-1]}]:
+			m.here++
+			m.reread = add(m.reread, l.Size)
+		case !fetched[l.Digest]:
+			fetched[l.Digest] = true
+			m.blobs++
+			m.download = add(m.download, l.Size)
 		}
 	}
-	return missing, reread
+	return m
+}
+
+// add adds a size that a manifest names, which may be any number.
+func add(sum, size int64) int64 {
+	if size > math.MaxInt64-sum {
+		return math.MaxInt64
+	}
+	return sum + max(size, 0)
 }
 
 // madeFrom is a blob and what it is when it is unpacked.
 type madeFrom struct{ blob, diffID digest.Digest }
 
 // blobsHere returns the blobs that layers of the store were made from.
-func (p *planner) blobsHere() map[madeFrom]bool {
-	have := make(map[madeFrom]bool, len(p.snap.Layers))
-	for _, l := range p.snap.Layers {
+func blobsHere(snap *store.Snapshot) map[madeFrom]bool {
+	have := make(map[madeFrom]bool, len(snap.Layers))
+	for _, l := range snap.Layers {
 		if !l.Incomplete && l.CompressedDigest != "" {
 			have[madeFrom{l.CompressedDigest, l.UncompressedDigest}] = true
 		}
@@ -209,13 +253,13 @@ func (p *planner) blobsHere() map[madeFrom]bool {
 }
 
 // layersHere returns how many layers, from the bottom, the store has.
-func (p *planner) layersHere(diffIDs []digest.Digest) int {
+func layersHere(snap *store.Snapshot, diffIDs []digest.Digest) int {
 	type key struct {
 		parent string
 		diffID digest.Digest
 	}
-	have := make(map[key]string, len(p.snap.Layers))
-	for _, l := range p.snap.Layers {
+	have := make(map[key]string, len(snap.Layers))
+	for _, l := range snap.Layers {
 		if !l.Incomplete && l.UncompressedDigest != "" {
 			have[key{l.Parent, l.UncompressedDigest}] = l.ID
 		}
@@ -242,13 +286,12 @@ func copyRequests(img *registry.Image, missing int) PullRequests {
 }
 
 // planName tells which name the image would get and from whom.
-func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) (err error) {
-	plan.Name = p.target(source)
-	if plan.Name == "" {
+func (p *pull) planName(plan *PullPlan, name string, named bool) (err error) {
+	if plan.Name = name; name == "" {
 		return nil
 	}
 	if !named || p.o.NoTag {
-		plan.Name = query.WithDigest(plan.Name, plan.Digest)
+		plan.Name = query.WithDigest(query.Repository(name), plan.Digest)
 	}
 	if img := p.engine.view(p.snap).Holder(plan.Name); img != nil && img.ID != plan.ID && !img.ReadOnly {
 		plan.Moves, err = p.planMove(img, plan.Name)
@@ -257,7 +300,7 @@ func (p *planner) planName(plan *PullPlan, source registry.Source, named bool) (
 }
 
 // planMove tells what becomes of the image that loses a name.
-func (p *planner) planMove(loser *store.Image, name string) (*PlannedMove, error) {
+func (p *pull) planMove(loser *store.Image, name string) (*PlannedMove, error) {
 	after := *loser
 	after.Names = slices.DeleteFunc(slices.Clone(after.Names), func(n string) bool { return n == name && !p.o.Keep })
 	f, err := fate(p.snap, &after)

@@ -46,12 +46,12 @@ func (e *Engine) guarded(ctx context.Context, w *store.Writer, m nameMove) (*Gua
 	if err != nil {
 		return nil, nil //nolint:nilerr // the move itself says so
 	}
-	return e.guard(ctx, w, m.name, m.to, query.PlatformOf(target))
+	return e.guard(ctx, w.Store, m.name, m.to, query.PlatformOf(target))
 }
 
 // guard is guarded for an image that need not be here yet.
-func (e *Engine) guard(ctx context.Context, w *store.Writer, name, to string, wanted platform.Platform) (*GuardedError, error) {
-	holder, err := w.Lookup(name)
+func (e *Engine) guard(ctx context.Context, s *store.Store, name, to string, wanted platform.Platform) (*GuardedError, error) {
+	holder, err := s.Lookup(name)
 	if err != nil || holder.ID == to || holder.IsList {
 		return nil, nil //nolint:nilerr // nobody has the name
 	}
@@ -59,7 +59,7 @@ func (e *Engine) guard(ctx context.Context, w *store.Writer, name, to string, wa
 	if !from.Complete() || !wanted.Complete() || from.Same(wanted) {
 		return nil, nil // the platform stays
 	}
-	snap, err := w.Snapshot(ctx)
+	snap, err := s.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (p *pull) guardAll(ctx context.Context, source registry.Source) error {
 			if name == "" {
 				continue
 			}
-			if _, err := p.engine.guard(ctx, p.w, name, imageID(j.choice.detail), j.choice.detail.Platform()); err != nil {
+			if _, err := p.engine.guard(ctx, p.s, name, imageID(j.choice.detail), j.choice.detail.Platform()); err != nil {
 				return err
 			}
 		}

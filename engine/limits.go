@@ -9,7 +9,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/unpack"
 )
@@ -89,30 +88,21 @@ func human(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) 
 // reserve is what of a disk a pull leaves free.
 func reserve(d store.Disk) int64 { return min(d.Total/100*reservePercent, maxReserve) }
 
-// room refuses a pull whose layers cannot fit. What a layer takes is not known
-// before it is unpacked, but hardly less than twice what the registry sends:
-// the download itself and what it unpacks to.
-func (l Limits) room(w *store.Writer, snap *store.Snapshot, d *registry.Detail) error {
-	have := haveLayers(snap)
-	var need int64
-	for _, layer := range d.Layers {
-		if !have[layer.Digest] && layer.Size > 0 {
-			need += layer.Size
-			have[layer.Digest] = true
-		}
-	}
-	if l.MaxBytes > 0 && need > l.MaxBytes {
-		return &TooBigError{"bytes", l.MaxBytes}
+// room refuses a pull whose layers cannot fit.
+func (p *pull) room(m lack) error {
+	most, need := p.o.Limits.MaxBytes, m.space()
+	if most > 0 && m.download > most {
+		return &TooBigError{"bytes", most}
 	}
 	if need == 0 {
 		return nil
 	}
-	now, err := store.DiskOf(w.Root())
+	now, err := store.DiskOf(p.s.Root())
 	if err != nil {
 		return err
 	}
-	if need < 0 || need > (1<<62) || now.Free-2*need < reserve(now) {
-		return &SpaceError{Path: w.Root(), Need: 2 * max(need, 0), Free: now.Free, Reserve: reserve(now)}
+	if now.Free-need < reserve(now) {
+		return &SpaceError{Path: p.s.Root(), Need: need, Free: now.Free, Reserve: reserve(now)}
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOpti
 		return nil, err
 	}
 	err = e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
-		l := loading{pull: pull{engine: e, w: w, group: unpack.NewGroup(unpack.DefaultWorkers), keep: newKeeper(e, w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
+		l := loading{pull: pull{engine: e, s: w.Store, w: w, group: unpack.NewGroup(unpack.DefaultWorkers), keep: newKeeper(e, w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
 		if a.Record == nil {
 			results, err = l.foreign(ctx)
 		} else {

@@ -14,7 +14,6 @@ import (
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
-	"github.com/mpull/mpull/store/unpack"
 )
 
 // LockOptions says what to lock. The zero value locks every platform that an
@@ -94,6 +93,15 @@ func (e *Engine) lockedImage(ctx context.Context, img *registry.Image, wanted []
 // All means all platforms that are locked, and a platform that is not locked is
 // a *NotLockedError.
 func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o PullOptions) ([]PullResult, error) {
+	pulls, err := e.locked(l, names, o)
+	if err != nil {
+		return nil, err
+	}
+	return e.pull(ctx, pulls)
+}
+
+// locked are the pulls of the names of a lock.
+func (e *Engine) locked(l *Lock, names []string, o PullOptions) ([]*pull, error) {
 	names, err := e.inLock(l, names)
 	if err != nil {
 		return nil, err
@@ -103,26 +111,17 @@ func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o Pull
 		native.Explicit = true
 		o.Platforms = []Fallback{{native}}
 	}
-	var results []PullResult
-	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
-		for _, name := range names {
-			locked := l.Images[name]
-			p := &pull{engine: e, w: w, snap: snap, o: o, input: query.WithDigest(name, locked.Digest), group: group, keep: keep, locked: &locked}
-			p.o.As = name
-			if o.All {
-				p.o.All, p.o.Platforms = false, locked.fallbacks()
-			}
-			err := p.run(ctx)
-			snap = p.snap
-			results = append(results, p.results()...)
-			if err != nil {
-				return keep.interrupted(ctx, err)
-			}
+	pulls := make([]*pull, 0, len(names))
+	for _, name := range names {
+		locked := l.Images[name]
+		p := &pull{o: o, input: query.WithDigest(name, locked.Digest), locked: &locked}
+		p.o.As = name
+		if o.All {
+			p.o.All, p.o.Platforms = false, locked.fallbacks()
 		}
-		return nil
-	})
-	return results, e.discard(ctx, err)
+		pulls = append(pulls, p)
+	}
+	return pulls, nil
 }
 
 // inLock finds the names that a user wrote in a lock; none means all.

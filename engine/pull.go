@@ -23,13 +23,20 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 	if len(o.Platforms) == 0 {
 		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
 	}
-	var results []PullResult
+	pulls := make([]*pull, len(inputs))
+	for i, input := range inputs {
+		pulls[i] = &pull{o: o, input: input}
+	}
+	return e.pull(ctx, pulls)
+}
+
+func (e *Engine) pull(ctx context.Context, pulls []*pull) (results []PullResult, err error) {
 	var refused []*UnprovenError
-	err := e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		return e.beside(ctx, w.Store, inputs, func(e *Engine) error {
+	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
+		return e.beside(ctx, w.Store, inputsOf(pulls), func(e *Engine) error {
 			group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
-			for _, input := range inputs {
-				p := &pull{engine: e, w: w, snap: snap, o: o, input: input, group: group, keep: keep}
+			for _, p := range pulls {
+				p.engine, p.s, p.w, p.snap, p.group, p.keep = e, w.Store, w, snap, group, keep
 				err := p.run(ctx)
 				snap = p.snap
 				results, refused = append(results, p.results()...), append(refused, p.refused...)
@@ -43,10 +50,21 @@ func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]Pu
 	return results, e.discard(ctx, err, refused...)
 }
 
-// pull is one input of a Pull under way.
+func inputsOf(pulls []*pull) []string {
+	inputs := make([]string, len(pulls))
+	for i, p := range pulls {
+		inputs[i] = p.input
+	}
+	return inputs
+}
+
+// pull is one input of a Pull under way, or of a PlanPull, which is the same
+// without a writer: it resolves, chooses, asks the policy and looks for room,
+// and where a Pull would fetch and name it says what that would be.
 type pull struct {
 	engine *Engine
-	w      *store.Writer
+	s      *store.Store
+	w      *store.Writer // nil in a PlanPull
 	snap   *store.Snapshot
 	o      PullOptions
 	input  string
@@ -56,6 +74,8 @@ type pull struct {
 
 	locked *LockedImage            // of a lock: nothing else will do
 	absent []*registry.AbsentError // of all platforms, those that are not there
+	asked  registry.Asked          // of the source, so far
+	plans  []PullPlan              // of a PlanPull
 
 	refused []*UnprovenError // images that were brought to look at their programs
 	found   *registry.Source // where the input is, when it was found already
@@ -80,8 +100,9 @@ type job struct {
 	artifact  *registry.NotImageError // none of them is an image
 	named     bool                    // it gets the name itself, not its digest name
 	choice    *choice
-	present   bool // the store has it, complete
-	fetched   bool // its layers are in the store
+	present   bool           // the store has it, complete
+	fetched   bool           // its layers are in the store
+	asked     registry.Asked // to choose it
 	announced bool
 	done      bool
 	result    PullResult
@@ -182,7 +203,7 @@ func (p *pull) here(ctx context.Context, j *job) (query.Found, error) {
 	}
 	var first error
 	for _, request := range j.requests {
-		found, err := view.Of(p.input, request, p.engine.programs(ctx, p.w.Store))
+		found, err := view.Of(p.input, request, p.engine.programs(ctx, p.s))
 		if err == nil && view.Sizes().Complete(found.Image) {
 			return found, nil
 		}
@@ -199,7 +220,7 @@ func (p *pull) here(ctx context.Context, j *job) (query.Found, error) {
 // presentResult is that of an image which is here.
 func (p *pull) presentResult(img *store.Image) PullResult {
 	r := PullResult{ID: img.ID, Digest: img.Digest, Platform: query.PlatformOf(img), Present: true}
-	if own := p.w.OwnDigests(img); len(own) > 0 {
+	if own := p.s.OwnDigests(img); len(own) > 0 {
 		r.Digest = own[0]
 	}
 	return r
@@ -208,6 +229,9 @@ func (p *pull) presentResult(img *store.Image) PullResult {
 // name moves the name to the image, or keeps it by its repo@digest name when
 // the name belongs to another platform of this command or was not wanted.
 func (p *pull) name(ctx context.Context, r PullResult, name string, named bool) (_ PullResult, err error) {
+	if p.w == nil {
+		return r, p.planPresent(r, name, named)
+	}
 	if name == "" {
 		return r, nil
 	}

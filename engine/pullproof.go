@@ -38,11 +38,11 @@ func (e *UnprovenError) Error() string {
 // prove compares what was asked for with the program of an image that names no
 // platform, and returns the platform of that program.
 func (p *pull) prove(ctx context.Context, id string, j *job) (platform.Platform, error) {
-	img, err := p.w.Lookup(id)
+	img, err := p.s.Lookup(id)
 	if err != nil {
 		return platform.Platform{}, err
 	}
-	actual, err := platform.Parse(p.engine.actualPlatform(ctx, p.w.Store, img).Actual)
+	actual, err := platform.Parse(p.engine.actualPlatform(ctx, p.s, img).Actual)
 	if err == nil {
 		_, err = platform.Choose(j.requests, []platform.Candidate{{Platform: &actual}})
 	}

@@ -29,7 +29,7 @@ func (p *pull) remote(ctx context.Context) error {
 		answered = source
 		return p.from(ctx, source)
 	})
-	if err != nil {
+	if err != nil || p.w == nil {
 		return err
 	}
 	return answered.Record()
@@ -43,7 +43,7 @@ func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
 		if err != nil {
 			// What the snapshot says is there may have changed: another tool
 			// removed it, or this attempt brought some of it.
-			if snap, snapErr := p.w.Snapshot(ctx); snapErr == nil {
+			if snap, snapErr := p.s.Snapshot(ctx); snapErr == nil {
 				p.snap = snap
 			}
 		}
@@ -99,6 +99,9 @@ func (p *pull) attempt(ctx context.Context, r *reading) error {
 	if err := p.guardAll(ctx, r.source); err != nil {
 		return err
 	}
+	if p.w == nil {
+		return p.planAll(ctx, r)
+	}
 	if err := p.fetchAll(ctx, r.source, r.img); err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *w
 		if r.img, err = registry.Open(ctx, sys, r.source.Ref); err != nil {
 			return err
 		}
-		r.img.Local = p.stored
+		r.img.Local, p.asked = p.stored, registry.Asked{}
 	}
 	r.img.Guard().Observe(ctx, watch.asked)
 	defer r.img.Guard().Observe(ctx, nil)
@@ -174,6 +177,8 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 		j.choice = &choice{request: j.requests[0], rule: platform.RuleExact, instances: instances}
 		j.choice.detail, err = firstImage(ctx, img, j.exact)
 	}
+	now := img.Asked()
+	j.asked, p.asked = registry.Asked{Manifests: now.Manifests - p.asked.Manifests, Blobs: now.Blobs - p.asked.Blobs}, now
 	if err == nil {
 		err = j.choice.detail.Unpackable(refName(img.Ref))
 	}
@@ -192,7 +197,7 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 // stored returns the manifest and the config of an image that is here: what a
 // digest names need not be asked for again.
 func (p *pull) stored(d digest.Digest) (manifest, config []byte, ok bool) {
-	return storedIn(p.w.Store, p.snap, d)
+	return storedIn(p.s, p.snap, d)
 }
 
 func storedIn(s *store.Store, snap *store.Snapshot, d digest.Digest) (manifest, config []byte, ok bool) {
@@ -228,7 +233,7 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.allowed(ctx, img, j.choice); err != nil || j.present {
 				return err
 			}
-			if err := p.o.Limits.room(p.w, p.snap, j.choice.detail); err != nil {
+			if err := p.room(lackOf(p.snap, j.choice.detail)); err != nil {
 				return err
 			}
 			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.keep, &p.o)
@@ -298,7 +303,7 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 		}
 	}
 	if !j.present {
-		p.engine.predict(ctx, p.w.Store, r.ID)
+		p.engine.predict(ctx, p.s, r.ID)
 	}
 	j.done = true
 	return nil

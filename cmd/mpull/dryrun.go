@@ -15,27 +15,24 @@ import (
 	"github.com/mpull/mpull/engine/registry"
 )
 
-// dryRunPull prints what a pull would do, and does nothing.
-func (p *program) dryRunPull(c *cli.Context) error {
+// dryRunPull prints what a pull would do, and does nothing. lock is that of
+// --locked, nil without one.
+func (p *program) dryRunPull(c *cli.Context, lock *engine.Lock) error {
 	options, err := pullOptions(c)
 	if err != nil {
 		return err
 	}
-	e := p.readEngine()
-	all := []engine.PullPlan{}
-	var absent *engine.AbsentPlatformsError
-	for _, input := range c.Args().Slice() {
-		plans, err := e.PlanPull(c.Context, input, options)
-		if err != nil && !errors.As(err, &absent) {
-			return err
-		}
-		all = append(all, plans...)
+	e, inputs := p.readEngine(), c.Args().Slice()
+	var plans []engine.PullPlan
+	if lock == nil {
+		plans, err = e.PlanPull(c.Context, inputs, options)
+	} else {
+		plans, err = e.PlanLocked(c.Context, lock, inputs, options)
 	}
-	err = p.printPlans(c.String("format"), all)
-	if err == nil && absent != nil {
-		return absent
+	if err != nil && len(plans) == 0 {
+		return err
 	}
-	return err
+	return errors.Join(p.printPlans(c.String("format"), plans), err)
 }
 
 func (p *program) printPlans(format string, all []engine.PullPlan) error {
@@ -90,14 +87,11 @@ func downloadText(plan *engine.PullPlan) string {
 }
 
 func diskText(plan *engine.PullPlan) string {
-	s := "about " + size(plan.DiskNeeded) + " needed (estimated from the download)"
+	text := size(plan.DiskNeeded) + " or more needed"
 	if plan.DiskFree >= 0 {
-		s += ", " + size(plan.DiskFree) + " free"
-		if plan.DiskNeeded > plan.DiskFree {
-			s += ": probably too little"
-		}
+		text += ", " + size(plan.DiskFree) + " free"
 	}
-	return s
+	return text
 }
 
 func nameText(plan *engine.PullPlan) string {

@@ -110,12 +110,15 @@ func readLock(ctx context.Context, file string) (*engine.Lock, error) {
 
 // pullLocked pulls what --locked names.
 func (p *program) pullLocked(c *cli.Context) error {
-	if c.Bool("dry-run") || c.String("as") != "" {
-		return usagef("--locked goes with neither --dry-run nor --as: the lock says what is pulled and how it is named")
+	if c.String("as") != "" {
+		return usagef("--locked does not go with --as: the lock says how images are named")
 	}
 	lock, err := readLock(c.Context, c.String("locked"))
 	if err != nil {
 		return err
+	}
+	if c.Bool("dry-run") {
+		return p.dryRunPull(c, lock)
 	}
 	mode, err := p.progress(c)
 	if err != nil {

@@ -93,7 +93,7 @@ func (p *program) pull(c *cli.Context) error {
 		return p.pullLocked(c)
 	}
 	if c.Bool("dry-run") {
-		return p.dryRunPull(c)
+		return p.dryRunPull(c, nil)
 	}
 	mode, err := p.progress(c)
 	if err != nil {

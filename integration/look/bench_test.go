@@ -134,10 +134,15 @@ func (b *bench) run(program string, args ...string) result {
 	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-// mpull runs the program, without a policy.json: nothing that looks needs one.
+// mpull runs the program, without a policy.json unless it pulls: nothing that
+// only looks needs one.
 func (b *bench) mpull(args ...string) result {
 	b.Helper()
-	return b.exec(testenv.Binary(), append([]string{"--policy-file", filepath.Join(b.dir, "none.json")}, args...)...)
+	policy := "none.json"
+	if args[0] == "pull" {
+		policy = "policy.json"
+	}
+	return b.exec(testenv.Binary(), append([]string{"--policy-file", filepath.Join(b.dir, policy)}, args...)...)
 }
 
 // must runs the program and expects success.

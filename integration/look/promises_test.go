@@ -1,6 +1,7 @@
 package look
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -140,6 +141,66 @@ func TestDryRunTellsWhatPullDoes(t *testing.T) {
 	for _, entry := range []string{"cat/single-docker:1", "cat/nested:1", "cat/nameless:1", "cat/zstd:1"} {
 		b.dryThenPull(b.name(entry))
 	}
+}
+
+// TestDryRunRefusesWhatPullRefuses: the same errors and exit codes, before and
+// after the images are here.
+func TestDryRunRefusesWhatPullRefuses(t *testing.T) {
+	b := some(t, "library/alpine:3.15", "cat/single-docker:1")
+	alpine, single := b.name("library/alpine:3.15"), b.name("cat/single-docker:1")
+	b.write("reject.json", `{"default": [{"type": "reject"}]}`)
+	b.must("pull", "-q", alpine)
+	lock := filepath.Join(b.dir, "images.lock")
+	b.must("lock", "--platform", "linux/arm64", lock, alpine)
+	for _, args := range []string{
+		"--policy never " + alpine,
+		"--policy never --platform linux/s390x " + alpine,
+		"--policy never " + single,
+		"--policy missing " + alpine,
+		"--policy newer " + alpine,
+		"--platform linux/riscv64 " + alpine,
+		"--platform linux/arm64 --platform linux/s390x " + alpine,
+		"--all-platforms " + alpine,
+		"--max-bytes 10 --platform linux/s390x " + alpine,
+		"--no-tag --platform linux/386 " + alpine,
+		alpine + " " + single,
+		alpine + " " + b.name("no/such:1"),
+		"--locked " + lock + " --platform linux/arm64",
+		"--locked " + lock + " --platform linux/amd64",
+		"--locked " + lock + " --policy never --platform linux/arm64 " + alpine,
+	} {
+		for _, policy := range []string{"policy.json", "reject.json"} {
+			run := func(extra string) result {
+				line := append([]string{"--policy-file", filepath.Join(b.dir, policy), "pull", "--retry", "0"}, strings.Fields(extra+args)...)
+				return b.exec(testenv.Binary(), line...)
+			}
+			dry, real := run("--dry-run --format json "), run("-q ")
+			var plans []plan
+			if err := json.Unmarshal([]byte(cmp.Or(dry.out, "[]")), &plans); err != nil {
+				t.Fatalf("%s: %v\n%s", args, err, dry.out)
+			}
+			var ids []string
+			for _, p := range plans {
+				ids = append(ids, p.ID)
+			}
+			slices.Sort(ids)
+			pulled := strings.Fields(real.out)
+			slices.Sort(pulled)
+			if dry.code != real.code || real.code == 0 && !slices.Equal(ids, pulled) || errorOf(dry.err) != errorOf(real.err) {
+				t.Errorf("%s, %s: planned %d %q %s\npulled %d %q %s", args, policy, dry.code, ids, dry.err, real.code, pulled, real.err)
+			}
+		}
+	}
+}
+
+// errorOf is the line of the error in what a command says.
+func errorOf(text string) string {
+	i := strings.Index(text, "Error: ")
+	if i < 0 {
+		return ""
+	}
+	line, _, _ := strings.Cut(text[i:], "\n")
+	return line
 }
 
 func (b *bench) dryThenPull(args ...string) plan {
