@@ -174,7 +174,7 @@ func TestDryRunRefusesWhatPullRefuses(t *testing.T) {
 				line := append([]string{"--policy-file", filepath.Join(b.dir, policy), "pull", "--retry", "0"}, strings.Fields(extra+args)...)
 				return b.exec(testenv.Binary(), line...)
 			}
-			dry, real := run("--dry-run --format json "), run("-q ")
+			dry, done := run("--dry-run --format json "), run("-q ")
 			var plans []plan
 			if err := json.Unmarshal([]byte(cmp.Or(dry.out, "[]")), &plans); err != nil {
 				t.Fatalf("%s: %v\n%s", args, err, dry.out)
@@ -184,10 +184,10 @@ func TestDryRunRefusesWhatPullRefuses(t *testing.T) {
 				ids = append(ids, p.ID)
 			}
 			slices.Sort(ids)
-			pulled := strings.Fields(real.out)
+			pulled := strings.Fields(done.out)
 			slices.Sort(pulled)
-			if dry.code != real.code || real.code == 0 && !slices.Equal(ids, pulled) || errorOf(dry.err) != errorOf(real.err) {
-				t.Errorf("%s, %s: planned %d %q %s\npulled %d %q %s", args, policy, dry.code, ids, dry.err, real.code, pulled, real.err)
+			if dry.code != done.code || done.code == 0 && !slices.Equal(ids, pulled) || errorOf(dry.err) != errorOf(done.err) {
+				t.Errorf("%s, %s: planned %d %q %s\npulled %d %q %s", args, policy, dry.code, ids, dry.err, done.code, pulled, done.err)
 			}
 		}
 	}
