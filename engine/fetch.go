@@ -90,9 +90,26 @@ func (e *Engine) opener(img *registry.Image, l unpack.Layer) openBlob {
 			e.debug(fmt.Sprintf("layer %s is read from its first byte: %v", l.Digest, err))
 		}
 		failed = 0
-		blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
+		return e.whole(ctx, img, l)
+	}
+}
+
+// whole asks for a layer from its first byte. Where the library ends its asking,
+// though a fresh token or another place may do, all places are asked again.
+func (e *Engine) whole(ctx context.Context, img *registry.Image, l unpack.Layer) (io.ReadCloser, int64, error) {
+	blob, _, err := img.Source().GetBlob(ctx, types.BlobInfo{Digest: l.Digest, Size: l.Size, MediaType: l.MediaType}, nocache.NoCache)
+	if err == nil || ctx.Err() != nil || !img.InRegistry() {
 		return blob, 0, err
 	}
+	if elsewhere := img.HasMirrors() && registry.IsAnswer(err); !elsewhere && !registry.IsRefusal(err) {
+		return nil, 0, err
+	}
+	body, at, restErr := img.Rest(ctx, l.Digest, 0, -1)
+	if restErr == nil {
+		return body, at, nil
+	}
+	e.debug(fmt.Sprintf("layer %s was refused once more: %v", l.Digest, restErr))
+	return nil, 0, err
 }
 
 // tooBig gives an image that exceeds a limit the same error on both paths.

@@ -40,6 +40,9 @@ func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
 	defer func() { err = errors.Join(err, read.close()) }()
 	return p.o.Retry.persist(ctx, p.engine, func() int64 { return p.reached(read) }, func() error {
 		err := p.attempt(ctx, read)
+		for err != nil && ctx.Err() == nil && p.askAnew(ctx, read, err) {
+			err = p.attempt(ctx, read)
+		}
 		if err != nil {
 			// What the snapshot says is there may have changed: another tool
 			// removed it, or this attempt brought some of it.
@@ -54,11 +57,37 @@ func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
 	})
 }
 
+// askAnew tells whether a try that was refused is worth another one at once: with
+// the next place, where a mirror refused; else with a fresh token, where the pull
+// has got further since it was given the last.
+func (p *pull) askAnew(ctx context.Context, r *reading, err error) bool {
+	if r.img == nil || !registry.IsAnswer(err) {
+		return false
+	}
+	if r.img.Elsewhere(ctx) {
+		return true
+	}
+	if !registry.IsRefusal(err) {
+		return false
+	}
+	if snap, err := p.w.Snapshot(ctx); err == nil {
+		p.snap = snap
+	}
+	reached := p.reached(r)
+	if reached <= r.renewed {
+		return false
+	}
+	r.renewed = reached
+	return r.close() == nil
+}
+
 // reading is what is known of a source: tries that follow go on from there.
 type reading struct {
 	source registry.Source
 	img    *registry.Image // nil when it has to be asked
 	chosen bool            // for every job
+
+	renewed int64 // what was reached when the source was opened anew
 }
 
 func (r *reading) close() error {

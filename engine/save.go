@@ -166,7 +166,6 @@ type saving struct {
 	temp   string
 	done   map[string]*savedImage // by image ID
 	blobs  map[blobKey]imgspecv1.Descriptor
-	last   string // the compressor that gave the original last
 	saved  []Saved
 }
 

@@ -1,16 +1,20 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/store"
 )
 
 // room refuses an archive that cannot fit: it has each layer about as large as
-// the registry had it, one of which is on the disk twice for a moment.
+// the registry had it, and as many as are packed at the same time are on the disk
+// twice for a moment.
 func (w *saving) room(groups []toWrite, o SaveOptions) error {
 	seen := map[digest.Digest]bool{}
-	var all, largest int64
+	var all, twice int64
+	var sizes []int64
 	for _, g := range groups {
 		for _, img := range g.images {
 			p, err := w.parts(img)
@@ -20,14 +24,18 @@ func (w *saving) room(groups []toWrite, o SaveOptions) error {
 			for _, l := range p.manifest.LayerInfos() {
 				if !seen[l.Digest] && l.Size > 0 && l.Size < 1<<50 {
 					seen[l.Digest] = true
-					all, largest = all+l.Size, max(largest, l.Size)
+					all, sizes = all+l.Size, append(sizes, l.Size)
 				}
 			}
 		}
 	}
+	slices.Sort(sizes)
+	for _, n := range sizes[max(0, len(sizes)-packsAtOnce()):] {
+		twice += n
+	}
 	if o.TempDir != "" {
-		all += largest // beside the archive
-	} else if err := needs("a layer of the archive", w.s.Root(), largest); err != nil {
+		all += twice // beside the archive
+	} else if err := needs("layers of the archive", w.s.Root(), twice); err != nil {
 		return err
 	}
 	return needs(SpaceOfArchive, o.Disk, all)

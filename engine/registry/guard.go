@@ -50,8 +50,10 @@ type Guard struct {
 	hosts map[string]bool // host[:port] of the registry and its mirrors, as the library asks them
 	proxy func(*url.URL) (*url.URL, error)
 
-	mu    sync.Mutex
-	state state
+	mu      sync.Mutex
+	state   state
+	last    spot          // where a manifest or a blob was asked for last
+	givenUp map[spot]bool // mirrors that are not asked any more
 }
 
 // NewGuard puts a guard into sys, for requests about ref. References of other
@@ -101,6 +103,9 @@ func (g *Guard) Observe(ctx context.Context, f func(*url.URL)) {
 func (g *Guard) check(u *url.URL) (*url.URL, error) {
 	observe, err := g.judge(u)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.visit(u); err != nil {
 		return nil, err
 	}
 	if observe != nil {

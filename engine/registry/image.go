@@ -181,8 +181,11 @@ func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
 	}
 	d := i.localDetail(one)
 	if d == nil {
-		var err error
-		if d, err = i.remoteDetail(ctx, one); err != nil {
+		err := i.anywhere(ctx, func() (err error) {
+			d, err = i.remoteDetail(ctx, one)
+			return err
+		})
+		if err != nil {
 			return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
 		}
 	}
@@ -283,7 +286,12 @@ func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error)
 	if d := i.details[one.Digest]; d != nil {
 		return d.Size(), nil
 	}
-	blob, mediaType, err := i.Unparsed(one.Digest).Manifest(ctx)
+	var blob []byte
+	var mediaType string
+	err := i.anywhere(ctx, func() (err error) {
+		blob, mediaType, err = i.Unparsed(one.Digest).Manifest(ctx)
+		return err
+	})
 	if one.Digest != i.Digest && isAbsent(err) {
 		return 0, &AbsentError{one, err}
 	}

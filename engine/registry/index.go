@@ -79,7 +79,12 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 func (i *Image) nested(ctx context.Context, entry imgspecv1.Descriptor, in digest.Digest, depth int) ([]Instance, error) {
 	i.asked.Manifests++
 	d := entry.Digest
-	blob, mediaType, err := i.src.GetManifest(ctx, &d)
+	var blob []byte
+	var mediaType string
+	err := i.anywhere(ctx, func() (err error) {
+		blob, mediaType, err = i.src.GetManifest(ctx, &d)
+		return err
+	})
 	if isAbsent(err) {
 		one := toInstance(entry, in)
 		one.Artifact, one.Absent = "", true

@@ -109,3 +109,28 @@ func (d *Detail) Unpackable(name string) error {
 	}
 	return nil
 }
+
+// IsAnswer tells whether err is an answer other than what was asked for.
+func IsAnswer(err error) bool {
+	var status *StatusError
+	var unexpected docker.UnexpectedHTTPStatusError
+	var coded errcode.ErrorCoder
+	// The library has no type for an answer in another form than JSON.
+	return errors.As(err, &status) || errors.As(err, &unexpected) || errors.As(err, &coded) || strings.Contains(err.Error(), "StatusCode: ")
+}
+
+// IsRefusal tells whether err is an answer that refuses what was asked for (401,
+// 403), for whatever reason: a token may be too old, a mirror may not hold it for
+// everybody.
+func IsRefusal(err error) bool {
+	var status *StatusError
+	if errors.As(err, &status) {
+		return status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden
+	}
+	var coded errcode.ErrorCoder
+	if errors.As(err, &coded) {
+		code := coded.ErrorCode()
+		return code == errcode.ErrorCodeUnauthorized || code == errcode.ErrorCodeDenied
+	}
+	return strings.Contains(err.Error(), "StatusCode: 401,") || strings.Contains(err.Error(), "StatusCode: 403,")
+}
