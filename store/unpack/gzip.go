@@ -1,5 +1,3 @@
-//go:build !isal || !cgo
-
 package unpack
 
 import (
