@@ -15,6 +15,9 @@ const (
 	// longestDocument is more than any answer has that is not a blob: the
 	// library reads manifests, tokens and the like up to 4 MiB.
 	longestDocument = 16 << 20
+	// growth is what has to come between two looks: the end of an answer may come
+	// after who reads it has all.
+	growth = 64 << 10
 	// answersPoll is how often connections are looked at.
 	answersPoll = 50 * time.Millisecond
 )
@@ -80,7 +83,7 @@ func (a *answers) endless() bool {
 			delete(a.conns, conn)
 			continue
 		}
-		if c.long && n > c.last {
+		if c.long && n-c.last > growth {
 			long++
 		}
 		c.last, c.long = n, n-c.before > longestDocument

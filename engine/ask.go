@@ -10,6 +10,10 @@ import (
 	"github.com/mpull/mpull/engine/registry"
 )
 
+// askWorkers bounds the requests for documents under way, of commands that ask
+// for many.
+const askWorkers = 4
+
 // ask is the one way to ask a registry for documents: a try of f, watched. It
 // ends when the registry, or a credential helper, is silent for the limit of r;
 // sys is f's own. What fails in passing is tried again.
@@ -35,7 +39,9 @@ func (e *Engine) withSource(ctx context.Context, input, doing string, f func(reg
 	if err != nil {
 		return err
 	}
+	e.question.Lock()
 	sources, err := registry.Resolve(sys, input)
+	e.question.Unlock()
 	if err != nil {
 		return err
 	}

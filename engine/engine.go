@@ -33,6 +33,8 @@ type Engine struct {
 	host   func() platform.Host
 	native func() platform.Platform
 	mu     sync.Mutex // serialises Events
+
+	question sync.Mutex // what a short name means may be asked: one question at a time
 }
 
 // New returns an engine. It reads nothing yet.

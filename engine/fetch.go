@@ -21,7 +21,7 @@ import (
 // path: one pass over the bytes, layers in parallel. It returns false when the
 // library's path must be used, which then also gives the official result or
 // error.
-func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, group *unpack.Group, keep *keeper, o *PullOptions) (bool, error) {
+func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, shared *shared, o *PullOptions) (bool, error) {
 	layers, reason := fastLayers(img, d)
 	if reason != "" {
 		e.debug("layers are unpacked by the library: " + reason)
@@ -37,13 +37,14 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	defer helpers.Wait()
 	defer close(done)
 	meter := &meter{engine: e, watch: watch, ref: refName(img.Ref), layers: layers, read: make([]int64, len(layers)), told: make([]time.Time, len(layers))}
+	keep := shared.keep
 	if !img.InRegistry() {
 		keep = nil // its blobs are at hand
 	}
 	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
-		return newBlobReader(ctx, l, o.Retry.start(e, 0), watch, keep, e.opener(img, l))
+		return newBlobReader(ctx, l, o.Retry.start(e, 0), watch, keep, e.widely(img, l, shared.wide, watch, e.opener(img, l)))
 	}
-	options := unpack.Options{Group: group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) }, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries}
+	options := unpack.Options{Group: shared.group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) }, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries}
 	if keep != nil {
 		options.OnIn = func(i int) { keep.drop(layers[i].Digest) }
 		defer func() {
@@ -91,6 +92,23 @@ func (e *Engine) opener(img *registry.Image, l unpack.Layer) openBlob {
 		}
 		failed = 0
 		return e.whole(ctx, img, l)
+	}
+}
+
+// widely lets what open gives come over several connections.
+func (e *Engine) widely(img *registry.Image, l unpack.Layer, wide *widener, watch *watchdog, open openBlob) openBlob {
+	if !img.InRegistry() || l.Size < 0 {
+		return open
+	}
+	return func(ctx context.Context, offset int64) (io.ReadCloser, int64, error) {
+		body, at, err := open(ctx, offset)
+		if err != nil {
+			return nil, 0, err
+		}
+		part := func(ctx context.Context, offset, length int64) (io.ReadCloser, int64, error) {
+			return img.Rest(ctx, l.Digest, offset, length)
+		}
+		return wide.widen(ctx, body, at, l.Size, part, func(n int64) { watch.alive(l.Digest.String(), n, false) }), at, nil
 	}
 }
 

@@ -20,7 +20,6 @@ import (
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
-	"github.com/mpull/mpull/store/unpack"
 )
 
 // LoadOptions bound what a load may take. The zero value sets the defaults.
@@ -51,7 +50,7 @@ func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOpti
 		return nil, err
 	}
 	err = e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
-		l := loading{pull: pull{engine: e, s: w.Store, w: w, group: unpack.NewGroup(unpack.DefaultWorkers), keep: newKeeper(e, w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
+		l := loading{pull: pull{engine: e, s: w.Store, w: w, shared: e.share(w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
 		if a.Record == nil {
 			results, err = l.foreign(ctx)
 		} else {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker/reference"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
@@ -30,21 +31,30 @@ func (e *Engine) Lock(ctx context.Context, l *Lock, inputs []string, o LockOptio
 	if l.Images == nil {
 		l.Images = map[string]LockedImage{}
 	}
-	for _, input := range inputs {
-		err := e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, source registry.Source) error {
-			tagged, ok := source.Name.(reference.NamedTagged)
-			if !ok || source.Ref.Transport().Name() != "docker" {
-				return fmt.Errorf("%s is no tag of a registry: only a tag can be locked", input)
-			}
-			locked, err := e.lockedImage(ctx, img, o.Platforms)
-			if err == nil {
-				l.Images[tagged.String()] = locked
-			}
-			return err
+	names, locked := make([]string, len(inputs)), make([]LockedImage, len(inputs))
+	var g errgroup.Group
+	g.SetLimit(askWorkers)
+	errs := make([]error, len(inputs))
+	for n, input := range inputs {
+		g.Go(func() error {
+			errs[n] = e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, source registry.Source) (err error) {
+				tagged, ok := source.Name.(reference.NamedTagged)
+				if !ok || source.Ref.Transport().Name() != "docker" {
+					return fmt.Errorf("%s is no tag of a registry: only a tag can be locked", input)
+				}
+				names[n] = tagged.String()
+				locked[n], err = e.lockedImage(ctx, img, o.Platforms)
+				return err
+			})
+			return nil
 		})
-		if err != nil {
-			return err
+	}
+	_ = g.Wait() // the first error in the order of the inputs counts
+	for n := range inputs {
+		if errs[n] != nil {
+			return errs[n]
 		}
+		l.Images[names[n]] = locked[n]
 	}
 	return nil
 }

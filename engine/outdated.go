@@ -46,9 +46,6 @@ type OutdatedOptions struct {
 	Retry Retry
 }
 
-// outdatedWorkers bounds the requests under way.
-const outdatedWorkers = 4
-
 // Outdated asks the registry, with one HEAD request for each name, whether tags
 // still stand for what is here: for inputs, without any for all that the lock or
 // the store has. Names of localhost are of no registry and left out of all. A
@@ -62,7 +59,7 @@ func (e *Engine) Outdated(ctx context.Context, inputs []string, o OutdatedOption
 	rows := make([]TagStatus, len(tags))
 	silent := &silence{hosts: map[string]error{}}
 	var g errgroup.Group
-	g.SetLimit(outdatedWorkers)
+	g.SetLimit(askWorkers)
 	for i, t := range tags {
 		g.Go(func() error {
 			rows[i] = e.tagStatus(ctx, t, o.Retry, silent)

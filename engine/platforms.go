@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
@@ -95,7 +96,7 @@ func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []r
 			instances, own = c.instances, c.decision
 		}
 	}
-	rows := []OfferedPlatform{}
+	rows, unsized := []OfferedPlatform{}, map[int]registry.Instance{}
 	for i, in := range instances {
 		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {
 			continue
@@ -118,19 +119,29 @@ func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []r
 			row.Size = local.size(img, in.Digest)
 		}
 		if row.Size < 0 && !row.Absent && (o.Sizes || !img.IsIndex) {
-			var err error
-			var absent *registry.AbsentError
-			row.Size, err = img.CompressedSize(ctx, in)
-			if errors.As(err, &absent) { // the rest can be told all the same
-				row.Size, row.Absent, err = -1, true, nil
-			}
-			if err != nil {
-				return nil, err
-			}
+			unsized[len(rows)] = in
 		}
 		rows = append(rows, row)
 	}
-	return rows, nil
+	return rows, sizeAll(ctx, img, rows, unsized)
+}
+
+// sizeAll asks for the sizes of rows, by their indexes, several at a time.
+func sizeAll(ctx context.Context, img *registry.Image, rows []OfferedPlatform, unsized map[int]registry.Instance) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(askWorkers)
+	for n, in := range unsized {
+		g.Go(func() (err error) {
+			row := &rows[n]
+			row.Size, err = img.CompressedSize(ctx, in)
+			var absent *registry.AbsentError
+			if errors.As(err, &absent) { // the rest can be told all the same
+				row.Size, row.Absent, err = -1, true, nil
+			}
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 func hostUse(host platform.Host, p platform.Platform) (HostUse, string) {

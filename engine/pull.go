@@ -34,14 +34,14 @@ func (e *Engine) pull(ctx context.Context, pulls []*pull) (results []PullResult,
 	var refused []*UnprovenError
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		return e.beside(ctx, w.Store, inputsOf(pulls), func(e *Engine) error {
-			group, keep := unpack.NewGroup(unpack.DefaultWorkers), newKeeper(e, w)
+			shared := e.share(w)
 			for _, p := range pulls {
-				p.engine, p.s, p.w, p.snap, p.group, p.keep = e, w.Store, w, snap, group, keep
+				p.engine, p.s, p.w, p.snap, p.shared = e, w.Store, w, snap, shared
 				err := p.run(ctx)
 				snap = p.snap
 				results, refused = append(results, p.results()...), append(refused, p.refused...)
 				if err != nil {
-					return keep.interrupted(ctx, err)
+					return shared.keep.interrupted(ctx, err)
 				}
 			}
 			return nil
@@ -58,6 +58,17 @@ func inputsOf(pulls []*pull) []string {
 	return inputs
 }
 
+// shared is what the inputs of a pull have in common.
+type shared struct {
+	group *unpack.Group // bounds the layers under way
+	keep  *keeper       // of what came of them
+	wide  *widener      // bounds the connections on which they come
+}
+
+func (e *Engine) share(w *store.Writer) *shared {
+	return &shared{group: unpack.NewGroup(unpack.DefaultWorkers), keep: newKeeper(e, w), wide: newWidener(e)}
+}
+
 // pull is one input of a Pull under way, or of a PlanPull, which is the same
 // without a writer: it resolves, chooses, asks the policy and looks for room,
 // and where a Pull would fetch and name it says what that would be.
@@ -69,8 +80,7 @@ type pull struct {
 	o      PullOptions
 	input  string
 	jobs   []*job
-	group  *unpack.Group // bounds the layers under way, over all inputs
-	keep   *keeper       // of what came of them
+	shared *shared
 
 	locked *LockedImage            // of a lock: nothing else will do
 	absent []*registry.AbsentError // of all platforms, those that are not there

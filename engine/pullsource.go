@@ -70,7 +70,7 @@ func (p *pull) askAnew(ctx context.Context, r *reading, err error) bool {
 	if !registry.IsRefusal(err) {
 		return false
 	}
-	if snap, err := p.w.Snapshot(ctx); err == nil {
+	if snap, err := p.s.Snapshot(ctx); err == nil {
 		p.snap = snap
 	}
 	reached := p.reached(r)
@@ -265,7 +265,7 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.room(lackOf(p.snap, j.choice.detail)); err != nil {
 				return err
 			}
-			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.group, p.keep, &p.o)
+			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.shared, &p.o)
 			return err
 		})
 	}
@@ -314,7 +314,7 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 			return err
 		}
 	}
-	p.keep.forget(blobsOf(d))
+	p.shared.keep.forget(blobsOf(d))
 	if j.choice.unproven != nil {
 		if r.Platform, err = p.prove(ctx, r.ID, j); err != nil {
 			return err

@@ -14,5 +14,5 @@ func (i *Image) ReadsAtOnce() bool {
 	case layout.Transport.Name(), ociarchive.Transport.Name(), directory.Transport.Name():
 		return true
 	}
-	return i.src.HasThreadSafeGetBlob()
+	return i.Source().HasThreadSafeGetBlob()
 }

@@ -8,6 +8,7 @@ import (
 
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/manifest"
+	"go.podman.io/image/v5/types"
 )
 
 // errGivenUp is why a mirror is not asked any more.
@@ -62,9 +63,17 @@ func (g *Guard) giveUp(mirrors []spot) bool {
 // the image, when the mirror that was asked last did not give what it should
 // have: the library itself does so for the first manifest, and for blobs that a
 // mirror says it lacks. It returns false, and changes nothing, where that was no
-// mirror, or none of the other places has the same image. The image must not be
-// in use elsewhere.
-func (i *Image) Elsewhere(ctx context.Context) bool {
+// mirror, or none of the other places has the same image.
+func (i *Image) Elsewhere(ctx context.Context) bool { return i.leave(ctx, i.Source()) }
+
+// leave is Elsewhere for what was asked of a source: another one may have left
+// that already.
+func (i *Image) leave(ctx context.Context, src types.ImageSource) bool {
+	i.srcMu.Lock()
+	defer i.srcMu.Unlock()
+	if i.src != src {
+		return true
+	}
 	mirrors := i.mirrors()
 	return len(mirrors) > 0 && i.guard.giveUp(mirrors) && i.reopen(ctx) == nil
 }
@@ -88,7 +97,7 @@ func (i *Image) mirrors() (mirrors []spot) {
 	return mirrors
 }
 
-// reopen reads the first manifest anew, from wherever it is there.
+// reopen reads the first manifest anew, from wherever it is there. srcMu is held.
 func (i *Image) reopen(ctx context.Context) error {
 	src, err := i.Ref.NewImageSource(ctx, i.sys)
 	if err != nil {
@@ -112,9 +121,10 @@ func (i *Image) reopen(ctx context.Context) error {
 // that is a mirror.
 func (i *Image) anywhere(ctx context.Context, f func() error) error {
 	for {
+		src := i.Source()
 		err := f()
 		var artifact *NotImageError
-		if err == nil || ctx.Err() != nil || errors.As(err, &artifact) || !i.Elsewhere(ctx) {
+		if err == nil || ctx.Err() != nil || errors.As(err, &artifact) || !i.leave(ctx, src) {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -33,7 +34,8 @@ type Image struct {
 	Local func(d digest.Digest) (manifest, config []byte, ok bool)
 
 	sys     *types.SystemContext
-	src     types.ImageSource
+	srcMu   sync.Mutex
+	src     types.ImageSource // Elsewhere replaces it
 	guard   *Guard
 	details map[digest.Digest]*Detail // read already: a config is asked for once
 	within  map[digest.Digest]nested  // the nested indexes that were read
@@ -121,22 +123,26 @@ func notBlocked(sys *types.SystemContext, ref types.ImageReference) error {
 // Close releases the connection or file.
 func (i *Image) Close() error {
 	i.rests.close()
-	return i.src.Close()
+	return i.Source().Close()
 }
 
 // Guard returns what watches the requests; nil for other transports.
 func (i *Image) Guard() *Guard { return i.guard }
 
 // Source returns the library's source, for reading blobs.
-func (i *Image) Source() types.ImageSource { return i.src }
+func (i *Image) Source() types.ImageSource {
+	i.srcMu.Lock()
+	defer i.srcMu.Unlock()
+	return i.src
+}
 
 // Unparsed returns the library's view of an instance, for signature policy;
 // "" means the top level.
 func (i *Image) Unparsed(d digest.Digest) *image.UnparsedImage {
 	if d == "" || d == i.Digest {
-		return image.UnparsedInstance(i.src, nil)
+		return image.UnparsedInstance(i.Source(), nil)
 	}
-	return image.UnparsedInstance(i.src, &d)
+	return image.UnparsedInstance(i.Source(), &d)
 }
 
 // Instances lists what the reference offers, nested indexes followed, in the

@@ -82,7 +82,7 @@ func (i *Image) nested(ctx context.Context, entry imgspecv1.Descriptor, in diges
 	var blob []byte
 	var mediaType string
 	err := i.anywhere(ctx, func() (err error) {
-		blob, mediaType, err = i.src.GetManifest(ctx, &d)
+		blob, mediaType, err = i.Source().GetManifest(ctx, &d)
 		return err
 	})
 	if isAbsent(err) {

@@ -16,7 +16,7 @@ func (i *Image) Opened() types.ImageReference {
 	if i.Ref.Transport().Name() != docker.Transport.Name() {
 		return i.Ref
 	}
-	return openedReference{i.Ref, i.src}
+	return openedReference{i.Ref, i.Source()}
 }
 
 type openedReference struct {
@@ -32,7 +32,7 @@ func (r openedReference) NewImageSource(context.Context, *types.SystemContext) (
 // Pinned returns a reference to one instance alone, in the source that is open:
 // for places other than registries, where a digest names nothing.
 func (i *Image) Pinned(d digest.Digest) types.ImageReference {
-	return openedReference{i.Ref, pinnedSource{i.src, d}}
+	return openedReference{i.Ref, pinnedSource{i.Source(), d}}
 }
 
 // pinnedSource shows one instance of a source as all that there is.

@@ -261,3 +261,60 @@ func TestResumePruned(t *testing.T) {
 	}
 	sound(t, b, false)
 }
+
+// TestSeveralConnections reads a layer of a registry that is slow on each
+// connection over several of them, a bounded number, and each byte once. One
+// that has no ranges, or is asked too much, is not asked for parts any more.
+func TestSeveralConnections(t *testing.T) {
+	for name, refuse := range map[string]http.HandlerFunc{
+		"ranges":    nil,
+		"no ranges": func(_ http.ResponseWriter, req *http.Request) { req.Header.Del("Range") },
+		"too many requests": func(w http.ResponseWriter, req *http.Request) {
+			if req.Header.Get("Range") != "" {
+				w.WriteHeader(http.StatusTooManyRequests)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, reg := newBed(t), newRegistry(t)
+			size := pushSizedAs(t, reg, "app:1", testimage.Spec{Files: 12, FileSize: 2 << 20, Seed: 31})
+			var sent, now, peak, ranges atomic.Int64
+			reg.Wrap(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if req.Method != http.MethodGet || !strings.Contains(req.URL.Path, "/blobs/") {
+						next.ServeHTTP(w, req)
+						return
+					}
+					if req.Header.Get("Range") != "" {
+						ranges.Add(1)
+					}
+					if refuse != nil {
+						answer := httptest.NewRecorder()
+						if refuse(answer, req); answer.Code != http.StatusOK {
+							w.WriteHeader(answer.Code)
+							return
+						}
+					}
+					peak.Store(max(peak.Load(), now.Add(1)))
+					defer now.Add(-1)
+					ask := req.Clone(req.Context())
+					ask.Header.Del("Range")
+					right := httptest.NewRecorder()
+					next.ServeHTTP(right, ask)
+					http.ServeContent(slowWriter{countingWriter{w, &sent}, req, 16 * time.Millisecond}, req, "", time.Time{}, bytes.NewReader(right.Body.Bytes()))
+				})
+			})
+			b.Must("pull", "--retry", "0", "--tls-verify=false", reg.Host+"/app:1")
+			sound(t, b, false)
+			asked := ranges.Load()
+			if refuse == nil && (asked < 4 || peak.Load() < 3) || refuse != nil && (asked < 1 || asked > 5) || peak.Load() > 6 {
+				t.Errorf("%d parts were asked for, %d answers came at once", asked, peak.Load())
+			}
+			if most := size + 8<<20; sent.Load() > most {
+				t.Errorf("%d bytes came of %d", sent.Load(), size)
+			}
+			t.Logf("%d parts, %d at once, %d bytes of %d", asked, peak.Load(), sent.Load(), size)
+		})
+	}
+}
