@@ -101,8 +101,16 @@ func (d *demonstration) story() error {
 	if err := d.run("alpine:3.15"); err != nil {
 		return err
 	}
-	say("Now the arm/v7 image of the same tag, for a device. The tag moves; mpull says from where.")
-	if err := d.run("--arch", "arm", "--os", "linux", "--variant", "v7", "alpine:3.15"); err != nil {
+	own, err := d.command("images", "--format", "{{.Platform}}").Output()
+	if err != nil {
+		return err
+	}
+	device, asked := "linux/arm/v7", []string{"--arch", "arm", "--os", "linux", "--variant", "v7"}
+	if strings.TrimSpace(string(own)) == device {
+		device, asked = "linux/s390x", []string{"--arch", "s390x", "--os", "linux"}
+	}
+	say("Now the " + strings.TrimPrefix(device, "linux/") + " image of the same tag, for a device. The tag moves; mpull says from where.")
+	if err := d.run(append(asked, "alpine:3.15")...); err != nil {
 		return err
 	}
 	say("What is here: the first image is dangling. The * marks what this machine does not run natively.")
@@ -117,7 +125,7 @@ func (d *demonstration) story() error {
 	if err := d.run("restore", "alpine:3.15"); err != nil {
 		return err
 	}
-	if err := d.run("use", "--platform", "linux/arm/v7", "alpine:3.15"); err != nil {
+	if err := d.run("use", "--platform", device, "alpine:3.15"); err != nil {
 		return err
 	}
 	say("Dangling images go, and the bytes come back.")
@@ -132,12 +140,18 @@ func say(text string) { fmt.Printf("\n# %s\n", text) }
 // run carries out one command line of mpull and shows it.
 func (d *demonstration) run(args ...string) error {
 	fmt.Printf("$ mpull %s\n", strings.Join(args, " "))
-	cmd := exec.Command(d.binary, append([]string{"--policy-file", filepath.Join(d.dir, "policy.json")}, args...)...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = d.env, os.Stdin, os.Stdout, os.Stderr
+	cmd := d.command(args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("mpull %s: %w", strings.Join(args, " "), err)
 	}
 	return nil
+}
+
+func (d *demonstration) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(d.binary, append([]string{"--policy-file", filepath.Join(d.dir, "policy.json")}, args...)...)
+	cmd.Env = d.env
+	return cmd
 }
 
 // clean removes the store. The root of a layer may be a directory that not

@@ -100,10 +100,16 @@ func isWord(s string) bool {
 
 // spellVariant returns "v7" for arm's "7", "v7l" and "armv7", "v3" for amd64's
 // "x86-64-v3", "v8.2" for arm64's "8.2", and drops the ".0" of arm64's "v8.0" and
-// "v9.0".
+// "v9.0" and the "v8" of what is not arm.
 func spellVariant(arch, variant string) string {
 	if a, v, ok := spellLevel(variant); ok && a == arch {
 		return v
+	}
+	switch arch {
+	case "amd64", "386", "ppc64le", "riscv64", "s390x":
+		if variant == "v8" {
+			return "" // buildah on arm64 gave its own to all images (podman#22730)
+		}
 	}
 	switch arch {
 	case "amd64", "arm", "arm64":

@@ -64,6 +64,12 @@ func fromFields(os, arch, variant string) (Platform, error) {
 		return Platform{}, fmt.Errorf("architecture %q means %s/%s, so variant %q contradicts it: write %s/%s",
 			arch, p.Architecture, p.Variant, variant, p.Architecture, asked)
 	}
+	if lower(variant) == "v8" && p.Variant == "" {
+		if err := checkAsked(Platform{OS: "linux", Architecture: p.Architecture, Variant: "v8"}); err != nil {
+			return Platform{}, err
+		}
+		return Platform{}, fmt.Errorf("%s has no variant %q: leave it out", p.Architecture, variant)
+	}
 	return p, nil
 }
 

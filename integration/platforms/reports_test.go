@@ -22,6 +22,7 @@ func TestReports(t *testing.T) {
 		"team/one-sided:1":  index(entry{add: arm64, platform: on("linux", "arm64")}, entry{add: attestation, platform: on("unknown", "unknown")}),
 		"team/attested:1":   index(entry{add: index(entry{add: amd64, platform: on("linux", "amd64")}, entry{add: attestation, platform: on("unknown", "unknown")})}),
 		"team/oci-attest:1": index(entry{add: attestation, platform: on("linux", "amd64"), artifactType: "application/vnd.docker.attestation.manifest.v1+json"}, entry{add: amd64, platform: on("linux", "amd64")}),
+		"team/v8:1":         index(entry{add: image(t, testimage.Spec{Seed: 23, OCI: true, Edit: func(c *v1.ConfigFile) { c.Variant = "v8" }}), platform: level("v8")}),
 		"team/spaces:1":     index(entry{add: amd64, platform: on("", "")}, entry{add: arm64, platform: on("linux", "")}),
 	}, map[string]v1.Image{
 		"team/feature:1": artifact("application/vnd.devcontainers", "application/vnd.devcontainers.layer.v1+tar"),
@@ -29,6 +30,12 @@ func TestReports(t *testing.T) {
 	})
 	y.run(125, "pull R/team/levels:1", "linux/amd64/v2, linux/amd64/v3", "only when it is asked for")
 	y.run(0, "pull -q --platform native,linux/amd64/v3 R/team/levels:1")
+	y.run(0, "pull R/team/v8:1", "for linux/amd64 ")
+	y.run(0, "pull --platform linux/amd64 R/team/v8:1", "!warning")
+	y.run(0, "check R/team/v8:1", "native", "!v8 ")
+	y.run(0, "images R/team/v8:1", "linux/amd64", "!*")
+	y.run(125, "pull --platform linux/amd64/v8 R/team/v8:1", "x86-64-v1 to v4")
+	y.run(125, "pull --platform linux/s390x/v8 R/team/v8:1", "leave it out")
 	y.run(125, "pull R/team/multi:1", "no image but an artifact", "zarf")
 	y.run(125, "pull --platform multi/amd64 R/team/multi:1", "no image but an artifact", "zarf")
 	y.run(125, "pull R/team/one-sided:1", "it offers linux/arm64\n", "!unknown")
