@@ -9,11 +9,10 @@
 # ordinary user's has one, and what needs more skips itself.
 #
 # What qemu-user does not carry, and is left to machines of these architectures:
-#   - ptrace, and a program's own signal on SIGSEGV or SIGILL as the kernel would
-#     give it: tests that ask the kernel by tracing a child skip themselves
-#   - tests that kill a child at each step, or start hundreds of programs, take
-#     too long: $slow below
+#   - a clone with new namespaces (EINVAL): tests that ask the kernel by tracing
+#     a child in a user namespace skip themselves
 #   - run: runtimes are programs of this machine
+# The test that kills a child at each step takes too long: $slow below.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ -n "${GOFLAGS:-}" ] || . ./.envrc
