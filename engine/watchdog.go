@@ -173,11 +173,15 @@ func (w *watchdog) note(p types.ProgressProperties) {
 
 func (w *watchdog) expire() {
 	// While a credential helper is waited for, it is not the registry that is silent.
-	if hung := registry.Hung(w.limit); hung != nil {
+	hung, left := registry.Hung(w.limit)
+	switch {
+	case hung != nil:
 		w.cancel(hung)
-		return
+	case left > 0:
+		w.timer.Reset(left)
+	default:
+		w.cancel(fmt.Errorf("%w for %s", errStalled, w.limit))
 	}
-	w.cancel(fmt.Errorf("%w for %s", errStalled, w.limit))
 }
 
 func (w *watchdog) stop() {

@@ -96,13 +96,19 @@ var errSilent = fmt.Errorf("the registry did not answer for %s", patience)
 func patiently(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer time.AfterFunc(patience, func() {
-		if hung := Hung(patience); hung != nil {
+	var timer *time.Timer
+	timer = time.AfterFunc(patience, func() {
+		hung, left := Hung(patience)
+		switch {
+		case hung != nil:
 			cancel(hung)
-			return
+		case left > 0:
+			timer.Reset(left)
+		default:
+			cancel(errSilent)
 		}
-		cancel(errSilent)
-	}).Stop()
+	})
+	defer timer.Stop()
 	defer EndHelpers(ctx, patience)()
 	err := f(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {

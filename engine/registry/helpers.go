@@ -70,18 +70,22 @@ func isHelperError(err error) bool {
 }
 
 // Hung returns the credential helper that has run for as long as limit, nil when
-// there is none.
-func Hung(limit time.Duration) error {
-	for _, h := range helpers(limit - limit/10) {
-		return &HelperError{h.name, limit}
+// there is none; left is what one that runs still has of it, 0 without one.
+func Hung(limit time.Duration) (hung error, left time.Duration) {
+	for _, h := range helpers(0) {
+		if h.age >= limit-limit/10 {
+			return &HelperError{h.name, limit}, 0
+		}
+		left = max(left, limit-h.age)
 	}
-	return nil
+	return nil, left
 }
 
 // helper is a credential helper that runs.
 type helper struct {
 	pid  int
 	name string
+	age  time.Duration // that it has run
 }
 
 // helpers lists the credential helpers among the children of this process that
@@ -89,8 +93,8 @@ type helper struct {
 func helpers(least time.Duration) []helper {
 	var found []helper
 	for _, pid := range children.Of(os.Getpid()) {
-		if name := helperName(pid); name != "" && age(pid) >= least {
-			found = append(found, helper{pid, name})
+		if name, age := helperName(pid), age(pid); name != "" && age >= least {
+			found = append(found, helper{pid, name, age})
 		}
 	}
 	return found
