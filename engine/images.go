@@ -26,33 +26,44 @@ type ListOptions struct {
 }
 
 // ListedImage is one image of a listing. Field names are stable: templates
-// and scripts use them.
+// and scripts use them. The JSON has podman's keys with podman's values, in
+// podman's order, and mpull's own behind them.
 type ListedImage struct {
+	Id             string            `json:"Id"`
+	ParentId       string            `json:"ParentId"` // the image that it was built on, "" when that is not here
+	RepoTags       []string          `json:"RepoTags"` // Names, as podman has it: digest names too
+	RepoDigests    []string          `json:"RepoDigests"`
+	Size           int64             `json:"Size"`       // bytes, as podman counts them
+	SharedSize     int64             `json:"SharedSize"` // 0, as podman has it; see mpull df
+	VirtualSize    int64             `json:"VirtualSize"`
+	Labels         map[string]string `json:"Labels"`
+	Containers     int               `json:"Containers"` // of any tool, made from it
+	Names          []string          `json:"Names"`
+	Digest         digest.Digest     `json:"Digest"`
+	History        []string          `json:"History"` // names it had, newest first
+	IsManifestList bool              `json:"IsManifestList"`
+	Arch           string            `json:"Arch"`
+	Os             string            `json:"Os"`
+	Created        int64             `json:"Created"`   // when it was built, in seconds since 1970
+	CreatedAt      time.Time         `json:"CreatedAt"` // the same, as a time
+	Dangling       bool              `json:"Dangling"`
+	ReadOnly       bool              `json:"ReadOnly"`
+
 	ID         string               `json:"ID"`
 	Repository string               `json:"Repository"` // "<none>" without a name
 	Tag        string               `json:"Tag"`        // "<none>" without a tag
-	Digest     digest.Digest        `json:"Digest"`
-	Platform   string               `json:"Platform"` // os/arch[/variant], "" when not known
-	Native     bool                 `json:"Native"`   // the host runs that platform without emulation
-	Created    time.Time            `json:"Created"`
-	Size       int64                `json:"Size"` // bytes, as podman counts them
-	Names      []string             `json:"Names"`
-	Dangling   bool                 `json:"Dangling"`
-	ReadOnly   bool                 `json:"ReadOnly"`
-	Labels     map[string]string    `json:"Labels"`
+	Platform   string               `json:"Platform"`   // os/arch[/variant], "" when not known
+	Native     bool                 `json:"Native"`     // the host runs that platform without emulation
 	Digests    []digest.Digest      `json:"Digests"`
-	History    []string             `json:"History"` // names it had, newest first
 	Displaced  []store.Displacement `json:"Displaced"`
 	Pinned     bool                 `json:"Pinned"`             // by CRI-O's configuration
 	PinnedBy   string               `json:"PinnedBy,omitempty"` // the pattern in it
 	Problem    string               `json:"Problem,omitempty"`  // why the image cannot be read
 	Schema1    bool                 `json:"Schema1,omitempty"`  // in Docker's old schema 1 format
-
-	image *store.Image
 }
 
-// Images lists local images, one entry for each name of an image as podman
-// has it, or one with <none> for an image without names.
+// Images lists local images by podman's rule: one entry for each tag of an
+// image, else one for its digest names, or one with <none> without any name.
 func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, error) {
 	go e.Host() // to be known when the images are
 	var rows []ListedImage
@@ -87,7 +98,7 @@ func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, e
 	if err != nil {
 		return s, err
 	}
-	all := o.All || len(o.Names) > 0
+	all := o.All || len(o.Names) > 0 || slices.ContainsFunc(o.Filters, query.Filter.Steps)
 	for i := range snap.Images {
 		img := &snap.Images[i]
 		if (all || !s.view.Kinship().Intermediate(i)) && (wanted == nil || wanted[img.ID]) && match(img) == nil {
@@ -99,15 +110,18 @@ func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, e
 
 func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []ListedImage {
 	bytes, kin, native := s.view.Sizes(), s.view.Kinship(), e.runs(ctx, st, s)
+	parents, containers := s.view.Parents(), s.view.Containers()
 	rows := []ListedImage{}
 	for i, img := range s.images {
 		row := ListedImage{
-			ID: img.ID, Digest: img.Digest, Platform: img.Platform(), Created: img.Created.UTC(), Size: bytes.Of(img),
+			ID: img.ID, Id: img.ID, ParentId: parents(img), RepoTags: img.Names, RepoDigests: repoDigests(img),
+			Digest: img.Digest, Platform: img.Platform(), Created: img.Created.Unix(), CreatedAt: time.Unix(img.Created.Unix(), 0).UTC(),
+			Size: bytes.Of(img), VirtualSize: bytes.Of(img), Containers: containers[img.ID], IsManifestList: img.IsList,
 			Names: img.Names, Dangling: kin.Dangling(kin.At(img)), ReadOnly: img.ReadOnly, Digests: img.Digests,
-			History: img.NamesHistory, Displaced: img.Displaced, Schema1: img.Schema1, image: img, Native: native[i],
+			History: img.NamesHistory, Displaced: img.Displaced, Schema1: img.Schema1, Native: native[i],
 		}
 		if img.Config != nil {
-			row.Labels = img.Config.Labels
+			row.Labels, row.Arch, row.Os = img.Config.Labels, img.Config.Architecture, img.Config.OS
 		}
 		if img.ConfigError != nil {
 			row.Problem = img.ConfigError.Error()
@@ -159,14 +173,25 @@ func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool 
 	return native
 }
 
-// appendNames adds a row for each name of an image.
+// appendNames adds the rows of an image. A digest name has a row only where no
+// tag has one, and all of them share it.
 func appendNames(rows []ListedImage, row ListedImage) []ListedImage {
-	if len(row.Names) == 0 {
-		row.Repository, row.Tag = query.None, query.None
-		return append(rows, row)
-	}
+	row.Repository, row.Tag = query.None, query.None
+	tagged := false
 	for _, name := range row.Names {
-		row.Repository, row.Tag = query.Split(name)
+		repository, tag := query.Split(name)
+		if tag == query.None {
+			if !tagged && row.Repository == query.None {
+				row.Repository = repository
+			}
+			continue
+		}
+		tagged = true
+		one := row
+		one.Repository, one.Tag = repository, tag
+		rows = append(rows, one)
+	}
+	if !tagged {
 		rows = append(rows, row)
 	}
 	return rows
@@ -178,8 +203,21 @@ func sortRows(rows []ListedImage, key string) error {
 		return err
 	}
 	row := func(l ListedImage) query.Row {
-		return query.Row{Created: l.Created, ID: l.ID, Repository: l.Repository, Tag: l.Tag, Size: l.Size}
+		return query.Row{Created: l.CreatedAt, ID: l.ID, Repository: l.Repository, Tag: l.Tag, Size: l.Size}
 	}
 	slices.SortStableFunc(rows, func(a, b ListedImage) int { return order(row(a), row(b)) })
 	return nil
+}
+
+// Exists tells whether an input means a local image.
+func (e *Engine) Exists(ctx context.Context, input string) (here bool, err error) {
+	err = e.read(ctx, func(_ *store.Store, snap *store.Snapshot) error {
+		_, err := e.view(snap).Find(input)
+		if query.IsUnknown(err) {
+			return nil
+		}
+		here = err == nil
+		return err
+	})
+	return here, err
 }

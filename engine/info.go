@@ -28,6 +28,8 @@ type HostInfo struct {
 	Kernel   string         `json:"kernel"`
 	Native   []string       `json:"native"`   // platforms that run without a handler
 	Emulated []EmulatedInfo `json:"emulated"` // platforms that a binfmt_misc handler runs
+	Arch     string         `json:"arch"`     // of Platform, under podman's keys
+	OS       string         `json:"os"`
 }
 
 // EmulatedInfo is one platform that a handler runs.
@@ -92,7 +94,7 @@ func shownPlatforms() []string {
 }
 
 func hostInfo(h platform.Host) HostInfo {
-	info := HostInfo{Platform: h.Platform.String(), Kernel: h.Kernel, Native: []string{}, Emulated: []EmulatedInfo{}}
+	info := HostInfo{Platform: h.Platform.String(), Kernel: h.Kernel, Native: []string{}, Emulated: []EmulatedInfo{}, Arch: h.Platform.Architecture, OS: h.Platform.OS}
 	for _, s := range shownPlatforms() {
 		p, err := platform.Parse(s)
 		if err != nil {

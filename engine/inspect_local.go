@@ -141,7 +141,7 @@ func (i *inspector) describe(img *store.Image, d *registry.Detail) (*ImageData, 
 	}
 	config, size := d.Config, i.view.Sizes().Of(img)
 	data := &ImageData{
-		ID: img.ID, Digest: img.Digest, RepoTags: repoTags(img), RepoDigests: repoDigests(img), Parent: i.view.Kinship().ParentID(img),
+		ID: img.ID, Digest: img.Digest, RepoTags: repoTags(img), RepoDigests: repoDigests(img), Parent: i.view.Parents()(img),
 		Created: config.Created, Config: &config.Config, Version: info.DockerVersion, Author: config.Author,
 		Architecture: config.Architecture, Os: config.OS, Platform: img.Platform(), Size: size, VirtualSize: size,
 		GraphDriver: &DriverData{Name: i.store.Driver(), Data: driver},

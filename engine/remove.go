@@ -17,8 +17,11 @@ import (
 type RemoveOptions struct {
 	Force    bool              // by ID also an image with several names, and what CRI-O pins; never one that a container uses
 	Ignore   bool              // an image that is not here is no error
+	All      bool              // instead of those that are named all, but for those of read-only stores
 	Platform *platform.Request // of the images of a name, the one of this platform
 	Command  string            // recorded with names that are removed
+	// KeepParents leaves the nameless images that a removed one was built on.
+	KeepParents bool
 }
 
 // Removed is the result for one name or ID that was to be removed.
@@ -39,6 +42,9 @@ var ErrSeveralNames = errors.New("image has several names: remove them one by on
 func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) ([]Removed, error) {
 	var results []Removed
 	err := e.remove(ctx, func(d *store.Deleter, snap *store.Snapshot) error {
+		if o.All {
+			inputs, o.Ignore = writable(snap), true
+		}
 		for _, input := range inputs {
 			r := Removed{Input: input}
 			r.Err = e.removeOne(ctx, d, snap, o, &r)
@@ -56,6 +62,17 @@ func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) (
 	return results, err
 }
 
+// writable lists the IDs of the images that are not in a read-only store. One
+// may go as the parent of another before it is its turn.
+func writable(snap *store.Snapshot) (ids []string) {
+	for i := range snap.Images {
+		if !snap.Images[i].ReadOnly {
+			ids = append(ids, snap.Images[i].ID)
+		}
+	}
+	return ids
+}
+
 func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Snapshot, o RemoveOptions, r *Removed) error {
 	img, name, err := e.removable(ctx, d.Store, snap, r.Input, o)
 	if err != nil {
@@ -64,7 +81,7 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 	if img.ReadOnly {
 		return fmt.Errorf("image %s is in a read-only image store: %w", query.ShortID(img.ID), store.ErrReadOnly)
 	}
-	if name == "" && len(img.Names) > 1 && !o.Force {
+	if name == "" && len(img.Names) > 1 && !o.Force && !o.All {
 		return fmt.Errorf("%s: %w (%s)", query.ShortID(img.ID), ErrSeveralNames, strings.Join(img.Names, ", "))
 	}
 	if err := e.unpinned(img, name, o.Force); err != nil {
@@ -77,7 +94,7 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 		r.Untagged = append(r.Untagged, name)
 		return nil
 	}
-	done, err := d.Delete(ctx, func(fresh *store.Snapshot) (store.Removal, error) { return removalOf(fresh, img) })
+	done, err := d.Delete(ctx, func(fresh *store.Snapshot) (store.Removal, error) { return removalOf(fresh, img, o.KeepParents) })
 	if err != nil {
 		return err
 	}
@@ -111,8 +128,8 @@ func (e *Engine) unpinned(img *store.Image, name string, force bool) error {
 }
 
 // removalOf picks an image, as it was looked at before, and the nameless images
-// that were there only for it, as podman does.
-func removalOf(fresh *store.Snapshot, img *store.Image) (removal store.Removal, err error) {
+// that were there only for it, as podman does, unless these are kept.
+func removalOf(fresh *store.Snapshot, img *store.Image, keepParents bool) (removal store.Removal, err error) {
 	at := slices.IndexFunc(fresh.Images, func(i store.Image) bool { return i.ID == img.ID && !i.ReadOnly })
 	removal.Images = []string{img.ID}
 	if at < 0 {
@@ -124,6 +141,9 @@ func removalOf(fresh *store.Snapshot, img *store.Image) (removal store.Removal, 
 	}
 	if gained := slices.DeleteFunc(slices.Clone(now.Names), func(n string) bool { return slices.Contains(img.Names, n) }); len(gained) > 0 {
 		return removal, fmt.Errorf("%w: image %s has the name %s since a moment ago, from another tool", ErrChanged, query.ShortID(img.ID), strings.Join(gained, ", "))
+	}
+	if keepParents {
+		return removal, nil
 	}
 	for parent := query.NewKinship(fresh).ParentID(now); parent != ""; {
 		rest := *fresh

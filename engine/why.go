@@ -63,7 +63,7 @@ type Branch struct {
 type BranchLeaf struct {
 	ListedImage
 	Holds bool     `json:"holds"` // it has the name now
-	Kept  []string `json:"kept"`  // other names that keep it
+	Kept  []string `json:"kept"`  // other names that keep it: the first few
 }
 
 // Tree lists the local images by the names that they hold or held: for each
@@ -135,10 +135,25 @@ func (t *treeMaker) grow(names map[string]bool) {
 			}
 			t.shown[img.ID] = true
 			leaf := BranchLeaf{ListedImage: row, Holds: slices.Contains(img.Names, name)}
-			leaf.Kept = slices.DeleteFunc(slices.Clone(img.Names), func(n string) bool { return n == name })
+			leaf.Names, leaf.RepoTags, leaf.RepoDigests, leaf.History = nil, nil, nil, nil
+			leaf.Kept = firstOther(img.Names, name)
 			b.Images = append(b.Images, leaf)
 		}
 		slices.SortStableFunc(b.Images, func(a, b BranchLeaf) int { return cmp.Compare(a.Platform, b.Platform) })
 		t.tree = append(t.tree, b)
 	}
+}
+
+// mostKept bounds the other names on a leaf: an image of many names is on a
+// branch for each of them.
+const mostKept = 3
+
+// firstOther lists the first names other than one.
+func firstOther(names []string, but string) (others []string) {
+	for _, n := range names {
+		if n != but && len(others) < mostKept {
+			others = append(others, n)
+		}
+	}
+	return others
 }

@@ -66,7 +66,7 @@ func TestOneAnswerNo(t *testing.T) {
 	wrong := "@sha256:" + strings.Repeat("0", 64)
 	repo := strings.TrimSuffix(a.full, ":1")
 	commands := []string{
-		"tag IMAGE localhost/other:1", "untag IMAGE", "rmi IMAGE", "rmi --force IMAGE", "use --platform linux/" + runtime.GOARCH + " IMAGE",
+		"tag IMAGE localhost/other:1", "untag IMAGE", "rmi IMAGE", "use --platform linux/" + runtime.GOARCH + " IMAGE",
 		"restore IMAGE", "restore IMAGE localhost/other:1", "run IMAGE", "images IMAGE",
 	}
 	for _, c := range answers() {
@@ -123,13 +123,13 @@ func newAnswers(t *testing.T) *answering {
 	a.run("mine", "mpull", "pull", "-q", "--platform", native, "--platform", foreign(), a.full)
 	a.run("mine", "mpull", "pull", "-q", "tool")
 	a.meant = a.listed(t, "reference="+a.full)[0]
-	var image struct {
+	var images []struct {
 		Digests []string
 	}
-	if err := json.Unmarshal([]byte(a.run("mine", "mpull", "images", "--filter", "id="+a.meant, "--format", "{{json .}}")), &image); err != nil {
+	if err := json.Unmarshal([]byte(a.run("mine", "mpull", "images", "--filter", "id="+a.meant, "--format", "{{json .}}")), &images); err != nil {
 		t.Fatal(err)
 	}
-	a.digest = image.Digests[0]
+	a.digest = images[0].Digests[0]
 	return a
 }
 

@@ -19,6 +19,9 @@ type Description struct {
 	Driver   string `json:"driver"`               // of the store that is there, else the one that a new store gets
 	Exists   bool   `json:"exists"`
 	Writable bool   `json:"writable"` // true also where a store can be created
+
+	GraphRoot       string `json:"graphRoot"`       // Root, under podman's key
+	GraphDriverName string `json:"graphDriverName"` // Driver, under podman's key
 }
 
 // Describe tells which store the options mean. It takes no lock, opens
@@ -35,6 +38,7 @@ func (o Options) Describe() (Description, error) {
 	if d.Exists = present(options); exists(options.GraphRoot) {
 		d.Writable = unix.Access(options.GraphRoot, unix.W_OK) == nil
 	}
+	d.GraphRoot, d.GraphDriverName = d.Root, d.Driver
 	return d, nil
 }
 

@@ -52,6 +52,9 @@ func (l *line) read(args []string) error {
 		switch {
 		case arg == "help" && l.command == nil && l.names == nil:
 			return l.helpFor(args[i+1:])
+		case (arg == "--version" || arg == "-v") && l.command == nil && l.names == nil && i == len(args)-1:
+			l.enter("version")
+			return nil
 		case arg == "--":
 			l.names = append(l.names, args[i+1:]...)
 			return l.finish()
@@ -63,6 +66,9 @@ func (l *line) read(args []string) error {
 			i += n
 		case l.names == nil && l.enter(arg):
 		default:
+			if err := l.foreign(arg); err != nil {
+				return err
+			}
 			if err := l.name(arg); err != nil {
 				return err
 			}
@@ -206,6 +212,9 @@ func (l *line) unknown(arg, name string) (int, error) {
 			return 0, nil
 		}
 	}
+	if err := l.foreignFlag(arg, name); err != nil {
+		return 0, err
+	}
 	where := "mpull"
 	if l.command != nil {
 		where += " " + strings.Join(l.path, " ")
@@ -284,6 +293,9 @@ func (l *line) nearestFlag(word string) string {
 	own := l.own
 	if l.command == nil {
 		own = l.pull
+	}
+	if word == "json" && own["format"] != nil {
+		return "format json"
 	}
 	for _, t := range []map[string]cli.Flag{own, l.global} {
 		for n := range t {

@@ -50,7 +50,7 @@ permission denied; 127 not found; 132 illegal instruction; 1 no such image.`,
 			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint, or a JSON array of strings; empty for none"},
 			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
 			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
-			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"},
+			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"},
 		),
 		Action: p.check,
 	}
@@ -60,8 +60,9 @@ func (p *program) check(c *cli.Context) error {
 	if err := exactly(c, 1, -1, "check [flags] IMAGE [COMMAND...]"); err != nil {
 		return err
 	}
-	if f := c.String("format"); f != "" && f != "json" {
-		return usagef("unknown --format %q: use json", f)
+	format := c.String("format")
+	if err := checkFormat[preflight.Result](format); err != nil {
+		return err
 	}
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
@@ -88,9 +89,12 @@ func (p *program) check(c *cli.Context) error {
 	if !c.Bool("explain") {
 		result.Steps = nil
 	}
-	if c.String("format") == "json" {
+	switch {
+	case isJSON(format):
 		err = printJSON(p.out, result)
-	} else {
+	case format != "":
+		err = printTemplate(p.out, format, []preflight.Result{result})
+	default:
 		p.printCheck(&result)
 	}
 	if err == nil && result.ExitCode != 0 {

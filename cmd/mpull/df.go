@@ -12,7 +12,7 @@ func (p *program) dfCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "df",
 		Usage:     "show where the bytes of the store are",
-		UsageText: "df [--format json]",
+		UsageText: "df [--format json|TEMPLATE]",
 		Description: `Shows what images, containers and leftovers take on disk. Each layer counts once;
 the parts add up to the total, which is what the disk holds (as du counts it).
 
@@ -21,23 +21,26 @@ Examples:
   mpull df --format json
 
 Exit codes: 0 done; 125 failed.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"}},
 		Action: func(c *cli.Context) error {
-			if err := exactly(c, 0, 0, "df [--format json]"); err != nil {
+			if err := exactly(c, 0, 0, "df [--format json|TEMPLATE]"); err != nil {
+				return err
+			}
+			format := c.String("format")
+			if err := checkFormat[gc.Totals](format); err != nil {
 				return err
 			}
 			totals, err := p.engine(nil).Totals(c.Context)
 			if err != nil {
 				return err
 			}
-			switch f := c.String("format"); f {
-			case "json":
+			switch {
+			case isJSON(format):
 				return printJSON(p.out, totals)
-			case "":
-				return p.printTotals(totals)
-			default:
-				return usagef("unknown --format %q: use json", f)
+			case format != "":
+				return printTemplate(p.out, format, []gc.Totals{totals})
 			}
+			return p.printTotals(totals)
 		},
 	}
 }

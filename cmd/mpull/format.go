@@ -75,27 +75,8 @@ func (s *streams) printRaw(document []byte) error {
 
 // isJSON tells whether --format asks for JSON, by podman's spellings.
 func isJSON(format string) bool {
-	return format == "json" || format == "{{json .}}" || format == "{{ json . }}"
-}
-
-// printTemplate prints each row by a Go template that the user wrote; a
-// leading "table" is podman's word for columns and is taken off.
-func printTemplate[T any](w io.Writer, format string, rows []T) error {
-	format = strings.TrimPrefix(format, "table ")
-	format = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(format)
-	t, err := template.New("format").Funcs(templateFuncs()).Parse(format)
-	if err != nil {
-		return usagef("--format: %v", err)
-	}
-	for _, row := range rows {
-		if err := t.Execute(w, row); err != nil {
-			return usagef("--format: %v", err)
-		}
-		if _, err := fmt.Fprintln(w); err != nil {
-			return err
-		}
-	}
-	return nil
+	inner, ok := strings.CutPrefix(strings.ReplaceAll(format, " ", ""), "{{")
+	return format == "json" || ok && inner == "json.}}"
 }
 
 // templateFuncs are the functions that podman and skopeo have in --format,

@@ -43,7 +43,7 @@ func TestPrintTemplate(t *testing.T) {
 	for _, c := range []struct{ format, want string }{
 		{"{{.Name}}", "ab\u202e\n"}, // the stream escapes it
 		{"{{json .Name}}", "\"ab\\u202e\"\n"},
-		{"table {{upper .Name | printf \"%.2s\"}}\\t{{join .List \",\"}}", "AB\tx,y\n"},
+		{"table {{upper .Name | printf \"%.2s\"}}\\t{{join .List \",\"}}", "NAME  LIST\nAB    x,y\n"},
 		{"{{println .List}}{{title \"abc\"}} {{lower \"ABC\"}}", "[x y]\nAbc abc\n"},
 		{"{{pad \"a\" 1 2}}|{{truncate \"abcdef\" 3}}|{{index (split \"a,b\" \",\") 1}}", " a  |abc|b\n"},
 	} {

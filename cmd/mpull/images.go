@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/docker/go-units"
 	"github.com/urfave/cli/v2"
@@ -34,9 +36,12 @@ id=, digest=, dangling=, intermediate=, readonly=. Several of reference, was and
 platform are alternatives; all else must hold together.
 
 Fields for --format: ID Repository Tag Digest Platform Native Created Size Names
-Dangling Displaced ReadOnly Labels Digests History Schema1 Pinned PinnedBy; in a
-template also CreatedSince CreatedAt CreatedTime. Pinned is by CRI-O's
-configuration, and has a column where an image is.
+Dangling Displaced ReadOnly Labels Digests History Schema1 Pinned PinnedBy, and
+podman's Id ParentId RepoTags RepoDigests CreatedAt Containers Arch Os
+IsManifestList; in a template also CreatedSince and CreatedTime. A template that
+begins with table prints columns with a heading; --format json has each image once,
+with all its names.
+Pinned is by CRI-O's configuration, and has a column where an image is.
 
 Examples:
   mpull images
@@ -77,7 +82,30 @@ Examples:
   mpull image rm alpine:3.15
 
 Exit codes: those of the command.`,
-		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand()}}
+		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand(), p.imageExistsCommand()}}
+}
+
+// imageExistsCommand is podman's question of scripts.
+func (p *program) imageExistsCommand() *cli.Command {
+	return &cli.Command{
+		Name: "exists", Usage: "tell by the exit code whether an image is in local storage", UsageText: "image exists IMAGE",
+		Description: `Prints nothing.
+
+Examples:
+  mpull image exists alpine:3.15 || mpull alpine:3.15
+
+Exit codes: 0 it is here; 1 it is not; 125 failed.`,
+		Action: func(c *cli.Context) error {
+			if err := exactly(c, 1, 1, "image exists IMAGE"); err != nil {
+				return err
+			}
+			here, err := p.readEngine().Exists(c.Context, c.Args().First())
+			if err == nil && !here {
+				err = &codeError{exitNo}
+			}
+			return err
+		},
+	}
 }
 
 func (p *program) images(c *cli.Context) error {
@@ -91,20 +119,27 @@ func (p *program) images(c *cli.Context) error {
 		return err
 	}
 	columns := imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")}
+	format := c.String("format")
 	if c.Bool("tree") {
 		return p.imageTree(c, o, columns)
+	}
+	if err := checkFormat[templateRow](format); err != nil {
+		return err
+	}
+	if _, err := query.ParseSort(o.Sort); err != nil {
+		return usagef("%v", err)
 	}
 	rows, err := p.engine(nil).Images(c.Context, o)
 	if err != nil {
 		return err
 	}
-	switch format := c.String("format"); {
+	switch {
 	case c.Bool("quiet"):
-		return printIDs(p.out, rows, c.Bool("no-trunc"))
-	case format == "json":
-		return printJSON(p.out, rows)
+		return printIDs(p.out, rows, columns.noTrunc)
+	case isJSON(format):
+		return printJSON(p.out, onePerImage(rows))
 	case format != "":
-		return printTemplate(p.out, format, templateRows(rows, c.Bool("no-trunc")))
+		return printLayout(p.out, format, templateRows(rows, columns.noTrunc), !columns.noHeading)
 	case c.Bool("dangling"):
 		return printDangling(p.out, rows, columns)
 	}
@@ -125,17 +160,17 @@ func parseFilters(texts []string) ([]query.Filter, error) {
 }
 
 func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageColumns) error {
+	if f := c.String("format"); f != "" && !isJSON(f) {
+		return usagef("--tree prints text or --format json")
+	}
 	tree, err := p.engine(nil).Tree(c.Context, o)
 	if err != nil {
 		return err
 	}
-	switch c.String("format") {
-	case "json":
+	if c.String("format") != "" {
 		return printJSON(p.out, tree)
-	case "":
-		return printTree(p.out, tree, columns)
 	}
-	return usagef("--tree prints text or --format json")
+	return printTree(p.out, tree, columns)
 }
 
 type imageColumns struct{ noTrunc, digests, noHeading bool }
@@ -157,7 +192,7 @@ func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) e
 		if columns.digests {
 			cells = append(cells, orDash(r.Digest.String()))
 		}
-		cells = append(cells, platformCell(r), imageID(r.ID, columns.noTrunc), since(r.Created), size(r.Size))
+		cells = append(cells, platformCell(r), imageID(r.ID, columns.noTrunc), since(r.CreatedAt), size(r.Size))
 		switch {
 		case r.Pinned:
 			cells = append(cells, "by CRI-O")
@@ -181,48 +216,63 @@ func platformCell(r engine.ListedImage) string {
 }
 
 func printIDs(w io.Writer, rows []engine.ListedImage, noTrunc bool) error {
-	seen := map[string]bool{}
-	for _, r := range rows {
-		if seen[r.ID] {
-			continue
-		}
-		seen[r.ID] = true
-		id := r.ID[:min(12, len(r.ID))]
-		if noTrunc {
-			id = "sha256:" + r.ID
-		}
-		if _, err := fmt.Fprintln(w, id); err != nil {
+	for _, r := range onePerImage(rows) {
+		if _, err := fmt.Fprintln(w, imageID(r.ID, noTrunc)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// onePerImage leaves the first row of each image: each has all the names, which
+// would grow with the square of them.
+func onePerImage(rows []engine.ListedImage) []engine.ListedImage {
+	seen, first := map[string]bool{}, []engine.ListedImage{}
+	for i := range rows {
+		if !seen[rows[i].ID] {
+			seen[rows[i].ID] = true
+			first = append(first, rows[i])
+		}
+	}
+	return first
+}
+
 // templateRow is what a template sees: the fields of an image, shaped for
-// people where the name says so.
+// people where podman does so.
 type templateRow struct {
 	engine.ListedImage
 	ID           string
 	Size         string
+	Created      string
 	CreatedSince string
 	CreatedAt    string
 	CreatedTime  string
+	History      string
 }
 
 func templateRows(rows []engine.ListedImage, noTrunc bool) []templateRow {
 	out := make([]templateRow, len(rows))
 	for i, r := range rows {
+		at := r.CreatedAt.String()
 		out[i] = templateRow{
-			ListedImage: r, ID: imageID(r.ID, noTrunc), Size: size(r.Size), CreatedSince: since(r.Created),
-			CreatedAt: r.Created.Format(time.RFC3339), CreatedTime: r.Created.Format(time.RFC3339),
+			ListedImage: r, ID: imageID(r.ID, noTrunc), Size: spacedSize(r.Size), Created: since(r.CreatedAt), CreatedSince: since(r.CreatedAt),
+			CreatedAt: at, CreatedTime: at, History: strings.Join(r.History, ", "),
 		}
 	}
 	return out
 }
 
+// spacedSize is a size in podman's form.
+func spacedSize(n int64) string {
+	text := size(n)
+	unit := strings.LastIndexFunc(text, unicode.IsNumber) + 1
+	return text[:unit] + " " + text[unit:]
+}
+
+// imageID is an ID for people; whole ones say what they are, as in podman.
 func imageID(id string, noTrunc bool) string {
 	if noTrunc {
-		return id
+		return "sha256:" + id
 	}
 	return id[:min(12, len(id))]
 }

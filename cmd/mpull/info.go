@@ -48,6 +48,9 @@ func (p *program) info(c *cli.Context) error {
 	if c.Bool("host") {
 		return p.printHost()
 	}
+	if err := checkFormat[engine.Info](c.String("format")); err != nil {
+		return err
+	}
 	info, err := p.lookEngine(true).Info()
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
@@ -77,6 +78,9 @@ func (p *program) inspect(c *cli.Context) error {
 	if c.Bool("raw") && c.String("format") != "" {
 		return usagef("--raw prints bytes as they are and cannot go with --format")
 	}
+	if err := checkInspectFormat(c); err != nil {
+		return err
+	}
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
@@ -89,6 +93,18 @@ func (p *program) inspect(c *cli.Context) error {
 		return p.inspectOne(c, inputs[0], remote)
 	}
 	return p.inspectLocal(c, inputs)
+}
+
+// checkInspectFormat looks for the fields of --format in what will be printed.
+func checkInspectFormat(c *cli.Context) error {
+	format := c.String("format")
+	switch {
+	case c.Bool("config"):
+		return checkFormat[imgspecv1.Image](format)
+	case slices.ContainsFunc(c.Args().Slice(), engine.IsTransport):
+		return checkFormat[engine.Inspection](format)
+	}
+	return checkFormat[engine.ImageData](podmanFields(format))
 }
 
 // inspectOne prints skopeo's document, manifest or config of one image.

@@ -16,7 +16,7 @@ func (p *program) loadCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "load",
 		Usage:     "bring images from an archive into local storage",
-		UsageText: "load [-i FILE] [flags]",
+		UsageText: "load [flags] [FILE]",
 		Description: `Brings the images of an archive into local storage, without a network. From an
 archive of mpull save they get the digests and records that they had; of several
 platforms of a name the host's own gets it, else the one that had it, and each
@@ -27,8 +27,8 @@ OCI and docker archives of other tools are read too, if they are not compressed:
 all their images with all their names, short ones as names of localhost, as podman
 has it.
 
-Standard output has the full image ID of each image, and nothing else. Without -i
-the archive is read from standard input.
+Standard output has the full image ID of each image, and nothing else. Without
+FILE, which may stand behind -i, the archive is read from standard input.
 
 Examples:
   mpull load -i alpine.tar
@@ -47,10 +47,16 @@ store failed.`,
 }
 
 func (p *program) load(c *cli.Context) (err error) {
-	if err := exactly(c, 0, 0, "load [-i FILE] [flags]"); err != nil {
+	if err := exactly(c, 0, 1, "load [flags] [FILE]"); err != nil {
 		return err
 	}
 	path := c.String("input")
+	if path != "" && c.Args().Present() {
+		return usagef("load reads one archive: %s or %s", path, c.Args().First())
+	}
+	if path == "" {
+		path = c.Args().First()
+	}
 	mode, err := p.progress(c)
 	if err != nil {
 		return err
@@ -70,7 +76,7 @@ func (p *program) load(c *cli.Context) (err error) {
 		defer f.Close()
 		in, name = f, path
 	} else if p.inTerminal {
-		return usagef("name an archive with -i, or give one on standard input")
+		return usagef("name an archive, or give one on standard input")
 	}
 	collectSooner()
 	results, err := e.Load(c.Context, in, name, engine.LoadOptions{})

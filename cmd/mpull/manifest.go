@@ -32,7 +32,10 @@ Examples:
   mpull manifest inspect --raw docker://alpine:3.15 | sha256sum
 
 Exit codes: 0 done; 125 the image or its registry is not there, or bad usage.`,
-		Flags:  append(registryFlags(), &cli.BoolFlag{Name: "raw", Usage: "print the document byte for byte"}),
+		Flags: append(registryFlags(),
+			&cli.BoolFlag{Name: "raw", Usage: "print the document byte for byte"},
+			&cli.BoolFlag{Name: "insecure", Usage: "docker's word for --tls-verify=false"},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "for scripts of podman and docker: the whole document is printed anyway"}),
 		Action: p.manifestInspect,
 	}
 	return &cli.Command{Name: "manifest", Usage: "the manifest commands under the names that podman has for them", UsageText: "manifest COMMAND",
@@ -50,6 +53,10 @@ func (p *program) manifestInspect(c *cli.Context) error {
 	}
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
+	}
+	if c.Bool("insecure") {
+		verify := false
+		p.registry.TLSVerify = &verify
 	}
 	input := c.Args().First()
 	e := p.lookEngine(engine.IsTransport(input) && !strings.HasPrefix(input, "containers-storage:"))

@@ -39,6 +39,9 @@ func (p *program) match(c *cli.Context) error {
 	if err := exactly(c, 1, 1, "match [flags] IMAGE"); err != nil {
 		return err
 	}
+	if err := checkFormat[engine.Matching](c.String("format")); err != nil {
+		return err
+	}
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}

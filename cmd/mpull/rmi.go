@@ -30,24 +30,35 @@ Examples:
 Exit codes: 0 all removed; 1 one was not here; 2 one is in use or pinned; 125
 otherwise.`,
 		Flags: append(platformFlags(),
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names; remove what CRI-O pins"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all images that no container uses"},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names; remove what CRI-O pins; one that is not here is no error"},
 			&cli.BoolFlag{Name: "ignore", Aliases: []string{"i"}, Usage: "an image that is not here is no error"},
+			&cli.BoolFlag{Name: "no-prune", Usage: "leave the nameless images that a removed one was built on"},
 		),
 		Action: p.rmi,
 	}
 }
 
 func (p *program) rmi(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "rmi [flags] IMAGE..."); err != nil {
+	o := engine.RemoveOptions{
+		All: c.Bool("all"), Force: c.Bool("force"), Ignore: c.Bool("ignore") || c.Bool("force"), KeepParents: c.Bool("no-prune"), Command: "rmi",
+	}
+	least := 1
+	if o.All {
+		least = 0
+	}
+	if err := exactly(c, least, -1, "rmi [flags] IMAGE..."); err != nil {
 		return err
 	}
-	o := engine.RemoveOptions{Force: c.Bool("force"), Ignore: c.Bool("ignore"), Command: "rmi"}
 	wanted, err := requests(c, platform.Local())
 	if err != nil {
 		return err
 	}
 	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
 		return usagef("rmi takes one platform")
+	}
+	if o.All && (c.Args().Present() || len(wanted) > 0) {
+		return usagef("rmi --all removes all images: it takes no name and no platform")
 	}
 	if len(wanted) == 1 {
 		o.Platform = &wanted[0][0]

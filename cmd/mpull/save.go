@@ -47,6 +47,8 @@ Exit codes: 0 done; 1 no such image, or not of that platform; 125 failed.`,
 			&cli.StringSliceFlag{Name: "platform", Usage: "`OS/ARCH[/VARIANT]` to save, of those that are here; a list is tried in order; may be repeated"},
 			&cli.BoolFlag{Name: "all-platforms", Usage: "save every platform of the name that is here"},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but errors"},
+			&cli.StringFlag{Name: "format", Usage: "podman's `FORMAT`: oci-archive or docker-archive; the archive is both"},
+			&cli.BoolFlag{Name: "multi-image-archive", Aliases: []string{"m"}, Usage: "for podman's scripts: an archive takes several images anyway"},
 		},
 		Action: p.save,
 	}
@@ -55,6 +57,9 @@ Exit codes: 0 done; 1 no such image, or not of that platform; 125 failed.`,
 func (p *program) save(c *cli.Context) error {
 	if err := exactly(c, 1, -1, "save -o FILE [flags] IMAGE..."); err != nil {
 		return err
+	}
+	if f := c.String("format"); f != "" && f != "oci-archive" && f != "docker-archive" {
+		return usagef("save --format %s: mpull writes one archive that is oci-archive and docker-archive; skopeo copy writes others", f)
 	}
 	file := c.String("output")
 	if (file == "" || file == "-") && p.outTerminal {

@@ -45,6 +45,9 @@ func (p *program) tags(c *cli.Context) error {
 	if limit < 0 {
 		return usagef("--limit %d: use 0 for all tags, or a number of them", limit)
 	}
+	if err := checkFormat[tagList](c.String("format")); err != nil {
+		return err
+	}
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}

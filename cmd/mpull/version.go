@@ -28,6 +28,11 @@ type versionInfo struct {
 	OsArch    string            `json:"OsArch"`
 	Tags      []string          `json:"Tags"`      // build tags
 	Libraries map[string]string `json:"Libraries"` // module path -> version, of those that decide what mpull does
+	Client    clientVersion     `json:"Client"`    // the same under podman's and docker's keys
+}
+
+type clientVersion struct {
+	Version, GoVersion, GitCommit, OsArch, Os string
 }
 
 // reportedLibraries are the modules that a report of a fault should name.
@@ -38,11 +43,14 @@ func reportedLibraries() []string {
 	}
 }
 
-func readVersion() versionInfo {
-	v := versionInfo{
+func readVersion() (v versionInfo) {
+	v = versionInfo{
 		Version: buildVersion, Commit: buildCommit, GoVersion: runtime.Version(), OsArch: runtime.GOOS + "/" + runtime.GOARCH,
 		Tags: []string{}, Libraries: map[string]string{},
 	}
+	defer func() {
+		v.Client = clientVersion{Version: v.Version, GoVersion: v.GoVersion, GitCommit: v.Commit, OsArch: v.OsArch, Os: runtime.GOOS}
+	}()
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
@@ -94,7 +102,7 @@ Exit codes: 0 always, but 125 for bad usage.`,
 			case "":
 				_, err := io.WriteString(p.out, "mpull "+v.Version+" (commit "+v.Commit+")\n")
 				return err
-			case "json":
+			case "json", "{{json .}}":
 				return printJSON(p.out, v)
 			default:
 				return printTemplate(p.out, format, []any{v})

@@ -29,23 +29,26 @@ Examples:
   mpull why --format json alpine:3.15
 
 Exit codes: 0 told; 1 no image has or had that name; 125 failed.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"}},
 		Action: func(c *cli.Context) error {
 			if err := exactly(c, 1, 1, "why [flags] IMAGE"); err != nil {
+				return err
+			}
+			format := c.String("format")
+			if err := checkFormat[engine.Story](format); err != nil {
 				return err
 			}
 			story, err := p.engine(nil).Why(c.Context, c.Args().First())
 			if err != nil {
 				return err
 			}
-			switch f := c.String("format"); f {
-			case "json":
+			switch {
+			case isJSON(format):
 				return printJSON(p.out, story)
-			case "":
-				return printStory(p.out, story)
-			default:
-				return usagef("unknown --format %q: use json", f)
+			case format != "":
+				return printTemplate(p.out, format, []engine.Story{*story})
 			}
+			return printStory(p.out, story)
 		},
 	}
 }

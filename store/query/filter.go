@@ -93,6 +93,10 @@ func (f Filter) String() string {
 	return f.key + "=" + f.value
 }
 
+// Steps tells whether a filter asks for intermediate images, which listings
+// leave out else.
+func (f Filter) Steps() bool { return f.key == "intermediate" && f.is != f.negate }
+
 // alternatives tells whether one matching filter of the key is enough.
 func (f *Filter) alternatives() bool {
 	return !f.negate && (f.key == "reference" || f.key == "was" || f.key == "platform")

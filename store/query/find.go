@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
 )
@@ -61,7 +63,8 @@ func (f Found) Held() bool { return f.Name != "" && slices.Contains(f.Image.Name
 //
 //   - an ID, or an unambiguous beginning of one of at least three characters,
 //     with or without sha256:
-//   - sha256:DIGEST of a manifest or index of an image, or the beginning of it
+//   - sha256:DIGEST of a manifest or index of an image, or the beginning of it;
+//     without sha256: from twelve characters on
 //   - a full name, or a short one by aliases, search registries, or the end
 //     of a name that is here
 //   - NAME@DIGEST and NAME:TAG@DIGEST, where NAME may be short and DIGEST cut
@@ -108,8 +111,17 @@ func (v *View) Find(input string) (Found, error) {
 	if several != nil {
 		return Found{}, several
 	}
+	if p.id != "" && len(p.id) >= shortDigest {
+		// The digest that a listing shows, without its algorithm.
+		if images := withDigest(v.all(), digest.Canonical.String()+":"+p.id); len(images) > 0 {
+			return v.oneOf(input, images)
+		}
+	}
 	return Found{}, &UnknownError{Input: input, Held: v.onceHeld(names)}
 }
+
+// shortDigest is how much of a digest is shown where there is little room.
+const shortDigest = 12
 
 func (v *View) all() []*store.Image {
 	all := make([]*store.Image, len(v.snap.Images))

@@ -34,7 +34,7 @@ func NewKinship(snap *store.Snapshot) *Kinship {
 		lists: make(map[digest.Digest][]int), digests: make(map[digest.Digest][]int), at: make(map[string]int, n),
 	}
 	k.findLists()
-	tree := newTree(snap)
+	tree := newTree(snap, func(img *store.Image) bool { return len(img.Names) == 0 })
 	for i := range snap.Images {
 		k.at[snap.Images[i].ID] = i
 		for _, p := range tree.parentsOf(i) {
@@ -121,11 +121,39 @@ func (k *Kinship) ParentID(img *store.Image) string {
 	return ""
 }
 
+// Parents returns what tells the ID of the image, with or without a name, that
+// another one was built on; "" when that is not here.
+func (v *View) Parents() func(*store.Image) string {
+	tree := newTree(v.snap, func(*store.Image) bool { return true })
+	at := make(map[string]int, len(v.snap.Images))
+	for i := range v.snap.Images {
+		at[v.snap.Images[i].ID] = i
+	}
+	return func(img *store.Image) string {
+		if img.Config == nil {
+			return ""
+		}
+		if parents := tree.parentsOf(at[img.ID]); len(parents) > 0 {
+			return v.snap.Images[parents[0]].ID
+		}
+		return ""
+	}
+}
+
+// Containers counts the containers of each image, by its ID.
+func (v *View) Containers() map[string]int {
+	count := make(map[string]int)
+	for i := range v.snap.Containers {
+		count[v.snap.Containers[i].ImageID]++
+	}
+	return count
+}
+
 // tree finds images by where their parents may be.
 type tree struct {
 	images []store.Image
 	parent map[string]string // layer -> the one below it; of the writable one when there are two
-	at     map[spot][]int    // nameless images
+	at     map[spot][]int    // images that may be parents
 	on     map[string][]int  // the same by top layer alone
 }
 
@@ -136,7 +164,7 @@ type spot struct {
 	history int
 }
 
-func newTree(snap *store.Snapshot) *tree {
+func newTree(snap *store.Snapshot, mayBeParent func(*store.Image) bool) *tree {
 	t := &tree{images: snap.Images, parent: make(map[string]string, len(snap.Layers)), at: make(map[spot][]int), on: make(map[string][]int)}
 	for i := range snap.Layers {
 		l := &snap.Layers[i]
@@ -146,7 +174,7 @@ func newTree(snap *store.Snapshot) *tree {
 	}
 	for i := range snap.Images {
 		img := &snap.Images[i]
-		if len(img.Names) == 0 && img.Config != nil && !img.IsList && t.known(img.TopLayer) {
+		if mayBeParent(img) && img.Config != nil && !img.IsList && t.known(img.TopLayer) {
 			s := spot{img.TopLayer, len(img.Config.History)}
 			t.at[s] = append(t.at[s], i)
 			t.on[img.TopLayer] = append(t.on[img.TopLayer], i)
@@ -162,7 +190,7 @@ func (t *tree) known(top string) bool {
 	return ok || top == ""
 }
 
-// parentsOf returns the nameless images that image i was built on.
+// parentsOf returns the images that image i was built on.
 func (t *tree) parentsOf(i int) (parents []int) {
 	img := &t.images[i]
 	if img.IsList || !t.known(img.TopLayer) {

@@ -19,7 +19,8 @@ type Row struct {
 func SortKeys() []string { return []string{"created", "id", "repository", "size", "tag"} }
 
 // ParseSort returns the order of a key, "" for created: the newest first, all
-// other keys the smallest first.
+// other keys the smallest first. A repository's rows are ordered by tag, as
+// podman has it.
 func ParseSort(key string) (func(a, b Row) int, error) {
 	switch key {
 	case "", "created":
@@ -27,7 +28,7 @@ func ParseSort(key string) (func(a, b Row) int, error) {
 	case "id":
 		return func(a, b Row) int { return cmp.Compare(a.ID, b.ID) }, nil
 	case "repository":
-		return func(a, b Row) int { return cmp.Compare(a.Repository, b.Repository) }, nil
+		return func(a, b Row) int { return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Tag, b.Tag)) }, nil
 	case "size":
 		return func(a, b Row) int { return cmp.Compare(a.Size, b.Size) }, nil
 	case "tag":

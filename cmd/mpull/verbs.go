@@ -1,0 +1,147 @@
+//go:build linux
+
+package main
+
+import "strings"
+
+// foreign explains a word that is a verb of podman, docker or skopeo and none of
+// mpull: what mpull has instead, or which tool does it. Nothing is asked for,
+// though such a word may be the name of an image.
+func (l *line) foreign(word string) error {
+	if len(l.names) > 0 || l.command != nil && l.command.Action != nil {
+		return nil
+	}
+	group := strings.Join(l.path, " ")
+	v := foreignVerb(group, word)
+	if v.ours == "" && v.theirs == "" {
+		return nil
+	}
+	text := "there is no command " + quoted(strings.TrimSpace(group+" "+word))
+	if v.ours != "" {
+		text += "; did you mean \"" + v.ours + "\"?"
+	}
+	if v.theirs != "" {
+		text += "; use " + v.theirs
+	}
+	if group == "" {
+		text += " (an image of that name: mpull pull " + word + ")"
+	}
+	return usagef("%s", text)
+}
+
+// foreignFlag explains a flag of podman run for what mpull run has not.
+func (l *line) foreignFlag(arg, name string) error {
+	if l.command == nil || l.command.Name != "run" {
+		return nil
+	}
+	switch name {
+	case "v", "volume", "mount", "p", "publish", "P", "publish-all", "d", "detach", "network", "net", "name", "pod", "privileged", "device":
+		return usagef("mpull run has no flag %s: it only tries whether an image starts; use podman run", arg)
+	}
+	return nil
+}
+
+func quoted(s string) string { return `"` + s + `"` }
+
+// verb is what becomes of a verb of another tool.
+type verb struct {
+	ours   string // mpull's own command
+	theirs string // the tool that does it, with its words
+}
+
+// foreignVerb looks a verb up; group is "", image or manifest.
+func foreignVerb(group, word string) verb {
+	switch group {
+	case "image":
+		return imageVerb(word)
+	case "manifest":
+		return manifestVerb(word)
+	case "":
+	default:
+		return verb{}
+	}
+	switch word {
+	case "rm":
+		return verb{ours: "rmi", theirs: "podman rm for containers"}
+	case "remove":
+		return verb{ours: "rmi"}
+	case "delete":
+		return verb{ours: "rmi", theirs: "skopeo delete for a registry's images"}
+	case "copy":
+		return verb{ours: "pull", theirs: "skopeo copy to write elsewhere than to local storage"}
+	case "list-tags":
+		return verb{ours: "tags"}
+	case "search":
+		return verb{ours: "tags", theirs: "podman search to find repositories"}
+	case "imagetools":
+		return verb{ours: "platforms"}
+	case "fsck":
+		return verb{ours: "doctor"}
+	case "retag":
+		return verb{ours: "tag"}
+	case "switch":
+		return verb{ours: "use"}
+	case "undo":
+		return verb{ours: "restore"}
+	case "usage":
+		return verb{ours: "df"}
+	case "update":
+		return verb{ours: "outdated", theirs: "podman update for containers"}
+	case "auto-update":
+		return verb{ours: "outdated", theirs: "podman auto-update for containers of systemd units"}
+	case "system":
+		return verb{ours: "df", theirs: "mpull prune, info and doctor for what else podman system does with images"}
+	case "history":
+		return verb{theirs: "mpull inspect --format '{{json .History}}' IMAGE for the steps of its build, mpull why IMAGE for its names"}
+	case "import":
+		return verb{ours: "load", theirs: "podman import for a tar of plain files"}
+	case "export":
+		return verb{ours: "save", theirs: "podman export for a container's files"}
+	case "manifest-digest":
+		return verb{theirs: "mpull inspect --format '{{.Digest}}' docker://IMAGE, or skopeo manifest-digest for a file"}
+	case "ps", "exec", "start", "create", "stop", "restart", "kill", "wait", "pause", "unpause", "attach", "logs", "top", "stats",
+		"port", "rename", "cp", "commit", "diff", "container", "init", "pod", "play", "kube", "generate", "network", "volume",
+		"secret", "events", "healthcheck", "build", "push", "mount", "unmount", "umount", "unshare", "machine", "farm", "artifact",
+		"quadlet", "compose", "checkpoint":
+		return verb{theirs: "podman " + word}
+	case "builder", "buildx", "bake":
+		return verb{theirs: "podman build, or docker buildx"}
+	case "context", "plugin", "service", "stack", "swarm", "trust", "scout":
+		return verb{theirs: "docker " + word}
+	case "sync", "layers", "standalone-sign", "standalone-verify", "generate-sigstore-key":
+		return verb{theirs: "skopeo " + word}
+	}
+	return verb{}
+}
+
+// imageVerb is foreignVerb for what stands behind image.
+func imageVerb(word string) verb {
+	switch word {
+	case "delete", "remove":
+		return verb{ours: "rmi"}
+	case "history":
+		return foreignVerb("", word)
+	case "tree":
+		return verb{ours: "images --tree", theirs: "podman image tree for an image's layers"}
+	case "search":
+		return foreignVerb("", word)
+	case "import", "build", "push", "mount", "unmount", "umount":
+		return foreignVerb("", word)
+	case "sign", "scp", "trust", "diff":
+		return verb{theirs: "podman image " + word}
+	}
+	return verb{}
+}
+
+// manifestVerb is foreignVerb for what stands behind manifest.
+func manifestVerb(word string) verb {
+	switch word {
+	case "add", "annotate", "create", "push", "remove":
+		return verb{theirs: "podman manifest " + word}
+	case "rm":
+		return verb{ours: "rmi"}
+	case "exists":
+		return verb{ours: "image exists"}
+	}
+	return verb{}
+}
