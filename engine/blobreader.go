@@ -50,7 +50,7 @@ func newBlobReader(ctx context.Context, l unpack.Layer, t *tries, watch *watchdo
 	r := &blobReader{layer: l, tries: t, watch: watch, keep: keep, open: open}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	if keep != nil {
-		r.part = keep.part(l)
+		r.part = keep.part(l, watch)
 	}
 	if r.part != nil {
 		r.resumed = r.part.Size()
@@ -119,14 +119,14 @@ func (r *blobReader) take(p []byte) {
 	if err != nil {
 		r.keep.engine.debug(fmt.Sprintf("nothing is kept of the layer %s: %v", r.layer.Digest, err))
 		r.part = nil
-		r.keep.drop(r.layer.Digest)
+		r.keep.drop(r.layer.Digest, r.watch)
 	}
 }
 
 // GiveUp implements unpack.Resumed.
 func (r *blobReader) GiveUp() bool {
 	if r.part != nil {
-		r.keep.drop(r.layer.Digest)
+		r.keep.drop(r.layer.Digest, r.watch)
 	}
 	if r.resumed > 0 {
 		r.keep.engine.debug(fmt.Sprintf("layer %s: what was kept of it does not fit, it is read anew", r.layer.Digest))
@@ -198,7 +198,7 @@ func (r *blobReader) came() {
 func (r *blobReader) release() {
 	r.cancel()
 	if r.part != nil {
-		r.keep.release(r.layer.Digest)
+		r.keep.release(r.layer.Digest, r.watch)
 	}
 }
 

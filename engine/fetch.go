@@ -46,10 +46,10 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	}
 	options := unpack.Options{Group: shared.group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) }, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries}
 	if keep != nil {
-		options.OnIn = func(i int) { keep.drop(layers[i].Digest) }
+		options.OnIn = func(i int) { keep.drop(layers[i].Digest, watch) }
 		defer func() {
 			for _, l := range layers {
-				keep.release(l.Digest)
+				keep.release(l.Digest, watch)
 			}
 		}()
 	}

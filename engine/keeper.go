@@ -39,23 +39,30 @@ type keeper struct {
 	w      *store.Writer
 
 	mu      sync.Mutex
-	parts   map[digest.Digest]*store.Partial // that this pull has
+	parts   map[digest.Digest]held // that this pull has
 	touched map[digest.Digest]bool
 }
 
+// held is what is kept of a layer, and what fetches the layer: other images of
+// one pull may have it too.
+type held struct {
+	*store.Partial
+	owner *watchdog
+}
+
 func newKeeper(e *Engine, w *store.Writer) *keeper {
-	return &keeper{engine: e, w: w, parts: map[digest.Digest]*store.Partial{}, touched: map[digest.Digest]bool{}}
+	return &keeper{engine: e, w: w, parts: map[digest.Digest]held{}, touched: map[digest.Digest]bool{}}
 }
 
 // part returns where a layer is kept, nil where it is not: it is small, another
 // pull has it, or this one on top of other layers.
-func (k *keeper) part(l unpack.Layer) *store.Partial {
+func (k *keeper) part(l unpack.Layer, owner *watchdog) *store.Partial {
 	if l.Size < keepFrom {
 		return nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.parts[l.Digest] != nil {
+	if k.parts[l.Digest].Partial != nil {
 		return nil
 	}
 	p, err := k.w.Partial(l.Digest)
@@ -68,15 +75,15 @@ func (k *keeper) part(l unpack.Layer) *store.Partial {
 	if p == nil {
 		return nil
 	}
-	k.parts[l.Digest], k.touched[l.Digest] = p, true
+	k.parts[l.Digest], k.touched[l.Digest] = held{p, owner}, true
 	return p
 }
 
-// drop removes what is kept of a layer.
-func (k *keeper) drop(d digest.Digest) {
+// drop removes what its owner has kept of a layer.
+func (k *keeper) drop(d digest.Digest, owner *watchdog) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p := k.parts[d]; p != nil {
+	if p := k.parts[d]; p.Partial != nil && p.owner == owner {
 		delete(k.parts, d)
 		if err := p.Remove(); err != nil {
 			k.engine.debug(fmt.Sprintf("layer %s: %v", d, err))
@@ -84,11 +91,11 @@ func (k *keeper) drop(d digest.Digest) {
 	}
 }
 
-// release leaves what is kept of a layer to whoever pulls it next.
-func (k *keeper) release(d digest.Digest) {
+// release leaves what its owner has kept of a layer to whoever pulls it next.
+func (k *keeper) release(d digest.Digest, owner *watchdog) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if p := k.parts[d]; p != nil {
+	if p := k.parts[d]; p.Partial != nil && p.owner == owner {
 		delete(k.parts, d)
 		_ = p.Close() // nothing is lost: its bytes are checked when they are read
 	}
@@ -97,7 +104,6 @@ func (k *keeper) release(d digest.Digest) {
 // forget removes what is kept of layers that the store has.
 func (k *keeper) forget(layers []digest.Digest) {
 	for _, d := range layers {
-		k.drop(d)
 		if err := k.w.Forget(d); err != nil {
 			k.engine.debug(fmt.Sprintf("layer %s: %v", d, err))
 		}
