@@ -78,7 +78,12 @@ exec runc "$@"
 
 func newReal(t *testing.T, apart bool) *live {
 	t.Helper()
-	testenv.Need(t, "crio", "crictl", "pinns", "conmon", "runc", "jq")
+	for _, program := range []string{"crio", "crictl", "pinns"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(program + " is not installed, which no package of Debian has") // on CI neither
+		}
+	}
+	testenv.Need(t, "conmon", "runc", "jq")
 	n := &live{crio: newNode(t, apart), t: t}
 	n.socket = "unix://" + n.Dir + "/crio.sock"
 	path := func(program string) string {
