@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.podman.io/image/v5/types"
 
@@ -32,6 +33,31 @@ func (e *Engine) askOnce(ctx context.Context, r Retry, f func(ctx context.Contex
 	return withCause(ctx, f(ctx, sys, watch))
 }
 
+// nearTags is how long an error waits for the list of tags that it may name one
+// of.
+const nearTags = 10 * time.Second
+
+// withAdvice is registry.Explain, with the tags that there are where the one asked
+// for is not.
+func (e *Engine) withAdvice(ctx context.Context, ref types.ImageReference, err error) error {
+	sys, sysErr := e.config.Registry.SystemContext()
+	if sysErr != nil {
+		return err
+	}
+	err = registry.Explain(sys, ref, err)
+	var asked *registry.AskError
+	if ctx.Err() != nil || !errors.As(err, &asked) || asked.Problem != registry.NoSuchTag || asked.Tag == "" {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, nearTags)
+	defer cancel()
+	_ = e.askOnce(ctx, Retry{Idle: nearTags}, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) (err error) {
+		asked.Tags, err = registry.Tags(ctx, sys, ref, watch.asked)
+		return err
+	}) // without them the error is as good as before
+	return err
+}
+
 // withSource asks the sources that an input stands for, in their order, until f
 // succeeds with one. Errors say what was done: "looking at".
 func (e *Engine) withSource(ctx context.Context, input, doing string, f func(registry.Source) error) error {
@@ -47,11 +73,14 @@ func (e *Engine) withSource(ctx context.Context, input, doing string, f func(reg
 	}
 	var errs []error
 	for _, source := range sources {
-		err := f(source)
+		err := registry.CheckPlace(source.Ref)
+		if err == nil {
+			err = f(source)
+		}
 		if err == nil {
 			return nil
 		}
-		errs = append(errs, fmt.Errorf("%s %s: %w", doing, refName(source.Ref), err))
+		errs = append(errs, fmt.Errorf("%s %s: %w", doing, refName(source.Ref), e.withAdvice(ctx, source.Ref, err)))
 		if ctx.Err() != nil {
 			break
 		}

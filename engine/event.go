@@ -27,6 +27,8 @@ type ResolvedEvent struct {
 	Rule      platform.Rule
 	Layers    int
 	Bytes     int64 // compressed, of all layers
+	Here      int   // layers that the store has already
+	ToGo      int64 // compressed bytes of the others
 	Present   bool  // the store has it already
 }
 

@@ -18,9 +18,13 @@ import (
 
 // remote asks the sources that the input stands for, in order.
 func (p *pull) remote(ctx context.Context) error {
+	// Without a policy nothing is accepted, so nothing need be asked for.
+	if err := p.engine.config.Registry.CheckPolicy(); err != nil {
+		return err
+	}
 	if p.found != nil {
 		if err := p.from(ctx, *p.found); err != nil {
-			return fmt.Errorf("pulling %s: %w", refName(p.found.Ref), err)
+			return fmt.Errorf("pulling %s: %w", refName(p.found.Ref), p.engine.withAdvice(ctx, p.found.Ref, err))
 		}
 		return nil
 	}
@@ -166,12 +170,22 @@ func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *w
 			return err
 		}
 		r.img.Local, p.asked = p.stored, registry.Asked{}
+		p.tellSkipped(r.img)
 	}
 	r.img.Guard().Observe(ctx, watch.asked)
 	defer r.img.Guard().Observe(ctx, nil)
 	err = p.choose(ctx, r.img)
 	r.chosen = err == nil
 	return err
+}
+
+// tellSkipped tells of mirrors that did not give the image: pulls go on without
+// them, slower, and nobody notices.
+func (p *pull) tellSkipped(img *registry.Image) {
+	mirrors, taken := img.Guard().Skipped()
+	for _, mirror := range mirrors {
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the mirror %s was asked first and did not give it: %s comes from %s", mirror, refName(img.Ref), taken)}})
+	}
 }
 
 func (p *pull) choose(ctx context.Context, img *registry.Image) error {
@@ -353,8 +367,9 @@ func (p *pull) announce(source registry.Source, j *job) {
 	}
 	j.announced = true
 	c := j.choice
+	here, toGo := p.layersHere(c.detail)
 	p.engine.emit(Event{Resolved: &ResolvedEvent{
-		Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
+		Here: here, ToGo: toGo, Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
 		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
 	}})
 	if c.foreign {
@@ -365,6 +380,20 @@ func (p *pull) announce(source registry.Source, j *job) {
 		(said.Architecture != config.Architecture || said.OS != config.OS) {
 		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
 	}
+}
+
+// layersHere counts the layers that need not be fetched, and the bytes of those
+// that must be.
+func (p *pull) layersHere(d *registry.Detail) (here int, toGo int64) {
+	have := haveLayers(p.snap)
+	for _, l := range d.Layers {
+		if have[l.Digest] {
+			here++
+		} else {
+			toGo += max(l.Size, 0)
+		}
+	}
+	return here, toGo
 }
 
 // commit makes the chosen image in the store, under its ID.
@@ -404,7 +433,7 @@ func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err
 	defer policy.Destroy()
 	for _, d := range []digest.Digest{"", c.detail.Digest} {
 		if ok, err := policy.IsRunningImageAllowed(ctx, img.Unparsed(d)); !ok || err != nil {
-			return fmt.Errorf("the signature policy does not allow it: %w", err)
+			return registry.Disallowed(err)
 		}
 		if c.detail.Digest == img.Digest {
 			break

@@ -26,6 +26,7 @@ func commands() map[string]command {
 	return map[string]command{
 		"need":     need,
 		"exits":    exits,
+		"hinted":   hinted,
 		"capture":  capture,
 		"requests": requests,
 		"fault":    fault,
@@ -38,6 +39,31 @@ func commands() map[string]command {
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*world) }
+
+// hinted runs a command that must fail with one line that matches, and one hint
+// that does; an empty pattern means that there is none:
+//
+//	hinted 'no such image' 'mpull images' mpull check alpine
+func hinted(ts *testscript.TestScript, neg bool, args []string) {
+	if err := ts.Exec(args[2], args[3:]...); neg || err == nil {
+		ts.Fatalf("%q succeeds", args[2:])
+	}
+	var errs, hints []string
+	for line := range strings.Lines(ts.ReadFile("stderr")) {
+		switch line = strings.TrimSuffix(line, "\n"); {
+		case strings.HasPrefix(line, "Error: "):
+			errs = append(errs, line)
+		case strings.HasPrefix(line, "Hint: "):
+			hints = append(hints, line)
+		}
+	}
+	if len(errs) != 1 || !regexp.MustCompile(args[0]).MatchString(errs[0]) {
+		ts.Fatalf("%q: %q is not one error that matches %s", args[2:], errs, args[0])
+	}
+	if none := args[1] == ""; none && len(hints) > 0 || !none && (len(hints) != 1 || !regexp.MustCompile(args[1]).MatchString(hints[0])) {
+		ts.Fatalf("%q: %q is not one hint that matches %s", args[2:], hints, args[1])
+	}
+}
 
 // need skips the script when a program, root, or a driver is not here:
 //

@@ -26,7 +26,7 @@ func printing() []string {
 		"image prune --format json", "check team/try:1", "check --format json team/try:1", "check --remote team/try:1",
 		"why team/try:1", "why --format json team/try:1", "info", "info --format json", "info --host",
 		"lock - team/try:1", "outdated team/try:1", "outdated --format json team/try:1", "save team/try:1",
-		"version", "version --format json", "help", "--help", "help pull", "pull --help", "image --help", "__complete im", "__describe",
+		"version", "version --format json", "completion bash", "help", "--help", "help pull", "pull --help", "image --help", "__complete im", "__describe",
 		"load -i a.tar", "login --get-login reg.example", "use --platform linux/amd64 team/try:1",
 	}
 }

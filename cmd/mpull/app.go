@@ -51,24 +51,27 @@ func run(ctx context.Context, args []string, s *streams) int {
 // command carries out one command line.
 func command(ctx context.Context, args []string, s *streams) error {
 	app := newApp(s)
-	args, err := arrange(app, args)
+	args, path, err := arrange(app, args)
 	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
+	err = seeHelp(err, path)
 	var help *helpRequest
 	if errors.As(err, &help) {
-		return printHelp(s, app, help.path)
+		return printHelp(s, app, help)
 	}
 	return err
 }
 
 // arrange puts a command line into order. What shells hand over to be completed
-// is no command line yet.
-func arrange(app *cli.App, args []string) ([]string, error) {
+// is no command line yet. The path leads to the command that is meant.
+func arrange(app *cli.App, args []string) (ordered, path []string, err error) {
 	if len(args) > 1 && args[1] == completeName {
-		return completionArgs(app, args), nil
+		return completionArgs(app, args), nil, nil
 	}
-	return straighten(app, args)
+	l := newLine(app)
+	ordered, err = l.straighten(args)
+	return ordered, l.path, err
 }
 
 // program is what commands share: streams, and global flags once parsed.
@@ -115,10 +118,10 @@ func adopt(commands []*cli.Command) {
 
 // appDescription is what mpull --help says beside commands and flags.
 const appDescription = `Examples:
-  mpull alpine:3.15                                      the host's platform
-  mpull --arch arm --os linux --variant v7 alpine:3.15   another one: the tag moves
-  mpull images                                           what is here, what dangles
-  mpull prune                                            get the bytes back
+  mpull alpine:3.15                                     the host's platform
+  mpull --arch arm --os linux --variant v7 alpine:3.15  another; the tag moves
+  mpull images                                          what is here, dangling
+  mpull prune                                           get the bytes back
 
 Exit codes: 0 done; 1 no such image, or the answer is no; 2 image in use by a
 container; 125 mpull, a registry or the store failed, or bad usage; 126, 127, 132
@@ -219,6 +222,7 @@ func (p *program) commands() []*cli.Command {
 		p.saveCommand(),
 		p.loadCommand(),
 		p.versionCommand(),
+		p.completionCommand(),
 		p.completeCommand(),
 		p.describeCommand(),
 	}

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"github.com/xrash/smetrics"
@@ -20,17 +23,36 @@ func takesCommand(c *cli.Command) bool {
 // global flags, command, the command's flags, "--", names. The library stops
 // at the first name, and would take a flag behind it for a name. It also makes
 // "mpull IMAGE" mean "mpull pull IMAGE".
-func straighten(app *cli.App, args []string) ([]string, error) {
-	l := &line{app: app, global: flagTable(app.Flags)}
-	l.pull = flagTable(app.Command("pull").Flags)
+func (l *line) straighten(args []string) ([]string, error) {
 	if err := l.read(args[1:]); err != nil {
 		return nil, err
 	}
 	bare := l.command == nil || l.command.Action == nil
-	if l.help || bare && len(l.names) == 0 {
-		return nil, &helpRequest{l.path}
+	switch {
+	case l.help, bare && len(l.names) == 0 && len(l.globals)+len(l.flags) == 0:
+		return nil, &helpRequest{path: l.path}
+	case bare && len(l.names) == 0:
+		return nil, l.nothingToDo()
 	}
 	return append(args[:1:1], l.ordered()...), nil
+}
+
+func newLine(app *cli.App) *line {
+	return &line{app: app, global: flagTable(app.Flags), pull: flagTable(app.Command("pull").Flags)}
+}
+
+// nothingToDo explains a line that has flags and nothing else: the value of the
+// last one may have been meant as a name.
+func (l *line) nothingToDo() error {
+	flags := append(slices.Clone(l.globals), l.flags...)
+	last := len(flags) - 1
+	if last > 0 && strings.HasPrefix(flags[last-1], "-") && !strings.Contains(flags[last-1], "=") {
+		if f, _ := l.find(strings.TrimLeft(flags[last-1], "-")); f != nil && takesValue(f) {
+			return instead(fmt.Sprintf("mpull %s VALUE %s", flags[last-1], flags[last]),
+				"there is nothing to do: %s took %q for its value", flags[last-1], flags[last])
+		}
+	}
+	return usagef("there is nothing to do: name an image or a command")
 }
 
 // line is a command line taken apart.
@@ -43,7 +65,8 @@ type line struct {
 	command *cli.Command
 
 	globals, flags, names []string
-	help                  bool // --help stood somewhere
+	early                 []string // flags that stood before the command, as they were written
+	help                  bool     // --help stood somewhere
 }
 
 func (l *line) read(args []string) error {
@@ -106,13 +129,18 @@ func (l *line) enter(arg string) bool {
 
 // withoutImage is the command that podman has under image too, "" for none.
 func withoutImage(word string) string {
-	switch word {
-	case "rm":
+	switch {
+	case word == "rm":
 		return "rmi"
-	case "load", "prune", "pull", "save", "tag", "untag":
+	case slices.Contains(underImage(), word):
 		return word
 	}
 	return ""
+}
+
+// underImage are the words behind image that mean a command of its own.
+func underImage() []string {
+	return []string{"load", "prune", "pull", "rm", "save", "tag", "untag"}
 }
 
 // name takes arg as a name; without a command before it, the command is pull,
@@ -120,18 +148,18 @@ func withoutImage(word string) string {
 func (l *line) name(arg string) error {
 	if l.command == nil && len(l.names) == 0 {
 		if near := nearestCommand(l.app.VisibleCommands(), arg, false); near != "" {
-			return usagef("there is no command %q; did you mean %q? (an image of that name: mpull pull %s)", arg, near, arg)
+			return instead(fmt.Sprintf("did you mean %q? (an image of that name: mpull pull %s)", near, arg), "there is no command %q", arg)
 		}
 	}
 	if l.command != nil && len(l.command.Subcommands) > 0 && len(l.names) == 0 && l.command.Action == nil {
 		group := strings.Join(l.path, " ")
 		if near := nearestCommand(l.command.Subcommands, arg, true); near != "" {
-			return usagef("there is no command \"%s %s\"; did you mean \"%s %s\"?", group, arg, group, near)
+			return instead(fmt.Sprintf("did you mean \"%s %s\"?", group, near), "there is no command \"%s %s\"", group, arg)
 		}
 		if l.app.Command(arg) != nil {
-			return usagef("there is no command \"%s %s\"; did you mean \"%s\"?", group, arg, arg)
+			return instead(fmt.Sprintf("did you mean \"%s\"?", arg), "there is no command \"%s %s\"", group, arg)
 		}
-		return usagef("there is no command \"%s %s\"; see mpull %s --help", group, arg, group)
+		return usagef("there is no command \"%s %s\"", group, arg)
 	}
 	l.names = append(l.names, arg)
 	return nil
@@ -154,7 +182,18 @@ func (l *line) flag(args []string) (int, error) {
 		if len(args) < 2 {
 			return 0, usagef("the flag %s needs a value", args[0])
 		}
-		n = 1
+		n, value = 1, args[1]
+	}
+	switch {
+	case n > 0 || inline:
+		if err := wrongValue(f, strings.TrimSuffix(args[0], "="+value), value); err != nil {
+			return 0, err
+		}
+	case len(args) > 1 && (args[1] == "true" || args[1] == "false") && l.names == nil:
+		return 0, instead(fmt.Sprintf("write %s=%s", args[0], args[1]), "the flag %s takes no value", args[0])
+	}
+	if l.command == nil && !global {
+		l.early = append(l.early, args[0])
 	}
 	taken := slices.Clone(args[:n+1])
 	if _, repeats := f.(*cli.StringSliceFlag); repeats && name != f.Names()[0] {
@@ -219,10 +258,48 @@ func (l *line) unknown(arg, name string) (int, error) {
 	if l.command != nil {
 		where += " " + strings.Join(l.path, " ")
 	}
-	if near := l.nearestFlag(name); near != "" {
-		return 0, usagef("%s has no flag %s; did you mean --%s?", where, arg, near)
+	arg, _, _ = strings.Cut(arg, "=")
+	return 0, instead(l.insteadOfFlag(name), "%s has no flag %s", where, arg)
+}
+
+// insteadOfFlag says which flag of the command may be meant by one that it has
+// not: what another tool calls so, the nearest, or those that begin with the
+// letter.
+func (l *line) insteadOfFlag(name string) string {
+	if known := foreignFlag(name); known != "" {
+		if f, _ := l.find(known); f != nil {
+			return fmt.Sprintf("did you mean --%s?", known)
+		}
 	}
-	return 0, usagef("%s has no flag %s; see %s --help", where, arg, where)
+	if len(name) > 1 {
+		if near := l.nearestFlag(name); near != "" {
+			return fmt.Sprintf("did you mean --%s?", near)
+		}
+		return ""
+	}
+	own := l.own
+	if l.command == nil {
+		own = l.pull
+	}
+	var found []string
+	for n := range own {
+		if len(n) > 1 && strings.HasPrefix(n, name) {
+			found = append(found, "--"+n)
+		}
+	}
+	slices.Sort(found)
+	if len(found) == 0 || name == "" {
+		return ""
+	}
+	return "with that letter there is " + strings.Join(found, ", ")
+}
+
+// foreignFlag is the flag that has another name in other tools.
+func foreignFlag(name string) string {
+	return map[string]string{
+		"y": "force", "yes": "force", "assumeyes": "force", "u": "creds", "username": "creds", "src-creds": "creds", "src-tls-verify": "tls-verify",
+		"insecure": "tls-verify", "src-cert-dir": "cert-dir", "n": "dry-run", "pull": "policy", "older-than": "filter", "V": "version",
+	}[name]
 }
 
 // finish settles the command when none was named.
@@ -230,6 +307,17 @@ func (l *line) finish() error {
 	if l.command == nil && len(l.names) > 0 {
 		l.path = []string{"pull"}
 		l.command = l.app.Command("pull")
+		l.own = l.pull
+	}
+	if l.command == nil || l.help {
+		return nil
+	}
+	for _, arg := range l.early { // some command has it: is it this one?
+		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if l.own[name] == nil {
+			_, err := l.unknown(arg, name)
+			return err
+		}
 	}
 	return nil
 }
@@ -256,6 +344,28 @@ func flagTable(flags []cli.Flag) map[string]cli.Flag {
 		}
 	}
 	return t
+}
+
+// wrongValue tells what a flag takes when it cannot read a value: the flag
+// library's own words do not.
+func wrongValue(f cli.Flag, name, value string) error {
+	var err error
+	takes := ""
+	switch f.(type) {
+	case *cli.BoolFlag:
+		_, err = strconv.ParseBool(value)
+		takes = "true or false, or nothing"
+	case *cli.IntFlag, *cli.Int64Flag:
+		_, err = strconv.ParseInt(value, 0, 64)
+		takes = "a whole number"
+	case *cli.DurationFlag:
+		_, err = time.ParseDuration(value)
+		takes = "a number with a unit, such as 30s or 5m"
+	}
+	if err == nil {
+		return nil
+	}
+	return usagef("%s takes %s, not %q", name, takes, value)
 }
 
 func takesValue(f cli.Flag) bool {

@@ -42,7 +42,7 @@ func TestStraighten(t *testing.T) {
 		{"pull -", "pull -- -"},
 		{"--retry 3 alpine", "pull --retry 3 -- alpine"},
 	} {
-		got, err := straighten(testApp(), append([]string{"mpull"}, strings.Fields(tt.in)...))
+		got, err := newLine(testApp()).straighten(append([]string{"mpull"}, strings.Fields(tt.in)...))
 		if err != nil {
 			t.Errorf("mpull %s: %v", tt.in, err)
 			continue
@@ -59,14 +59,29 @@ func TestStraightenRefuses(t *testing.T) {
 		{"prnue --force", "did you mean"},
 		{"images --qiet", "did you mean --quiet"},
 		{"rmi app --forse", "did you mean --force"},
-		{"pull --frobnicate alpine", "mpull pull has no flag --frobnicate; see mpull pull --help"},
+		{"pull --frobnicate alpine", "mpull pull has no flag --frobnicate"},
+		{"--root alpine:3.15", `--root took "alpine:3.15" for its value; mpull --root VALUE alpine:3.15`},
+		{"--root=/x", "name an image or a command"},
+		{"-q", "name an image or a command"},
+		{"pull --tls-verify false alpine", "--tls-verify takes no value; write --tls-verify=false"},
+		{"pull --quiet=maybe alpine", `--quiet takes true or false, or nothing, not "maybe"`},
+		{"pull --retry x alpine", `--retry takes a whole number, not "x"`},
+		{"pull --idle-timeout 5 alpine", `--idle-timeout takes a number with a unit, such as 30s or 5m, not "5"`},
+		{"prune --keep=x", `--keep takes a whole number, not "x"`},
+		{"prune -y", "has no flag -y; did you mean --force?"},
+		{"prune --yes", "has no flag --yes; did you mean --force?"},
+		{"pull -u me:x alpine", "has no flag -u; did you mean --creds?"},
+		{"pull -f alpine", "has no flag -f; with that letter there is --format"},
+		{"pull -a alpine", "has no flag -a; with that letter there is --all-platforms, --arch, --as, --authfile"},
+		{"--retry 3 why alpine", "mpull why has no flag --retry"},
+		{"--all alpine", "mpull pull has no flag --all; did you mean --as?"},
 		{"pull alpine --retry", "--retry needs a value"},
 		{"image nosuch", `there is no command "image nosuch"`},
 		{"images -xq", "has no flag -xq"},
 	} {
-		_, err := straighten(testApp(), append([]string{"mpull"}, strings.Fields(tt.in)...))
+		_, err := newLine(testApp()).straighten(append([]string{"mpull"}, strings.Fields(tt.in)...))
 		var usage *usageError
-		if !errors.As(err, &usage) || !strings.Contains(err.Error(), tt.want) {
+		if !errors.As(err, &usage) || !strings.Contains(usage.text+"; "+usage.next, tt.want) {
 			t.Errorf("mpull %s: %v, want a usage error with %q", tt.in, err, tt.want)
 		}
 	}
@@ -80,7 +95,7 @@ func FuzzStraighten(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		words := strings.Split(s, " ")
-		got, err := straighten(testApp(), append([]string{"mpull"}, words...))
+		got, err := newLine(testApp()).straighten(append([]string{"mpull"}, words...))
 		if err != nil {
 			return
 		}

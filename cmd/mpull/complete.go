@@ -66,12 +66,11 @@ type unfinished struct {
 	waiting string            // the flag whose value comes next
 	values  map[string]string // of flags
 	rest    bool              // behind --
+	explain bool              // behind help
 }
 
 func newUnfinished(app *cli.App) *unfinished {
-	u := &unfinished{line: line{app: app, global: flagTable(app.Flags)}, values: map[string]string{}}
-	u.pull = flagTable(app.Command("pull").Flags)
-	return u
+	return &unfinished{line: *newLine(app), values: map[string]string{}}
 }
 
 // take reads one word that stands before the one being typed.
@@ -94,6 +93,8 @@ func (u *unfinished) take(word string) {
 		default:
 			u.waiting = name
 		}
+	case word == "help" && u.command == nil && u.names == nil:
+		u.explain = true
 	case u.names == nil && u.enter(word):
 	default:
 		u.names = append(u.names, word)
@@ -152,6 +153,10 @@ func (p *program) candidates(ctx context.Context, u *unfinished, current string)
 			found[i].value = "--" + name + "=" + found[i].value
 		}
 		return found, special
+	case u.explain && u.command == nil:
+		return append(commandNames(u.app.VisibleCommands()), candidate{helpAll, "all commands and global flags"}), ""
+	case u.explain && len(u.command.Subcommands) == 0:
+		return nil, ""
 	case takesCommand(u.command) && len(u.names) > 0:
 		return nil, ":files\n"
 	case u.command == nil && len(u.names) == 0:
@@ -161,9 +166,22 @@ func (p *program) candidates(ctx context.Context, u *unfinished, current string)
 		}
 		return found, ""
 	case u.command != nil && u.command.Action == nil:
-		return commandNames(u.command.Subcommands), ""
+		found := commandNames(u.command.Subcommands)
+		if u.path[0] == "image" {
+			found = append(found, u.alsoUnderImage()...)
+		}
+		return found, ""
 	}
 	return p.arguments(ctx, u, current)
+}
+
+// alsoUnderImage are the commands that podman has under image too.
+func (u *unfinished) alsoUnderImage() []candidate {
+	var found []candidate
+	for _, word := range underImage() {
+		found = append(found, candidate{word, u.app.Command(withoutImage(word)).Usage})
+	}
+	return found
 }
 
 func commandNames(list []*cli.Command) []candidate {
@@ -200,6 +218,8 @@ func (p *program) values(ctx context.Context, u *unfinished, flag string) ([]can
 		flag = f.Names()[0]
 	}
 	switch flag {
+	case "protect":
+		return p.imageNames(ctx, ""), ""
 	case "platform":
 		return p.platformValues(ctx, u), ""
 	case "authfile", "compat-auth-file", "policy-file", "registries-conf", "apply", "crio-config", "host", "locked", "output", "input", "protect-file":
@@ -301,6 +321,8 @@ func (p *program) arguments(ctx context.Context, u *unfinished, current string) 
 		usage = u.command.UsageText
 	}
 	switch name := strings.Join(u.path, " "); {
+	case name == "completion":
+		return plain([]string{"bash", "zsh", "fish"}), ""
 	case name == "restore":
 		return p.lostNames(ctx, u, current), ""
 	case name == "why" || name == "use":

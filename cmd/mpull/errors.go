@@ -4,18 +4,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
-	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
 )
@@ -30,12 +26,30 @@ const (
 )
 
 // usageError is a mistake on the command line.
-type usageError struct{ text string }
+type usageError struct {
+	text string
+	next string // what to type instead; "" means the command's help
+}
 
 func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...)}
+	return &usageError{text: fmt.Sprintf(format, args...)}
+}
+
+// instead is usagef with what to type instead.
+func instead(next, format string, args ...any) error {
+	return &usageError{text: fmt.Sprintf(format, args...), next: next}
+}
+
+// seeHelp makes a mistake on the command line that has no better hint lead to
+// the help of the command.
+func seeHelp(err error, path []string) error {
+	var usage *usageError
+	if errors.As(err, &usage) && usage.next == "" {
+		usage.next = "see " + strings.Join(append([]string{"mpull"}, path...), " ") + " --help"
+	}
+	return err
 }
 
 // codeError is an error that has been reported already, or has nothing to
@@ -100,105 +114,6 @@ func exitCode(err error) int {
 		return exitInUse
 	}
 	return exitFailed
-}
-
-// hint says what to do next about an error, "" when there is nothing to add.
-func hint(err error) string {
-	var unknown *query.UnknownError
-	var notFound *platform.NotFoundError
-	var usage *usageError
-	var refused *engine.RefusedError
-	var led *registry.RefusedError
-	var notLocked *engine.NotLockedError
-	var crashed *crashError
-	var isList *engine.ManifestListError
-	var artifact *registry.NotImageError
-	var unproven *engine.UnprovenError
-	var absentPlatforms *engine.AbsentPlatformsError
-	var noList *json.UnmarshalTypeError
-	var contradiction *store.ContradictionError
-	var interrupted *engine.InterruptedError
-	var elsewhere *store.ElsewhereError
-	switch {
-	case errors.As(err, &interrupted):
-		return size(interrupted.Kept) + " kept; run it again to go on"
-	case errors.As(err, new(*signalError)):
-		return "" // whatever else went wrong came of that
-	case errors.As(err, &notLocked):
-		return "mpull lock FILE IMAGE locks more names and platforms"
-	case errors.As(err, &refused):
-		return refusalHint(refused)
-	case errors.As(err, &usage):
-		return "see mpull --help"
-	case errors.As(err, &isList):
-		if isList.Here != "" {
-			return fmt.Sprintf("name one of its images by its ID, such as %.12s", isList.Here)
-		}
-		return "pull one of its images by its digest: mpull pull REPOSITORY@DIGEST"
-	case errors.As(err, &artifact):
-		if registry.IsWasm(artifact.Type) {
-			return "mpull pulls images, whose layers are tar archives; a WebAssembly module as an artifact is for wkg, oras or a container runtime that knows it"
-		}
-		return "mpull platforms lists what there is; artifacts are pulled with oras or with the tool that they are for"
-	case errors.As(err, &unproven):
-		if len(unproven.Actual) > 0 {
-			return "it is taken for " + unproven.Actual[0] + ", or without a platform: mpull pull --platform " + unproven.Actual[0] + " ..."
-		}
-		return "without a platform it is pulled as it is; mpull check then tells whether it starts"
-	case errors.As(err, &absentPlatforms):
-		return "--skip-missing makes that a warning"
-	case errors.As(err, &unknown):
-		if len(unknown.Held) > 0 {
-			img := unknown.Held[0]
-			if img.IsList {
-				return fmt.Sprintf("a manifest list once had that name: mpull restore %.12s gives it back", img.ID)
-			}
-			return fmt.Sprintf("an image of %s once had that name: mpull restore %.12s gives it back", orNone(img.Platform()), img.ID)
-		}
-		return "mpull images --all lists what is here"
-	case errors.As(err, &notFound):
-		return notFound.Hint
-	case errors.As(err, &contradiction):
-		return "mpull doctor says what it is; nothing was removed"
-	case errors.As(err, &noList) && strings.HasPrefix(noList.Field, "config."):
-		return "the image's config is none that an engine takes: build it again, with " + strings.TrimPrefix(noList.Field, "config.") + ` as a list where it is a command, such as ["/app", "--flag"]`
-	case errors.As(err, &elsewhere):
-		if elsewhere.Shared {
-			return "each machine that reads it has containers of its own: put another store in its place, or remove images by name with mpull rmi"
-		}
-		return fmt.Sprintf("mpull --root %s --runroot %s --imagestore %s sees both", elsewhere.Root, elsewhere.RunRoot, elsewhere.Images)
-	case errors.As(err, new(*engine.GuardedError)):
-		return "pull it without moving the name: mpull pull --no-tag ..., and use the image by its digest; or leave out --guard-tags"
-	case errors.As(err, new(*engine.PinnedError)):
-		return "take it out of pinned_images or pause_image there, or use --force"
-	case errors.Is(err, store.ErrMayNotMount):
-		return "start mpull with that capability, or as an ordinary user, who has user namespaces"
-	case errors.Is(err, store.ErrReadOnly):
-		return "name another store with --root and --runroot"
-	case errors.As(err, &led):
-		return led.Next
-	case errors.As(err, new(*lostError)):
-		return ""
-	case errors.As(err, &crashed):
-		return "please report it, with what --log-level debug shows"
-	case errors.Is(err, unix.ENOSPC):
-		return fullHint(err)
-	}
-	return ""
-}
-
-// fullHint names the disk that is full, where the error does.
-func fullHint(err error) string {
-	var path *os.PathError
-	var written *os.SyscallError
-	var space *engine.SpaceError
-	if errors.As(err, &space) && space.What == engine.SpaceOfArchive {
-		return "write it to another disk"
-	}
-	if errors.As(err, &path) && filepath.IsAbs(path.Path) && !errors.As(err, &written) {
-		return fmt.Sprintf("the disk of %s is full; where that is the store's, mpull prune shows what can be freed", filepath.Dir(path.Path))
-	}
-	return "mpull prune shows what can be freed"
 }
 
 // report prints an error as one line, and a hint as another. What an error

@@ -79,7 +79,8 @@ func TestRun(t *testing.T) {
 		out, err string
 	}{
 		{"version", 0, "mpull ", ""},
-		{"--help", 0, "Exit codes:", ""},
+		{"--help", 0, "mpull help COMMAND", ""},
+		{"help all", 0, "Exit codes:", ""},
 		{"tag --help", 0, "mpull tag", ""},
 		{"version extra", 125, "", "usage: mpull version"},
 		{"pull --platform linux/arm64 --os linux x", 125, "", "not both"},
@@ -102,4 +103,14 @@ func configOf(text string) error {
 		Config struct{ Entrypoint []string } `json:"config"`
 	}
 	return json.Unmarshal([]byte(text), &c)
+}
+
+// told is what a user reads of a mistake on the command line: the error and
+// what to type instead.
+func told(err error) string {
+	var usage *usageError
+	if !errors.As(err, &usage) {
+		return ""
+	}
+	return usage.text + "; " + usage.next
 }

@@ -62,11 +62,10 @@ func registryFlags() []cli.Flag {
 
 // applyRegistryFlags puts the flags of a registry command into the options.
 func (p *program) applyRegistryFlags(c *cli.Context) error {
-	p.registry.AuthFile = c.String("authfile")
+	p.registry.AuthFile, p.registry.CertDir = c.String("authfile"), c.String("cert-dir")
 	if err := p.registry.CheckAuthFile(); err != nil {
 		return err
 	}
-	p.registry.CertDir = c.String("cert-dir")
 	if c.IsSet("tls-verify") {
 		verify := c.Bool("tls-verify")
 		p.registry.TLSVerify = &verify

@@ -13,7 +13,13 @@ import (
 )
 
 // helpRequest is the error with which a command line ends that asks for help.
-type helpRequest struct{ path []string }
+type helpRequest struct {
+	path []string
+	all  bool // of the program itself: all commands and flags, not one screen
+}
+
+// helpAll is the word behind help that asks for all.
+const helpAll = "all"
 
 func (h *helpRequest) Error() string { return "help was asked for" }
 
@@ -26,13 +32,18 @@ const (
 
 // printHelp prints what --help prints. Flags come after the examples: most
 // readers look for a line to copy.
-func printHelp(s *streams, app *cli.App, path []string) error {
+func printHelp(s *streams, app *cli.App, request *helpRequest) error {
 	columns := helpColumns
 	if s.width > 0 {
 		columns = max(40, min(s.width, helpMostColumn))
 	}
 	h := &helpText{columns: columns}
-	h.command(describe(app, path))
+	doc := describe(app, request.path)
+	if len(request.path) == 0 && !request.all {
+		h.screen(doc)
+	} else {
+		h.command(doc)
+	}
 	_, err := io.WriteString(s.out, h.String())
 	return err
 }
@@ -40,6 +51,39 @@ func printHelp(s *streams, app *cli.App, path []string) error {
 type helpText struct {
 	strings.Builder
 	columns int
+}
+
+// group is a part of the commands, as the first help lists them.
+type group struct {
+	title    string
+	commands []string
+}
+
+// groups have each command once; a test holds that none is missing.
+func groups() []group {
+	return []group{
+		{"Pull and look", []string{"pull", "images", "image", "platforms", "tags", "inspect", "manifest", "match"}},
+		{"Keep and clean", []string{"why", "use", "restore", "tag", "untag", "rmi", "prune", "df", "lock", "outdated"}},
+		{"Start", []string{"check", "run"}},
+		{"Move", []string{"save", "load", "login", "logout"}},
+		{"Machine", []string{"info", "doctor", "version", "completion"}},
+	}
+}
+
+// screen prints what fits on one screen of 24 lines: what there is, by groups,
+// and lines to copy.
+func (h *helpText) screen(d commandDoc) {
+	h.wrapped(d.Name+" - "+d.Usage, "", "  ")
+	h.WriteString("\nUsage:\n")
+	for _, l := range d.Synopsis {
+		h.WriteString("  " + l + "\n")
+	}
+	h.WriteString("\n")
+	for _, g := range groups() {
+		h.wrapped(strings.Join(g.commands, ", "), fmt.Sprintf("%-16s", g.title), strings.Repeat(" ", 16))
+	}
+	h.WriteString("\n  " + strings.Join(d.Examples, "\n  ") + "\n\n")
+	h.wrapped("mpull help COMMAND explains one, mpull help "+helpAll+" lists them with what they do, global flags and exit codes.", "", "")
 }
 
 func (h *helpText) command(d commandDoc) {
@@ -172,6 +216,7 @@ func elsewhere(path string) string {
 		"info":             "podman info, docker info; their {{.Store.GraphRoot}} is {{.Store.Root}} here",
 		"login":            "podman login, skopeo login, docker login; docker's file is read, and written with --compat-auth-file ~/.docker/config.json",
 		"logout":           "podman logout, skopeo logout, docker logout",
+		"completion":       "podman completion, docker completion, skopeo completion",
 		"version":          "podman version, skopeo --version, docker version",
 		"save":             "podman save --format oci-archive, docker save, skopeo copy containers-storage:IMAGE oci-archive:FILE",
 		"load":             "podman load, docker load, skopeo copy oci-archive:FILE containers-storage:IMAGE",
@@ -191,10 +236,13 @@ func foreignWord(word string) string {
 
 // helpFor is what "mpull help COMMAND..." asks for.
 func (l *line) helpFor(names []string) error {
+	if len(names) == 1 && names[0] == helpAll {
+		return &helpRequest{all: true}
+	}
 	for _, n := range names {
 		if !l.enter(n) {
-			return usagef("there is no command %q to explain; see mpull --help", strings.Join(names, " "))
+			return usagef("there is no command %q to explain", strings.Join(names, " "))
 		}
 	}
-	return &helpRequest{slices.Clone(l.path)}
+	return &helpRequest{path: slices.Clone(l.path)}
 }

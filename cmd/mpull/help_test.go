@@ -27,7 +27,7 @@ func TestHelpFitsAndIsClean(t *testing.T) {
 	for _, columns := range []int{0, 60, 80, 200} {
 		for _, path := range allPaths(app) {
 			var out bytes.Buffer
-			if err := printHelp(&streams{out: &out, width: columns}, app, path); err != nil {
+			if err := printHelp(&streams{out: &out, width: columns}, app, &helpRequest{path: path, all: true}); err != nil {
 				t.Fatal(err)
 			}
 			for _, noise := range []string{"(default: false)", "(default: 0)", "(default: [])", "\t", " \n", "`"} {
@@ -54,7 +54,7 @@ func TestHelpRequests(t *testing.T) {
 		"": nil, "--help": nil, "-h": nil, "help": nil, "prune --help": {"prune"}, "help prune": {"prune"}, "alpine --help": {"pull"},
 		"image": {"image"}, "image ls x -h": {"image", "ls"}, "help image ls": {"image", "ls"}, "ls --help": {"images"},
 	} {
-		_, err := straighten(testApp(), append([]string{"mpull"}, strings.Fields(line)...))
+		_, err := newLine(testApp()).straighten(append([]string{"mpull"}, strings.Fields(line)...))
 		var help *helpRequest
 		if !errors.As(err, &help) || !slices.Equal(help.path, want) {
 			t.Errorf("mpull %s: %v, not help for %q", line, err, want)
@@ -67,9 +67,41 @@ func TestForeignWordsAndNearSubcommands(t *testing.T) {
 		"rm": `did you mean "rmi"?`, "copy": `did you mean "pull"?`, "list-tags": `did you mean "tags"?`,
 		"image lst": `did you mean "image ls"?`, "image rmi": `did you mean "rmi"?`, "help nosuch": "no command \"nosuch\" to explain",
 	} {
-		_, err := straighten(testApp(), append([]string{"mpull"}, strings.Fields(line)...))
-		if err == nil || !strings.Contains(err.Error(), want) {
+		_, err := newLine(testApp()).straighten(append([]string{"mpull"}, strings.Fields(line)...))
+		var usage *usageError
+		if !errors.As(err, &usage) || !strings.Contains(usage.text+"; "+usage.next, want) {
 			t.Errorf("mpull %s: %v, not %q", line, err, want)
+		}
+	}
+}
+
+// TestHelpIsOneScreen holds that the first help fits a terminal of 80x24, and
+// names each command in one group.
+func TestHelpIsOneScreen(t *testing.T) {
+	app := testApp()
+	var out bytes.Buffer
+	if err := printHelp(&streams{out: &out, width: 80}, app, &helpRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "\n"); n > 23 { // and the prompt
+		t.Errorf("%d lines:\n%s", n, &out)
+	}
+	for line := range strings.Lines(out.String()) {
+		if w := runewidth.StringWidth(line); w > 81 {
+			t.Errorf("%d columns: %s", w, line)
+		}
+	}
+	seen := map[string]int{}
+	for _, g := range groups() {
+		for _, name := range g.commands {
+			if seen[name]++; app.Command(name) == nil {
+				t.Errorf("%s lists %s, which is no command", g.title, name)
+			}
+		}
+	}
+	for _, c := range app.VisibleCommands() {
+		if seen[c.Name] != 1 {
+			t.Errorf("%s is listed %d times", c.Name, seen[c.Name])
 		}
 	}
 }

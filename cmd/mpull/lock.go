@@ -86,10 +86,14 @@ func (p *program) lock(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.output(c.Context, file, func(w io.Writer, _ string) error {
+	err = p.output(c.Context, file, func(w io.Writer, _ string) error {
 		_, err := w.Write(data)
 		return err
 	})
+	if err == nil && file != "-" {
+		p.line("%s has the digests of %s; mpull pull --locked %s pulls them", file, plural(len(lock.Names()), "name"), file)
+	}
+	return err
 }
 
 // maxLockFile bounds what is read of a lock file; the engine's own bound is

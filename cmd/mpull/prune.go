@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ doctor), or it changed since the plan of --apply was made.`,
 			&cli.BoolFlag{Name: "leftovers", Usage: "also what interrupted pulls of mpull kept less than a day ago"},
 			&cli.StringFlag{Name: "when-used", Usage: "remove nothing unless `PERCENT` of the store's disk is used, such as 85%"},
 			&cli.StringFlag{Name: "until-used", Usage: "stop when no more than `PERCENT` of the store's disk is used; the longest displaced or pulled go first"},
-			&cli.StringFlag{Name: "min-age", Usage: "with --all: spare what was pulled less than `DURATION` ago (default: 10m beside CRI-O, else 0)"},
+			&cli.StringFlag{Name: "min-age", Usage: "spare what was pulled less than `DURATION` ago: what never had a name (default: 10m), and with --all whatever no container uses (default: 10m beside CRI-O, else 0)"},
 			&cli.StringSliceFlag{Name: "protect", Usage: "keep what `REFERENCE` names: a name or a pattern as of the filter reference, a digest, an ID; may be repeated"},
 			&cli.StringSliceFlag{Name: "protect-file", Usage: "keep what `FILE` names: one reference a line, or a lock file (mpull lock); may be repeated"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show the plan and why all else stays; remove nothing"},
@@ -109,7 +110,7 @@ func (p *program) prune(c *cli.Context) error {
 	}
 	if plan.Empty() {
 		if p.events == nil {
-			p.line("Nothing to prune%s.", whyNothing(plan))
+			p.line("Nothing to prune%s.", whyNothing(plan, cmp.Or(max(options.MinAge, 0), gc.DefaultMinAge)))
 		}
 		if asJSON {
 			if err := printJSON(p.out, &gc.Result{Outcomes: []gc.Outcome{}}); err != nil {
@@ -296,7 +297,7 @@ func (p *program) showResult(result *gc.Result, asJSON bool) error {
 // agree asks on the terminal. Without one, nothing is assumed.
 func (p *program) agree(question string) error {
 	if !p.inTerminal || !p.errTerminal || p.events != nil {
-		return usagef("there is no terminal to ask on: use --force to remove what the list above shows")
+		return instead("--force removes what the list above shows", "there is no terminal to ask on")
 	}
 	fmt.Fprintf(p.err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(p.in).ReadString('\n')

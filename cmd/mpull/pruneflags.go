@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +56,12 @@ func pruneOptions(c *cli.Context) (o engine.PruneOptions, err error) {
 	}
 	if o.Young, err = minAge(c); err != nil {
 		return o, err
+	}
+	if o.Young != nil {
+		o.MinAge = *o.Young
+		if o.MinAge == 0 {
+			o.MinAge = -1 // any age
+		}
 	}
 	o.Protect, err = protected(c)
 	return o, err
@@ -162,22 +169,58 @@ func whyStays(d *gc.Decision) string {
 	return string(d.Reason)
 }
 
-// whyNothing says for which reasons of the user's nothing is planned.
-func whyNothing(plan *gc.Plan) string {
-	young, enough := 0, false
+// whyNothing says why nothing is planned: what of the images without a name
+// stays, for which reasons, and the flag that takes them.
+func whyNothing(plan *gc.Plan, minAge time.Duration) string {
+	reasons, count, young := map[string]int{}, 0, 0
+	var last time.Time
 	for i := range plan.Images {
-		switch d := &plan.Images[i]; d.Reason {
-		case gc.TooYoung:
+		d := &plan.Images[i]
+		switch {
+		case d.Reason == gc.TargetReached:
+			return ": the disk is not that full"
+		case d.Reason == gc.TooYoung:
 			young++
-		case gc.TargetReached:
-			enough = true
+			if d.Since.After(last) {
+				last = d.Since
+			}
+		case len(d.Names) > 0:
+			continue
 		}
+		count++
+		reasons[whyStaysShort(d)]++
 	}
 	switch {
-	case enough:
-		return ": the disk is not that full"
-	case young > 0:
-		return fmt.Sprintf(": %s pulled a moment ago; --min-age 0s takes what is unused at once", plural(young, "image"))
+	case count == 0:
+		return ""
+	case count == young && !last.IsZero():
+		return fmt.Sprintf(": %s pulled or built a moment ago, which may be part of work under way, the last until %s; --min-age 0 takes them now",
+			plural(young, "image"), when(last.Add(minAge)))
 	}
-	return ""
+	var all []string
+	for why, n := range reasons {
+		all = append(all, fmt.Sprintf("%d %s", n, why))
+	}
+	slices.Sort(all)
+	text := fmt.Sprintf(": %s without a name stay (%s)", plural(count, "image"), strings.Join(all, ", "))
+	if young > 0 {
+		return text + "; --min-age 0 takes the young ones now"
+	}
+	return text + "; --dry-run tells of each"
+}
+
+// whyStaysShort is whyStays for several images at once: without what differs
+// from one to the next.
+func whyStaysShort(d *gc.Decision) string {
+	switch d.Reason {
+	case gc.UsedByContainer:
+		return "used by containers"
+	case gc.Parent:
+		return "with an image built on them"
+	case gc.ListMember:
+		return "in manifest lists"
+	case gc.TooYoung:
+		return "too young"
+	}
+	return whyStays(d)
 }

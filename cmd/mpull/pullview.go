@@ -65,6 +65,10 @@ func (v *pullView) resolved(r *engine.ResolvedEvent) {
 		v.line("%s for %s is here already%s", r.Reference, orNone(r.Platform.String()), why)
 		return
 	}
+	if r.Here > 0 {
+		v.line("Pulling %s for %s%s: %d of %s here, %s to go", r.Reference, orNone(r.Platform.String()), why, r.Here, plural(r.Layers, "layer"), size(r.ToGo))
+		return
+	}
 	v.line("Pulling %s for %s%s: %s, %s", r.Reference, orNone(r.Platform.String()), why, plural(r.Layers, "layer"), size(r.Bytes))
 }
 

@@ -16,17 +16,17 @@ func (l *line) foreign(word string) error {
 	if v.ours == "" && v.theirs == "" {
 		return nil
 	}
-	text := "there is no command " + quoted(strings.TrimSpace(group+" "+word))
+	var next []string
 	if v.ours != "" {
-		text += "; did you mean \"" + v.ours + "\"?"
+		next = append(next, "did you mean \""+v.ours+"\"?")
 	}
 	if v.theirs != "" {
-		text += "; use " + v.theirs
+		next = append(next, "use "+v.theirs)
 	}
 	if group == "" {
-		text += " (an image of that name: mpull pull " + word + ")"
+		next = append(next, "(an image of that name: mpull pull "+word+")")
 	}
-	return usagef("%s", text)
+	return instead(strings.Join(next, " "), "there is no command %s", quoted(strings.TrimSpace(group+" "+word)))
 }
 
 // foreignFlag explains a flag of podman run for what mpull run has not.
@@ -36,7 +36,7 @@ func (l *line) foreignFlag(arg, name string) error {
 	}
 	switch name {
 	case "v", "volume", "mount", "p", "publish", "P", "publish-all", "d", "detach", "network", "net", "name", "pod", "privileged", "device":
-		return usagef("mpull run has no flag %s: it only tries whether an image starts; use podman run", arg)
+		return instead("use podman run", "mpull run has no flag %s: it only tries whether an image starts", arg)
 	}
 	return nil
 }

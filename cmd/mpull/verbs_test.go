@@ -24,8 +24,8 @@ func TestForeignVerbs(t *testing.T) {
 			if app.Command(word) != nil {
 				continue
 			}
-			_, err := straighten(app, []string{"mpull", word, "x"})
-			if err == nil || !strings.Contains(err.Error(), `there is no command "`+word+`"`) {
+			_, err := newLine(app).straighten([]string{"mpull", word, "x"})
+			if !strings.Contains(told(err), `there is no command "`+word+`"`) {
 				t.Errorf("mpull %s: %v", word, err)
 			}
 		}
@@ -40,12 +40,12 @@ func TestForeignVerbs(t *testing.T) {
 		"run -v /a:/b x":  "use podman run",
 		"search alpine":   `did you mean "tags"`,
 	} {
-		if _, err := straighten(app, append([]string{"mpull"}, strings.Fields(line)...)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := newLine(app).straighten(append([]string{"mpull"}, strings.Fields(line)...)); !strings.Contains(told(err), want) {
 			t.Errorf("mpull %s: %v, want %s", line, err, want)
 		}
 	}
 	for _, image := range []string{"alpine", "node", "registry"} {
-		if _, err := straighten(app, []string{"mpull", image}); err != nil {
+		if _, err := newLine(app).straighten([]string{"mpull", image}); err != nil {
 			t.Errorf("mpull %s: %v", image, err)
 		}
 	}

@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -21,13 +22,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: demo PATH-OF-MPULL")
 		os.Exit(2)
 	}
-	if err := demo(os.Args[1]); err != nil {
+	if err := demo(os.Args[1], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func demo(binary string) (err error) {
+func demo(binary string, out io.Writer) (err error) {
 	binary, err = filepath.Abs(binary)
 	if err != nil {
 		return err
@@ -45,7 +46,7 @@ func demo(binary string) (err error) {
 	if err != nil {
 		return err
 	}
-	d := &demonstration{binary: binary, dir: dir}
+	d := &demonstration{binary: binary, dir: dir, out: out}
 	defer func() {
 		if cleanErr := d.clean(); err == nil {
 			err = cleanErr
@@ -61,6 +62,7 @@ type demonstration struct {
 	binary string
 	dir    string
 	env    []string
+	out    io.Writer // what the user sees
 }
 
 // configure writes the configuration that a machine would have: docker.io is
@@ -97,7 +99,7 @@ func driver() string {
 }
 
 func (d *demonstration) story() error {
-	say("This machine pulls alpine:3.15, and gets the image of its own platform.")
+	d.say("This machine pulls alpine:3.15, and gets the image of its own platform.")
 	if err := d.run("alpine:3.15"); err != nil {
 		return err
 	}
@@ -109,39 +111,39 @@ func (d *demonstration) story() error {
 	if strings.TrimSpace(string(own)) == device {
 		device, asked = "linux/s390x", []string{"--arch", "s390x", "--os", "linux"}
 	}
-	say("Now the " + strings.TrimPrefix(device, "linux/") + " image of the same tag, for a device. The tag moves; mpull says from where.")
+	d.say("Now the " + strings.TrimPrefix(device, "linux/") + " image of the same tag, for a device. The tag moves; mpull says from where.")
 	if err := d.run(append(asked, "alpine:3.15")...); err != nil {
 		return err
 	}
-	say("What is here: the first image is dangling. The * marks what this machine does not run natively.")
+	d.say("What is here: the first image is dangling. The * marks what this machine does not run natively.")
 	if err := d.run("images"); err != nil {
 		return err
 	}
-	say("Why is it dangling? The record says.")
+	d.say("Why is it dangling? The record says.")
 	if err := d.run("why", "alpine:3.15"); err != nil {
 		return err
 	}
-	say("Give the name back, offline; and switch again.")
+	d.say("Give the name back, offline; and switch again.")
 	if err := d.run("restore", "alpine:3.15"); err != nil {
 		return err
 	}
 	if err := d.run("use", "--platform", device, "alpine:3.15"); err != nil {
 		return err
 	}
-	say("Dangling images go, and the bytes come back.")
+	d.say("Dangling images go, and the bytes come back.")
 	if err := d.run("prune", "--force"); err != nil {
 		return err
 	}
 	return d.run("images")
 }
 
-func say(text string) { fmt.Printf("\n# %s\n", text) }
+func (d *demonstration) say(text string) { fmt.Fprintf(d.out, "\n# %s\n", text) }
 
 // run carries out one command line of mpull and shows it.
 func (d *demonstration) run(args ...string) error {
-	fmt.Printf("$ mpull %s\n", strings.Join(args, " "))
+	fmt.Fprintf(d.out, "$ mpull %s\n", strings.Join(args, " "))
 	cmd := d.command(args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, d.out, d.out
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("mpull %s: %w", strings.Join(args, " "), err)
 	}

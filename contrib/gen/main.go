@@ -8,16 +8,12 @@
 package main
 
 import (
-	"embed"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
-
-//go:embed all:shell
-var shell embed.FS
 
 func main() {
 	if len(os.Args) != 3 {
@@ -69,9 +65,9 @@ func generate(mpull, dir string) error {
 	for name, page := range manPages(app) {
 		files[filepath.Join("man", name)] = page
 	}
-	for _, name := range []string{"mpull.bash", "_mpull", "mpull.fish"} {
-		if files[filepath.Join("completions", name)], err = shell.ReadFile("shell/" + name); err != nil {
-			return err
+	for shell, name := range map[string]string{"bash": "mpull.bash", "zsh": "_mpull", "fish": "mpull.fish"} {
+		if files[filepath.Join("completions", name)], err = exec.Command(mpull, "completion", shell).Output(); err != nil {
+			return fmt.Errorf("asking %s for the completion of %s: %w", mpull, shell, err)
 		}
 	}
 	old, err := filepath.Glob(filepath.Join(dir, "man", "*.1"))

@@ -61,11 +61,19 @@ func (o Options) authFile() string {
 }
 
 // CheckAuthFile tells whether the auth file that the user named, by flag or by
-// REGISTRY_AUTH_FILE, is there: the library would take one that is not for an
+// REGISTRY_AUTH_FILE, is there, and the folder of certificates: the library would take one that is not for an
 // empty one, and the registry's refusal would be all that the user sees.
 func (o Options) CheckAuthFile() error {
 	if err := o.checkRegular(); err != nil {
 		return err
+	}
+	if o.CertDir != "" {
+		// The library takes a folder that is not there for one without certificates.
+		if info, err := os.Stat(o.CertDir); err != nil {
+			return fmt.Errorf("reading the certificates: %w", err)
+		} else if !info.IsDir() {
+			return fmt.Errorf("reading the certificates: %s is no folder", o.CertDir)
+		}
 	}
 	path := o.authFile()
 	if path == "" {
@@ -98,12 +106,47 @@ func (o Options) CheckFiles() error {
 	return nil
 }
 
+// NoPolicyError says that the signature policy, policy.json, cannot be read.
+type NoPolicyError struct {
+	Err   error
+	Named bool // the user named the file
+}
+
+func (e *NoPolicyError) Error() string {
+	return fmt.Sprintf("no image is accepted without a signature policy (policy.json): %v", e.Err)
+}
+
+func (e *NoPolicyError) Unwrap() error { return e.Err }
+
+// CheckPolicy tells whether there is a signature policy that can be read.
+func (o Options) CheckPolicy() error {
+	sys, err := o.SystemContext()
+	if err != nil {
+		return err
+	}
+	policy, err := Policy(sys)
+	if err != nil {
+		return err
+	}
+	return policy.Destroy()
+}
+
 // Policy reads policy.json. A missing or malformed file is an error: without
 // a policy nothing is accepted. Destroy the context after use.
 func Policy(sys *types.SystemContext) (*signature.PolicyContext, error) {
 	policy, err := signature.DefaultPolicy(sys)
 	if err != nil {
-		return nil, fmt.Errorf("reading the signature policy, without which no image is accepted (policy.json; a sample is contrib/config/policy.json in mpull's source and under /usr/share/doc/mpull): %w", err)
+		return nil, &NoPolicyError{Err: err, Named: sys.SignaturePolicyPath != ""}
 	}
 	return signature.NewPolicyContext(policy)
+}
+
+// Disallowed is the error of an image that the signature policy does not allow.
+func Disallowed(err error) error {
+	next := "mpull info names the policy in force; " +
+		"a signature beside the image in its registry is read with use-sigstore-attachments: true for it in /etc/containers/registries.d/default.yaml"
+	if strings.HasSuffix(err.Error(), "rejected by policy.") {
+		next = "mpull info names the policy in force: it rejects whatever has this name"
+	}
+	return &AdvisedError{Err: fmt.Errorf("the signature policy does not allow it: %w", err), Next: next}
 }

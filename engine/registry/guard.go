@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -118,9 +119,22 @@ func (g *Guard) check(u *url.URL) (*url.URL, error) {
 type state struct {
 	ctx      context.Context //nolint:containedctx // the library asks for a proxy without one
 	observe  func(*url.URL)
-	registry string // the one asked last
-	plain    bool   // it answers over http
-	beyond   bool   // manifests or blobs were asked for
+	registry string   // the one asked last
+	asked    bool     // it was asked
+	plain    bool     // it answers over http
+	beyond   bool     // manifests or blobs were asked for
+	before   []string // registries that were asked and did not give it
+}
+
+// Skipped returns the mirrors that were asked first, in vain, and the host that
+// gave the image.
+func (g *Guard) Skipped() (mirrors []string, taken string) {
+	if g == nil {
+		return nil, ""
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Compact(slices.Clone(g.state.before)), g.state.registry
 }
 
 func (g *Guard) judge(u *url.URL) (func(*url.URL), error) {
@@ -157,7 +171,11 @@ func (g *Guard) look(u *url.URL, own bool) (now state, first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	first = own && u.Path == "/v2/"
+	if first && g.state.registry != u.Host && g.state.asked {
+		g.state.before = append(g.state.before, g.state.registry)
+	}
 	if first {
+		g.state.asked = true
 		g.state.registry, g.state.plain, g.state.beyond = u.Host, u.Scheme == "http", false
 	}
 	return g.state, first

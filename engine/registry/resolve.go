@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -56,6 +55,9 @@ func Resolve(sys *types.SystemContext, input string) ([]Source, error) {
 		return nil, fmt.Errorf("%s is in local storage already: mpull tag gives it another name", name)
 	}
 	if ref, err := alltransports.ParseImageName(input); err == nil {
+		if err := readable(sys); err != nil {
+			return nil, err
+		}
 		return transportSource(sys, ref)
 	} else if t := alltransports.TransportFromImageName(input); t != nil && t.Name() != docker.Transport.Name() {
 		return nil, fmt.Errorf("reading the name %q: %w", input, err)
@@ -63,6 +65,9 @@ func Resolve(sys *types.SystemContext, input string) ([]Source, error) {
 	name := strings.TrimPrefix(input, "docker://")
 	name, err := stripTagOfDigested(name)
 	if err != nil {
+		return nil, err
+	}
+	if err := readable(sys); err != nil {
 		return nil, err
 	}
 	resolved, err := shortnames.Resolve(sys, name)
@@ -78,6 +83,16 @@ func Resolve(sys *types.SystemContext, input string) ([]Source, error) {
 		sources = append(sources, Source{Ref: ref, Name: ref.DockerReference(), record: c.Record})
 	}
 	return sources, nil
+}
+
+// readable reads registries.conf, once for all: what is wrong with it is told
+// as the cause, not at the end of what followed from it.
+func readable(sys *types.SystemContext) error {
+	if _, err := sysregistriesv2.GetRegistries(sys); err != nil {
+		return &AdvisedError{Err: fmt.Errorf("reading registries.conf: %w", err),
+			Next: "mend or remove it, or name another with --registries-conf; contrib/config/registries.conf is a sample"}
+	}
+	return nil
 }
 
 // transportSource gives a source of another transport the name that podman
@@ -118,7 +133,7 @@ func namedOrNil(s string) reference.Named {
 // shortNameError adds the candidates to the library's refusal to guess.
 func shortNameError(sys *types.SystemContext, input, name string, err error) error {
 	if !shortnames.IsShortName(name) {
-		return fmt.Errorf("reading the name %q: %w", input, err)
+		return &NameError{Input: input, Err: err}
 	}
 	registries, listErr := sysregistriesv2.UnqualifiedSearchRegistries(sys)
 	if listErr != nil || len(registries) == 0 {
@@ -136,10 +151,7 @@ func shortNameError(sys *types.SystemContext, input, name string, err error) err
 func stripTagOfDigested(name string) (string, error) {
 	ref, err := reference.Parse(name)
 	if err != nil {
-		if errors.Is(err, reference.ErrNameContainsUppercase) {
-			return "", fmt.Errorf("reading the name %q: repository names are lower case: %w", name, err)
-		}
-		return "", fmt.Errorf("reading the name %q: %w", name, err)
+		return "", &NameError{Input: name, Err: err}
 	}
 	named, isNamed := ref.(reference.Named)
 	if _, tagged := ref.(reference.Tagged); !isNamed || !tagged {
@@ -162,6 +174,9 @@ func stripTagOfDigested(name string) (string, error) {
 func LocalNames(sys *types.SystemContext, input string) ([]string, error) {
 	input, err := stripTagOfDigested(strings.TrimPrefix(input, "docker://"))
 	if err != nil {
+		return nil, err
+	}
+	if err := readable(sys); err != nil {
 		return nil, err
 	}
 	candidates, err := shortnames.ResolveLocally(sys, input)
