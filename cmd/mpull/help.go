@@ -194,6 +194,7 @@ func elsewhere(path string) string {
 		"images":           "podman images, docker images; podman images --filter dangling=true is --dangling here",
 		"image":            "podman image, docker image",
 		"image ls":         "podman image ls, docker image ls",
+		"image exists":     "podman image exists",
 		"image inspect":    "podman image inspect, docker image inspect",
 		"image info":       "oc image info; podman manifest inspect and docker buildx imagetools inspect show the same as JSON",
 		"platforms":        "oc image info; docker buildx imagetools inspect; podman manifest inspect IMAGE | jq -c .manifests[].platform",

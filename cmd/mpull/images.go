@@ -93,6 +93,7 @@ func (p *program) imageExistsCommand() *cli.Command {
 
 Examples:
   mpull image exists alpine:3.15 || mpull alpine:3.15
+  mpull image exists docker.io/library/alpine:3.15 && echo here
 
 Exit codes: 0 it is here; 1 it is not; 125 failed.`,
 		Action: func(c *cli.Context) error {
