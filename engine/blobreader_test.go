@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -104,6 +105,10 @@ func TestBlobReaderRest(t *testing.T) {
 
 // TestBlobReaderEnds leaves for the pull around it what no other try mends.
 func TestBlobReaderEnds(t *testing.T) {
+	synctest.Test(t, blobReaderEnds)
+}
+
+func blobReaderEnds(t *testing.T) {
 	ctx, watch := newWatchdog(t.Context(), time.Minute)
 	defer watch.stop()
 	start := func(open func() (io.ReadCloser, error)) (*blobReader, error) {

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,10 +35,15 @@ func TestDigestNames(t *testing.T) {
 	asked, found := 0, 0
 	for _, n := range digestNames(t, m, registry.Host) {
 		theirs, mine := m.means("podman", n.input), m.means("mpull", n.input)
-		// podman takes name@digest by its digest alone. Of another repository, or
-		// cut short, mpull takes none, respectively takes it.
-		if asked++; n.fits && mine != theirs || !n.fits && mine != "" {
-			t.Errorf("%s: podman %.12s, mpull %.12s", n.input, theirs, mine)
+		// podman takes name@digest by its digest alone, and no digest without a
+		// name. Of another repository mpull takes none; a digest alone is the image that
+		// has it, of several that with a tag.
+		want := theirs
+		if !n.fits {
+			want = n.alone
+		}
+		if asked++; mine != want {
+			t.Errorf("%s: podman %.12s, mpull %.12s, not %.12s", n.input, theirs, mine, want)
 		}
 		if mine != "" {
 			found++
@@ -79,6 +85,7 @@ func (m *machine) means(program, input string) string {
 type digestName struct {
 	input string
 	fits  bool
+	alone string // the image that a digest alone stands for
 }
 
 // digestNames are forms of names of several repositories with every digest that
@@ -95,11 +102,18 @@ func digestNames(t *testing.T, m *machine, host string) []digestName {
 	}
 	of := map[string]string{"sha256:" + strings.Repeat("0", 64): "nothing"}
 	var names []digestName
+	have := map[string][]string{} // IDs of those with a tag, by digest
 	for _, row := range rows {
 		for _, d := range row.Digests {
 			of[d] = row.Names[0]
+			if slices.ContainsFunc(row.Names, func(n string) bool { return !strings.Contains(n, "@") }) {
+				have[d] = append(have[d], row.ID)
+			}
 		}
-		names = append(names, digestName{row.ID, true}, digestName{"sha256:" + row.ID, true}, digestName{row.ID[:12], true}, digestName{"busybox@sha256:" + row.ID, false})
+		for _, own := range []string{row.ID, "sha256:" + row.ID, row.ID[:12]} {
+			names = append(names, digestName{input: own, fits: true})
+		}
+		names = append(names, digestName{input: "busybox@sha256:" + row.ID})
 	}
 	for d, name := range of {
 		for repo, short := range map[string][]string{
@@ -111,11 +125,20 @@ func digestNames(t *testing.T, m *machine, host string) []digestName {
 			for _, s := range short {
 				fits := strings.HasPrefix(name, repo+":") || strings.HasPrefix(name, repo+"@")
 				for _, tag := range []string{"", ":latest", ":1", ":nosuch"} {
-					names = append(names, digestName{s + tag + "@" + d, fits})
+					names = append(names, digestName{input: s + tag + "@" + d, fits: fits})
 				}
 			}
 		}
-		names = append(names, digestName{"@" + d, false}, digestName{strings.TrimPrefix(d, "sha256:"), false})
+		alone := digestName{input: strings.TrimPrefix(d, "sha256:")}
+		for _, row := range rows { // without a tag
+			if slices.Contains(row.Digests, d) {
+				alone.alone = row.ID
+			}
+		}
+		if len(have[d]) == 1 {
+			alone.alone = have[d][0]
+		}
+		names = append(names, digestName{input: "@" + d}, alone)
 	}
 	return names
 }
