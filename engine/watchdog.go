@@ -173,7 +173,7 @@ func (w *watchdog) note(p types.ProgressProperties) {
 
 func (w *watchdog) expire() {
 	// While a credential helper is waited for, it is not the registry that is silent.
-	hung, left := registry.Hung(w.limit)
+	left, hung := registry.Hung(w.limit)
 	switch {
 	case hung != nil:
 		w.cancel(hung)

@@ -123,8 +123,11 @@ func (d *demonstration) story() error {
 	if err := d.run("why", "alpine:3.15"); err != nil {
 		return err
 	}
-	d.say("Give the name back, offline; and switch again.")
+	d.say("Give the name back, offline, and ask whether it starts here; then switch again.")
 	if err := d.run("restore", "alpine:3.15"); err != nil {
+		return err
+	}
+	if err := d.run("check", "alpine:3.15"); err != nil {
 		return err
 	}
 	if err := d.run("use", "--platform", device, "alpine:3.15"); err != nil {

@@ -98,7 +98,7 @@ func patiently(ctx context.Context, f func(context.Context) error) error {
 	defer cancel(nil)
 	var timer *time.Timer
 	timer = time.AfterFunc(patience, func() {
-		hung, left := Hung(patience)
+		left, hung := Hung(patience)
 		switch {
 		case hung != nil:
 			cancel(hung)

@@ -71,14 +71,14 @@ func isHelperError(err error) bool {
 
 // Hung returns the credential helper that has run for as long as limit, nil when
 // there is none; left is what one that runs still has of it, 0 without one.
-func Hung(limit time.Duration) (hung error, left time.Duration) {
+func Hung(limit time.Duration) (left time.Duration, hung error) {
 	for _, h := range helpers(0) {
 		if h.age >= limit-limit/10 {
-			return &HelperError{h.name, limit}, 0
+			return 0, &HelperError{h.name, limit}
 		}
 		left = max(left, limit-h.age)
 	}
-	return nil, left
+	return left, nil
 }
 
 // helper is a credential helper that runs.
