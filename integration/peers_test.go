@@ -35,6 +35,9 @@ func newMachine(t *testing.T, driver string) (*machine, *testregistry.Registry) 
 // machineFor makes a machine in dir of which the registry is at host.
 func machineFor(t *testing.T, dir, driver, host string) *machine {
 	t.Helper()
+	if os.Geteuid() != 0 { // root without all its rights has commands that need none
+		testenv.Store(t)
+	}
 	m := &machine{t: t, dir: dir}
 	t.Cleanup(func() { testenv.MakeRemovable(m.dir) })
 	t.Cleanup(func() { unmountBelow(m.dir) })
