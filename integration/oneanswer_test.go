@@ -91,6 +91,11 @@ func TestOneAnswerNo(t *testing.T) {
 			t.Errorf("%s is completed to %s", form, out)
 		}
 	}
+	for _, form := range []string{a.full + wrong, "app" + wrong, wrong[1:]} { // as podman: what is not here need not go
+		if out, err := a.command("mine", "mpull", "rmi", "--force", form).CombinedOutput(); err != nil {
+			t.Errorf("rmi --force %s: %v %s", form, err, out)
+		}
+	}
 	if after := a.run("mine", "mpull", "images", "-a", "--format", "json"); after != before {
 		t.Errorf("images changed:\n%s\n%s", before, after)
 	}

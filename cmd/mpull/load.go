@@ -23,9 +23,9 @@ platforms of a name the host's own gets it, else the one that had it, and each
 other one gets its repo@digest name (mpull use switches). A name that another
 image holds here moves, and that is recorded, as in a pull.
 
-OCI and docker archives of other tools are read too, if they are not compressed:
-all their images with all their names, short ones as names of localhost, as podman
-has it.
+OCI and docker archives of other tools are read too: all their images with all
+their names, short ones as names of localhost, as podman has it. An archive that is
+compressed as a whole (gzip, zstd, xz, bzip2) is unpacked on the store's disk first.
 
 Standard output has the full image ID of each image, and nothing else. Without
 FILE, which may stand behind -i, the archive is read from standard input.

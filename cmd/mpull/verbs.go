@@ -29,14 +29,22 @@ func (l *line) foreign(word string) error {
 	return instead(strings.Join(next, " "), "there is no command %s", quoted(strings.TrimSpace(group+" "+word)))
 }
 
-// foreignFlag explains a flag of podman run for what mpull run has not.
+// foreignFlag explains a flag that podman's command of that name has for what
+// mpull's has not.
 func (l *line) foreignFlag(arg, name string) error {
-	if l.command == nil || l.command.Name != "run" {
+	if l.command == nil {
 		return nil
 	}
-	switch name {
-	case "v", "volume", "mount", "p", "publish", "P", "publish-all", "d", "detach", "network", "net", "name", "pod", "privileged", "device":
+	switch l.command.Name + " --" + name {
+	case "run --v", "run --volume", "run --mount", "run --p", "run --publish", "run --P", "run --publish-all", "run --d", "run --detach",
+		"run --network", "run --net", "run --name", "run --pod", "run --privileged", "run --device":
 		return instead("use podman run", "mpull run has no flag %s: it only tries whether an image starts", arg)
+	case "pull --all-tags":
+		return instead("mpull tags NAME lists them, and mpull pull takes several names", "mpull pull has no flag %s: it brings the images that are named", arg)
+	case "pull --decryption-key":
+		return instead("use skopeo copy --decryption-key KEY docker://NAME containers-storage:NAME", "mpull pull has no flag %s: it takes no encrypted images", arg)
+	case "login --secret":
+		return instead("mpull login --username NAME --password-stdin HOST < FILE", "mpull login has no flag %s: podman keeps its secrets to itself", arg)
 	}
 	return nil
 }
