@@ -154,7 +154,7 @@ func (l loading) foreign(ctx context.Context) (results []PullResult, err error) 
 	for _, f := range l.a.Images {
 		p, source := l.pull, registry.ArchiveSource(f.Ref, f.Names)
 		p.found = &source
-		p.o.All = true
+		p.o.All, p.o.SkipMissing = true, true // an index may name platforms of which the archive has nothing
 		if p.snap, err = p.w.Snapshot(ctx); err != nil {
 			return results, err
 		}

@@ -110,8 +110,14 @@ func ociArchive(t *testing.T, path string, images ...tagged) {
 			}
 		}
 	}
+	writeTarFile(t, path, layoutFiles(t, dir))
+}
+
+// layoutFiles reads an OCI layout.
+func layoutFiles(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
 	files := map[string][]byte{}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -124,14 +130,21 @@ func ociArchive(t *testing.T, path string, images ...tagged) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeTarFile(t, path, files)
+	return files
 }
 
+// writeTarFile writes a tar; what begins with "-> " is a symbolic link.
 func writeTarFile(t *testing.T, path string, files map[string][]byte) {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for name, data := range files {
+		if to, ok := bytes.CutPrefix(data, []byte("-> ")); ok {
+			if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: string(to)}); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(data))}); err != nil {
 			t.Fatal(err)
 		}
@@ -330,4 +343,83 @@ func layerOf(t *testing.T, img v1.Image) string {
 		t.Fatal(err)
 	}
 	return id.Hex
+}
+
+// TestLoadsWhatIsThere loads what Docker's containerd store saves of one platform:
+// the index of all platforms, and the blobs of that one.
+func TestLoadsWhatIsThere(t *testing.T) {
+	m, _ := newMachine(t, drivers(t)[0])
+	dir := t.TempDir()
+	index, err := testimage.OCIIndex([]string{"linux/" + runtime.GOARCH, foreign()}, testimage.Spec{OCI: true, Seed: 77})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.AppendIndex(index, layout.WithAnnotations(map[string]string{"io.containerd.image.name": "docker.io/team/sparse:1"})); err != nil {
+		t.Fatal(err)
+	}
+	files := layoutFiles(t, dir)
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(files, "blobs/sha256/"+manifest.Manifests[1].Digest.Hex)
+	file := filepath.Join(m.dir, "sparse.tar")
+	writeTarFile(t, file, files)
+	cmd := m.command("mine", "mpull", "load", file)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil || len(strings.Fields(string(out))) != 1 || !strings.Contains(stderr.String(), foreign()) {
+		t.Errorf("%v: %s%s", err, out, &stderr)
+	}
+	if names := m.run("mine", "mpull", "images", "--format", "{{.Repository}}:{{.Tag}} {{.Platform}}", "team/sparse"); !strings.Contains(names, "docker.io/team/sparse:1 linux/"+runtime.GOARCH) {
+		t.Error(names)
+	}
+}
+
+// TestLoadsLinkedLayers loads an archive of an older docker, in which a layer that
+// is there already is a link; one that leads out of the archive is not there.
+func TestLoadsLinkedLayers(t *testing.T) {
+	m, _ := newMachine(t, drivers(t)[0])
+	img := testImages(t, 1)[0]
+	whole := filepath.Join(m.dir, "whole.tar")
+	dockerArchive(t, whole, tagged{img, []string{"linked:1"}})
+	files := map[string][]byte{}
+	r := tar.NewReader(bytes.NewReader([]byte(read(t, whole))))
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files[h.Name], err = io.ReadAll(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, data := range files {
+		if strings.HasSuffix(name, ".tar") {
+			files["kept/"+name], files[name] = data, []byte("-> kept/../via-"+name)
+			files["via-"+name] = []byte("-> kept/" + name)
+			break
+		}
+	}
+	linked := filepath.Join(m.dir, "linked.tar")
+	writeTarFile(t, linked, files)
+	if a, b := m.run("mine", "mpull", "load", "-q", whole), m.run("mine", "mpull", "load", "-q", linked); a != b {
+		t.Errorf("%s and %s", a, b)
+	}
+	for name := range files {
+		if strings.HasPrefix(name, "via-") {
+			files[name] = []byte("-> /etc/passwd")
+		}
+	}
+	writeTarFile(t, linked, files)
+	m.run("mine", "mpull", "rmi", "--force", "localhost/linked:1")
+	m.fails(125, "mpull", "load", "-q", linked)
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -80,7 +82,9 @@ func (a *Archive) has(name string) bool {
 	return ok
 }
 
-// scan notes where each regular file lies. Of two with one name the second is
+// scan notes where each regular file lies; a link, as older dockers made of a
+// layer that they had written already, is the file of the archive that it leads
+// to. Of two with one name the second is
 // an error: tools do not agree about which of them counts.
 func (a *Archive) scan() error {
 	if _, err := a.file.Seek(0, io.SeekStart); err != nil {
@@ -89,9 +93,11 @@ func (a *Archive) scan() error {
 	// The reader asks for exactly what it needs, so after a header the file is
 	// at the contents; it seeks over what is not read.
 	r := tar.NewReader(a.file)
+	links := map[string]string{}
 	for n := 0; ; n++ {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) && n > 0 {
+			a.resolve(links)
 			return nil
 		}
 		if err != nil {
@@ -100,12 +106,23 @@ func (a *Archive) scan() error {
 		if n == maxFiles {
 			return fmt.Errorf("it has more than %d files", maxFiles)
 		}
-		if h.Typeflag != tar.TypeReg || len(h.Name) > 1024 {
+		if len(h.Name) > 1024 || len(h.Linkname) > 1024 {
 			continue
 		}
 		name := strings.TrimPrefix(h.Name, "./")
-		if a.has(name) {
+		if _, twice := links[name]; twice || a.has(name) {
 			return fmt.Errorf("it has two files %q", name)
+		}
+		switch h.Typeflag {
+		case tar.TypeSymlink:
+			links[name] = path.Join(path.Dir(name), h.Linkname)
+			continue
+		case tar.TypeLink:
+			links[name] = path.Clean(h.Linkname)
+			continue
+		case tar.TypeReg:
+		default:
+			continue
 		}
 		offset, err := a.file.Seek(0, io.SeekCurrent)
 		if err != nil {
@@ -115,11 +132,39 @@ func (a *Archive) scan() error {
 	}
 }
 
+// resolve gives links the files that they lead to, through others; those that
+// lead to none, or to each other, are not there.
+func (a *Archive) resolve(links map[string]string) {
+	for name, to := range links {
+		for range maxLinks {
+			next, further := links[to]
+			if !further {
+				break
+			}
+			to = next
+		}
+		if s, ok := a.files[to]; ok {
+			a.files[name] = s
+		}
+	}
+}
+
+// maxLinks is how many links after each other are followed.
+const maxLinks = 16
+
+// missingError names a file that the archive does not have. It is an fs.ErrNotExist.
+type missingError string
+
+func (e missingError) Error() string { return string(e) + " is missing" }
+
+// Is tells errors.Is what kind of error it is.
+func (missingError) Is(target error) bool { return target == fs.ErrNotExist }
+
 // document reads a small file of the archive.
 func (a *Archive) document(name string) ([]byte, error) {
 	s, ok := a.files[name]
 	if !ok {
-		return nil, fmt.Errorf("%s is missing", name)
+		return nil, missingError(name)
 	}
 	if s.size > maxDocument {
 		return nil, fmt.Errorf("%s has %d bytes, more than %d", name, s.size, maxDocument)
