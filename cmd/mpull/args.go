@@ -77,7 +77,7 @@ func (l *line) read(args []string) error {
 			return l.helpFor(args[i+1:])
 		case (arg == "--version" || arg == "-v") && l.command == nil && l.names == nil && i == len(args)-1:
 			l.enter("version")
-			return nil
+			return l.finish()
 		case arg == "--":
 			l.names = append(l.names, args[i+1:]...)
 			return l.finish()

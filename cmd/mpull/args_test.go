@@ -73,6 +73,7 @@ func TestStraightenRefuses(t *testing.T) {
 		{"pull -u me:x alpine", "has no flag -u; did you mean --creds?"},
 		{"pull -f alpine", "has no flag -f; with that letter there is --format"},
 		{"pull -a alpine", "has no flag -a; with that letter there is --all-platforms, --arch, --as, --authfile"},
+		{"--retry 3 --version", "mpull version has no flag --retry"},
 		{"pull --all-tags alpine", "mpull tags NAME lists them"},
 		{"pull --decryption-key k alpine", "use skopeo copy --decryption-key"},
 		{"login --secret s quay.io", "--password-stdin HOST"},

@@ -214,7 +214,7 @@ func elsewhere(path string) string {
 		"why":              "podman image inspect --format '{{.NamesHistory}}' tells the names, not when and by what they were lost",
 		"restore":          "podman tag ID NAME, when ID and NAME are known",
 		"use":              "podman tag ID NAME; podman pull --platform, which asks the registry",
-		"info":             "podman info, docker info; their {{.Store.GraphRoot}} is {{.Store.Root}} here",
+		"info":             "podman info, docker info; .Store.GraphRoot, .Store.GraphDriverName, .Host.Arch and .Host.OS are podman's",
 		"login":            "podman login, skopeo login, docker login; docker's file is read, and written with --compat-auth-file ~/.docker/config.json",
 		"logout":           "podman logout, skopeo logout, docker logout",
 		"completion":       "podman completion, docker completion, skopeo completion",
