@@ -341,3 +341,26 @@ func BenchmarkDelete500Of1000(b *testing.B) {
 		}
 	}
 }
+
+// TestDeleteSparesAMountedLayer: a layer that nothing but a mount uses stays.
+func TestDeleteSparesAMountedLayer(t *testing.T) {
+	l := storelab.New(t, storelab.Dir(t), "overlay")
+	layer, _ := l.Layer("", 100)
+	if _, err := l.Lib.Mount(layer, ""); err != nil {
+		t.Fatal(err)
+	}
+	d := deleter(t, l)
+	done, err := d.Delete(t.Context(), func(*Snapshot) (Removal, error) { return Removal{Layers: []string{layer}}, nil })
+	if err != nil || len(done) != 1 || !errors.Is(done[0].Err, ErrInUse) {
+		t.Fatalf("%v (%v)", done, err)
+	}
+	if _, err := l.Lib.Unmount(layer, true); err != nil {
+		t.Fatal(err)
+	}
+	if done, err = d.Delete(t.Context(), func(*Snapshot) (Removal, error) { return Removal{Layers: []string{layer}}, nil }); err != nil || done[0].Err != nil {
+		t.Fatalf("unmounted: %v (%v)", done, err)
+	}
+	if _, err := l.Lib.Layer(layer); !IsGone(err) {
+		t.Errorf("the layer: %v", err)
+	}
+}
