@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/registry"
+)
+
+// finish brings and names the image of one job.
+func (p *pull) finish(ctx context.Context, source registry.Source, img *registry.Image, j *job) (err error) {
+	d := j.choice.detail
+	r := PullResult{ID: imageID(d), Digest: d.Digest, Platform: d.Platform(), Rule: j.choice.rule}
+	r.Present = j.present
+	if !j.present {
+		if err := p.commit(ctx, img, j); err != nil {
+			return err
+		}
+	}
+	p.shared.keep.forget(blobsOf(d))
+	if j.choice.unproven != nil {
+		if r.Platform, err = p.prove(ctx, r.ID, j); err != nil {
+			return err
+		}
+	}
+	if j.result, err = p.name(ctx, r, p.target(source), j.named); err != nil {
+		return err
+	}
+	for _, also := range source.Also {
+		if !j.named || p.o.NoTag || p.o.As != "" {
+			break
+		}
+		if _, err := p.name(ctx, r, also.String(), true); err != nil {
+			return err
+		}
+	}
+	if !j.present {
+		p.engine.predict(ctx, p.s, r.ID)
+	}
+	j.done = true
+	return nil
+}
+
+func blobsOf(d *registry.Detail) []digest.Digest {
+	var all []digest.Digest
+	for _, l := range d.Layers {
+		all = append(all, l.Digest)
+	}
+	return all
+}
+
+// announce says what was chosen, and warns where that needs a second look.
+func (p *pull) announce(source registry.Source, j *job) {
+	if j.announced {
+		return // a retry tells of itself
+	}
+	j.announced = true
+	c := j.choice
+	here, toGo := p.layersHere(c.detail)
+	p.engine.emit(Event{Resolved: &ResolvedEvent{
+		Here: here, ToGo: toGo, Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
+		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
+	}})
+	if c.foreign {
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
+			refName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))}})
+	}
+	if said, config := c.detail.Instance.Platform, c.detail.Platform(); said.Complete() && config.Complete() &&
+		(said.Architecture != config.Architecture || said.OS != config.OS) {
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
+	}
+}
+
+// layersHere counts the layers that need not be fetched, and the bytes of those
+// that must be.
+func (p *pull) layersHere(d *registry.Detail) (here int, toGo int64) {
+	have := haveLayers(p.snap)
+	for _, l := range d.Layers {
+		if have[l.Digest] {
+			here++
+		} else {
+			toGo += max(l.Size, 0)
+		}
+	}
+	return here, toGo
+}
+
+// commit makes the chosen image in the store, under its ID.
+func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err error) {
+	temp, release, err := p.w.TempDir(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	if err := p.engine.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits); err != nil {
+		return err
+	}
+	// The library keeps the index only where it found the instance through it.
+	for _, index := range img.Indexes(j.choice.detail.Instance) {
+		if err := p.w.KeepIndex(imageID(j.choice.detail), index); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allowed asks the signature policy about an image.
+// Signatures may have to be fetched for that.
+func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err error) {
+	sys, err := p.engine.config.Registry.SystemContext()
+	if err != nil {
+		return err
+	}
+	ctx, watch := newWatchdog(ctx, p.o.Limits.idle())
+	defer watch.stop()
+	defer registry.EndHelpers(ctx, p.o.Limits.idle())()
+	defer func() { err = withCause(ctx, err) }()
+	policy, err := registry.Policy(sys)
+	if err != nil {
+		return err
+	}
+	defer policy.Destroy()
+	for _, d := range []digest.Digest{"", c.detail.Digest} {
+		if ok, err := policy.IsRunningImageAllowed(ctx, img.Unparsed(d)); !ok || err != nil {
+			return registry.Disallowed(err)
+		}
+		if c.detail.Digest == img.Digest {
+			break
+		}
+	}
+	return nil
+}
+
+// target is the name that the image gets: the one asked for, else the
+// source's; "" when there is neither.
+func (p *pull) target(source registry.Source) string {
+	if p.o.As != "" {
+		return p.o.As
+	}
+	if source.Name == nil {
+		return ""
+	}
+	return source.Name.String()
+}
