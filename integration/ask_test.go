@@ -99,10 +99,10 @@ func TestHangingHelper(t *testing.T) {
 			t.Fatalf("%s: no helper was started: %v", what, err)
 		}
 		for _, word := range strings.Fields(string(data)) {
-			state, err := os.ReadFile("/proc/" + word + "/stat")
-			if err == nil && !strings.Contains(string(state), ") Z ") {
-				t.Errorf("%s: process %s lives: %s", what, word, state)
-			}
+			waitFor(t, func() bool { // what was killed may take a moment to die
+				state, err := os.ReadFile("/proc/" + word + "/stat")
+				return err != nil || strings.Contains(string(state), ") Z ")
+			})
 		}
 		if err := os.Remove(pids); err != nil {
 			t.Fatal(err)

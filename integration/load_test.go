@@ -389,7 +389,7 @@ func TestLoadsLinkedLayers(t *testing.T) {
 	whole := filepath.Join(m.dir, "whole.tar")
 	dockerArchive(t, whole, tagged{img, []string{"linked:1"}})
 	files := map[string][]byte{}
-	r := tar.NewReader(bytes.NewReader([]byte(read(t, whole))))
+	r := tar.NewReader(bytes.NewReader(read(t, whole)))
 	for {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
