@@ -266,7 +266,7 @@ func (l *line) unknown(arg, name string) (int, error) {
 // not: what another tool calls so, the nearest, or those that begin with the
 // letter.
 func (l *line) insteadOfFlag(name string) string {
-	if known := foreignFlag(name); known != "" {
+	if known := ownFlag(name); known != "" {
 		if f, _ := l.find(known); f != nil {
 			return fmt.Sprintf("did you mean --%s?", known)
 		}
@@ -294,8 +294,8 @@ func (l *line) insteadOfFlag(name string) string {
 	return "with that letter there is " + strings.Join(found, ", ")
 }
 
-// foreignFlag is the flag that has another name in other tools.
-func foreignFlag(name string) string {
+// ownFlag is mpull's flag for one that has another name in other tools.
+func ownFlag(name string) string {
 	return map[string]string{
 		"y": "force", "yes": "force", "assumeyes": "force", "u": "creds", "username": "creds", "src-creds": "creds", "src-tls-verify": "tls-verify",
 		"insecure": "tls-verify", "src-cert-dir": "cert-dir", "n": "dry-run", "pull": "policy", "older-than": "filter", "V": "version",
@@ -378,7 +378,7 @@ const maxDistance = 2
 
 // nearestCommand suggests a command for a word that cannot be meant as an
 // image: it has no slash, colon, dot or digit, and differs little from one of
-// the list, or is what another tool calls one. meant says that a command is
+// the list. What other tools call one, verbs.go has. meant says that a command is
 // meant for sure, so that a short one that differs much is worth naming too.
 func nearestCommand(list []*cli.Command, word string, meant bool) string {
 	if strings.ContainsAny(word, "/:@.0123456789") {
@@ -387,9 +387,6 @@ func nearestCommand(list []*cli.Command, word string, meant bool) string {
 	best, bestDistance := "", maxDistance+1
 	for _, c := range list {
 		for _, n := range c.Names() {
-			if n == foreignWord(word) {
-				return n
-			}
 			if d := distance(word, n); d < bestDistance && (meant || d < len(n)-1) {
 				best, bestDistance = n, d
 			}

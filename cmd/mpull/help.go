@@ -226,15 +226,6 @@ func elsewhere(path string) string {
 	}[path]
 }
 
-// foreignWords are commands of other tools that mpull has under another name.
-func foreignWord(word string) string {
-	return map[string]string{
-		"rm": "rmi", "remove": "rmi", "delete": "rmi", "copy": "pull", "list-tags": "tags", "history": "why", "search": "tags",
-		"system": "df", "usage": "df", "imagetools": "platforms", "fsck": "doctor", "retag": "tag", "switch": "use", "undo": "restore",
-		"exec": "run", "start": "run", "create": "run", "export": "save", "import": "load",
-	}[word]
-}
-
 // helpFor is what "mpull help COMMAND..." asks for.
 func (l *line) helpFor(names []string) error {
 	if len(names) == 1 && names[0] == helpAll {
