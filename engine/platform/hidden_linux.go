@@ -127,6 +127,9 @@ type started struct {
 // execute has the kernel execute a program from memory, and ends what it starts
 // before that runs.
 func execute(program []byte) (exe started, err error) {
+	if err := traceable(); err != nil {
+		return exe, err
+	}
 	fd, err := unix.MemfdCreate("probe", unix.MFD_CLOEXEC)
 	if err != nil {
 		return exe, err
@@ -155,6 +158,16 @@ func execute(program []byte) (exe started, err error) {
 	_ = syscall.Kill(pid, syscall.SIGKILL)
 	wait(pid)
 	return exe, nil
+}
+
+// traceable says what keeps this process from tracing, as far as that shows
+// before a child is started. Emulators such as qemu-user have no ptrace, and a
+// child that ends for that reason may hang in them for ever.
+func traceable() error {
+	if err := syscall.PtraceDetach(-1); !errors.Is(err, syscall.ESRCH) { // no process has this ID
+		return err
+	}
+	return nil
 }
 
 // wait returns when a traced child has stopped or ended.
