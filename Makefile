@@ -22,7 +22,7 @@ TESTFLAGS ?= -timeout 30m
 FUZZTIME ?= 10s
 SOAK ?= 30m
 
-.PHONY: help build demo test test-all soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install uninstall package cross emulated clean
+.PHONY: help build demo test test-more test-all soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install uninstall package cross emulated clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -46,6 +46,9 @@ TESTRUN = MPULL_BINARY='$(CURDIR)/bin/mpull' $(GO) run ./contrib/testrun -count=
 test: build ## Run the tests, in some minutes, and sum up; what this machine cannot test is skipped by name (with CI=true: fails)
 	$(GO) vet ./...
 	$(TESTRUN) -short ./...
+
+test-more: ## Run the tests of which the last make test ran only some cases, with all of them, on the disk instead of in memory
+	MPULL_TEST_DISK=1 MPULL_BINARY='$(CURDIR)/bin/mpull' $(GO) run ./contrib/testrun -more -count=1 $(TESTFLAGS)
 
 test-all: build ## Run the tests with all their cases and long figures, on the disk instead of in memory
 	MPULL_TEST_DISK=1 $(TESTRUN) ./...

@@ -29,7 +29,7 @@ func TestHistories(t *testing.T) {
 	defer registry.Close()
 	stockHistories(t, registry)
 	many := 50
-	if testing.Short() {
+	if testenv.Short(t) {
 		many = 6
 	}
 	ended := make([]*history, many)

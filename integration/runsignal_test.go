@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // TestRunSignalledAtAnyMoment sends a signal to mpull run at a random moment of
@@ -16,7 +18,7 @@ import (
 // signal, whether the program was there to hear it or not, and nothing is left.
 func TestRunSignalledAtAnyMoment(t *testing.T) {
 	rounds := 60
-	if testing.Short() {
+	if testenv.Short(t) {
 		rounds = 12
 	}
 	onDrivers(t, func(t *testing.T, m *machine) {

@@ -82,7 +82,7 @@ for arch in "$@"; do
 	done
 	# The story of make demo: pull, images, why, check, prune and more, on a store of its own.
 	start=$SECONDS
-	if $work/demo "$dir/mpull" > "$dir/demo.log" 2>&1; then
+	if timeout 10m $work/demo "$dir/mpull" > "$dir/demo.log" 2>&1; then
 		printf '%-8s %-20s passed, %d s\n' "$arch" "make demo's story" $((SECONDS - start))
 	else
 		printf '%-8s %-20s FAILED: %s\n' "$arch" "make demo's story" "$dir/demo.log"

@@ -3,6 +3,10 @@
 // it, and at the end how many tests passed, failed and were skipped and why.
 //
 //	go run ./contrib/testrun [flags and packages of go test]
+//	go run ./contrib/testrun -more [flags of go test]
+//
+// The second form runs the tests that ran only some of their cases in the run
+// before, as they say with testenv.Short: those that -short does not run whole.
 //
 // It exits with go test's code. All that the tests print goes to
 // .cache/tests.log too.
@@ -15,11 +19,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
-const logFile = ".cache/tests.log"
+const (
+	logFile  = ".cache/tests.log"
+	moreFile = ".cache/tests.more" // a line for each test that has more cases: package and name
+)
 
 func main() {
 	code, err := run(os.Args[1:], os.Stdout)
@@ -32,6 +40,11 @@ func main() {
 
 func run(args []string, out io.Writer) (code int, err error) {
 	begin := time.Now()
+	if len(args) > 0 && args[0] == "-more" {
+		if args, err = more(args[1:]); err != nil {
+			return 0, err
+		}
+	}
 	if err := os.MkdirAll(filepath.Dir(logFile), 0o755); err != nil {
 		return 0, err
 	}
@@ -54,6 +67,9 @@ func run(args []string, out io.Writer) (code int, err error) {
 		return 0, err
 	}
 	err = cmd.Wait()
+	if err := r.leave(); err != nil {
+		return 0, err
+	}
 	r.sum(time.Since(begin))
 	if err != nil && cmd.ProcessState == nil {
 		return 0, err
@@ -63,6 +79,21 @@ func run(args []string, out io.Writer) (code int, err error) {
 		code = 1
 	}
 	return code, nil
+}
+
+// more adds to flags the packages and tests that the last run left cases of.
+func more(flags []string) ([]string, error) {
+	data, err := os.ReadFile(moreFile)
+	if err != nil || len(data) == 0 {
+		return nil, fmt.Errorf("no run before this one left cases out: make test does")
+	}
+	var packages, tests []string
+	for line := range strings.Lines(string(data)) {
+		pkg, test, _ := strings.Cut(strings.TrimSpace(line), " ")
+		packages, tests = append(packages, pkg), append(tests, quoteMeta(test))
+	}
+	slices.Sort(packages)
+	return slices.Concat(flags, []string{"-run", "^(" + strings.Join(tests, "|") + ")$"}, slices.Compact(packages)), nil
 }
 
 // repeatable are the flags that belong to the command which repeats a test.

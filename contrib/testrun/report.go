@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 const module = "github.com/mpull/mpull"
@@ -42,6 +45,7 @@ type report struct {
 	flags   string // of the command that repeats a test
 	running map[[2]string]*outcome
 	skips   map[string][]string // by reason: who
+	more    []string            // who ran only some cases, as lines of moreFile
 	passed  int
 	failed  int
 	skipped int
@@ -91,6 +95,7 @@ func (r *report) take(e event) {
 	case "build-fail":
 		r.show(e.ImportPath, "does not build", r.of(e.ImportPath, "").output, "")
 	case "output":
+		r.note(e)
 		o := r.of(e.Package, e.Test)
 		o.output = append(o.output, e.Output)
 	case "run":
@@ -104,6 +109,22 @@ func (r *report) take(e event) {
 			r.endTest(e)
 		}
 	}
+}
+
+// note remembers a test that says it ran only some of its cases.
+func (r *report) note(e event) {
+	if !strings.HasSuffix(strings.TrimSpace(e.Output), testenv.SomeCases) {
+		return
+	}
+	test, _, _ := strings.Cut(e.Test, "/")
+	if line := folder(e.Package) + " " + test + "\n"; !slices.Contains(r.more, line) {
+		r.more = append(r.more, line)
+	}
+}
+
+// leave writes down for -more who ran only some cases.
+func (r *report) leave() error {
+	return os.WriteFile(moreFile, []byte(strings.Join(r.more, "")), 0o644)
 }
 
 // endTest counts a test; one that is made of others counts by them, unless it

@@ -7,9 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // tell feeds events, each "action package test output", and returns the report.
@@ -91,6 +94,35 @@ func TestReportWithoutATest(t *testing.T) {
 	}
 	if r.failed != 2 {
 		t.Errorf("%d failed, not the package and the build", r.failed)
+	}
+}
+
+// TestMore: what says that it ran some of its cases is what -more runs, once.
+func TestMore(t *testing.T) {
+	t.Chdir(t.TempDir())
+	said := "    a_test.go:3: " + testenv.SomeCases + "\n"
+	r, _ := tell(t, on("run", "TestA", ""), on("output", "TestA", said), on("run", "TestA/one", ""), on("output", "TestA/one", said), on("pass", "TestA/one", ""), on("pass", "TestA", ""),
+		on("output", "TestB", "    b_test.go:3: all of them\n"), on("pass", "TestB", ""),
+		event{Action: "output", Package: module + "/gc", Test: "TestC", Output: said})
+	if err := r.leave(); err == nil {
+		t.Error("no folder, and no error")
+	}
+	if err := os.Mkdir(".cache", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.leave(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := more([]string{"-count=1"})
+	if want := []string{"-count=1", "-run", "^(TestA|TestC)$", "./engine", "./gc"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	r, _ = tell(t, on("pass", "TestB", ""))
+	if err := r.leave(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := more(nil); err == nil {
+		t.Errorf("nothing was left out, and %q is run", got)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // TestKernelFacts compares what is read of binfmt_misc and of layers with what
@@ -35,6 +37,7 @@ func TestKernelFacts(t *testing.T) {
 // subtest when it fails, or when -run names it.
 func TestKernel(t *testing.T) {
 	only := chosen()
+	testenv.Short(t) // says that jobs leaves cases out
 	for _, j := range jobs()[1:] {
 		t.Run(slug(j.name), func(t *testing.T) {
 			t.Parallel()

@@ -23,7 +23,7 @@ import (
 // pull succeeds and the tag is never absent; podman's prune takes no lock of
 // mpull's, so there the promise is about the end.
 func TestPullersOfOneTag(t *testing.T) {
-	pulls := figure(2, 25, 100)
+	pulls := figure(t, 2, 25, 100)
 	for _, c := range []struct {
 		name   string
 		beside []string // run again and again

@@ -49,7 +49,7 @@ func TestContradictingStoreIsNotPlannedOn(t *testing.T) {
 	reg := newRegistry(t)
 	push(t, reg, "kept:1", testimage.Spec{Layers: 2, Seed: 2})
 	all := contradictions()
-	for _, c := range all[:figure(4, len(all), len(all))] {
+	for _, c := range all[:figure(t, 4, len(all), len(all))] {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBed(t)
 			push(t, reg, "app:1", testimage.Spec{Layers: 2, Seed: 1})

@@ -106,7 +106,7 @@ func TestCorruptedStore(t *testing.T) {
 	reg := newRegistry(t)
 	victim := push(t, reg, "victim:1", testimage.Spec{Layers: 2, Seed: 1})
 	healthy := push(t, reg, "healthy:1", testimage.Spec{Layers: 2, Seed: 2})
-	for _, d := range damages()[:figure(8, len(damages()), len(damages()))] {
+	for _, d := range damages()[:figure(t, 8, len(damages()), len(damages()))] {
 		t.Run(d.name, func(t *testing.T) {
 			b := newBed(t)
 			b.Must("pull", "--quiet", "--tls-verify=false", reg.Host+"/healthy:1")

@@ -17,7 +17,7 @@ import (
 // nearly all pulls succeed. As root hardly a byte is sent twice: a blob that fails
 // is asked for again on its own.
 func TestFlakyRegistry(t *testing.T) {
-	pulls := figure(5, 50, 200)
+	pulls := figure(t, 5, 50, 200)
 	for _, c := range []struct {
 		percent int // of requests that fail
 		least   int // percent of pulls that have to succeed

@@ -54,7 +54,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("the tag is %q", v.Names[name])
 		}
 	}
-	sizes, counts := figure(6, 80, 400), figure(3, 20, 100)
+	sizes, counts := figure(t, 6, 80, 400), figure(t, 3, 20, 100)
 	t.Run("disks", func(t *testing.T) {
 		for n := range sizes {
 			percent := 5 + 115*n/(sizes-1)
@@ -91,7 +91,7 @@ func fill(t *testing.T, dir string, leave int64) {
 // only a few pages are free. The library's own way deletes the image with all
 // its tags when that fails.
 func TestSecondTagOnFullDisk(t *testing.T) {
-	runs := figure(12, 96, 500)
+	runs := figure(t, 12, 96, 500)
 	b, reg := newBed(t), newRegistry(t)
 	root := b.Tmpfs("root", 24<<20, 0)
 	img := testimage.Spec{Layers: 2}

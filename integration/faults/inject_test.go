@@ -74,7 +74,7 @@ func TestInjectedSystemCalls(t *testing.T) {
 	x.name = x.reg.Host + "/app:1"
 	x.old = x.push(0)
 	x.b.Must("pull", "--quiet", "--tls-verify=false", x.name)
-	all := injections(x.count(), figure(1, 2, 12))
+	all := injections(x.count(), figure(t, 1, 2, 12))
 	for n, in := range all {
 		if x.try(in, uint64(n+2)); t.Failed() {
 			t.Fatalf("after %s of the %d. call of %s %s", in.harm, in.when, in.calls, in.path)

@@ -25,7 +25,7 @@ type killRounds struct {
 // tag, of tagging and of prunes. After each kill the store is judged, the tag
 // is the old or the new image, and the same command succeeds.
 func TestKill(t *testing.T) {
-	kills := figure(8, 100, 1000)
+	kills := figure(t, 8, 100, 1000)
 	random := rand.New(rand.NewPCG(7, uint64(kills)))
 	b, reg := newBed(t), newRegistry(t)
 	slow(reg, 2*time.Millisecond)

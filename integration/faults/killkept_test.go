@@ -15,7 +15,7 @@ import (
 // --keep, load, save and doctor --repair. After each kill every image that was
 // kept has a name, the tag is at one of them, and the same command succeeds.
 func TestKillKept(t *testing.T) {
-	kills := figure(8, 60, 600)
+	kills := figure(t, 8, 60, 600)
 	random := rand.New(rand.NewPCG(11, uint64(kills)))
 	b, reg := newBed(t), newRegistry(t)
 	platforms := []string{"linux/amd64", "linux/arm64", "linux/s390x"}

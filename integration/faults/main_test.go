@@ -42,11 +42,12 @@ func namespaces() bool {
 
 // figure is how often something is done: few with -short (make test), all
 // without (make test-all), or soak with MPULL_SOAK=1.
-func figure(few, all, soak int) int {
+func figure(t testing.TB, few, all, soak int) int {
+	t.Helper()
 	switch {
 	case os.Getenv("MPULL_SOAK") != "":
 		return soak
-	case testing.Short():
+	case testenv.Short(t):
 		return few
 	}
 	return all

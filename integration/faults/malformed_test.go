@@ -37,8 +37,8 @@ func TestMalformedDocuments(t *testing.T) {
 	reg := newRegistry(t)
 	reg.Wrap(func(http.Handler) http.Handler { return server })
 	right := rightDocuments(t)
-	documents := append(madeUp(right), mutated(right, figure(20, 200, 2000))...)
-	configs := badConfigs(figure(10, 100, 1000))
+	documents := append(madeUp(right), mutated(right, figure(t, 20, 200, 2000))...)
+	configs := badConfigs(figure(t, 10, 100, 1000))
 	run := func(d document, config []byte, what string) {
 		server.serve(d, config)
 		r := b.Mpull("pull", "--quiet", "--retry", "0", "--tls-verify=false", reg.Host+"/app:1")

@@ -34,7 +34,7 @@ func TestPowerLoss(t *testing.T) {
 	for _, sync := range []string{"none", "filesystem"} {
 		t.Run("sync="+sync, func(t *testing.T) {
 			x := &powerLoss{t: t, option: "--storage-opt=overlay.sync=" + sync}
-			instants := figure(2, 6, 50)
+			instants := figure(t, 2, 6, 50)
 			damaged, lost := 0, 0
 			for n := range instants {
 				layers, names := x.round(n, instants)

@@ -17,7 +17,7 @@ import (
 // signal's exit code and leaves nothing: no half image, no download, no staging
 // directory, no child, no mount, and the tag as it was or moved.
 func TestSignals(t *testing.T) {
-	rounds := figure(4, 50, 200)
+	rounds := figure(t, 4, 50, 200)
 	random := rand.New(rand.NewPCG(3, uint64(rounds)))
 	b, reg := newBed(t), newRegistry(t)
 	slow(reg, 2*time.Millisecond)

@@ -33,7 +33,7 @@ func TestToxicRegistry(t *testing.T) {
 	if n := len(faults) * len(objects); n < 120 {
 		t.Fatalf("%d combinations of fault and object, not 120", n)
 	}
-	for i, f := range faults[:figure(6, len(faults), len(faults))] {
+	for i, f := range faults[:figure(t, 6, len(faults), len(faults))] {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
 			x := newToxic(t, plain)

@@ -37,6 +37,19 @@ func Binary() string { return os.Getenv(binaryVar) }
 // is this program again.
 func BinaryIs(path string) string { return binaryVar + "=" + path }
 
+// SomeCases is what a test says that runs only some of its cases.
+const SomeCases = "these are some of its cases"
+
+// Short reports whether a test shall run only some of its cases (-short, as in
+// make test), and says so with it: make test-more runs the tests that said it.
+func Short(t testing.TB) bool {
+	t.Helper()
+	if testing.Short() {
+		t.Log(SomeCases)
+	}
+	return testing.Short()
+}
+
 func run(m *testing.M, prepare func(dir string) error) {
 	if reexec.Init() {
 		return // a child that unpacks a layer for a store opened by a test

@@ -74,7 +74,7 @@ func TestSameInEachSetting(t *testing.T) {
 				t.Skipf("no mount program: %v", err)
 			}
 			all := kinds()
-			if testing.Short() {
+			if testenv.Short(t) {
 				all = ordinaryKinds()
 			}
 			for _, k := range all {
@@ -98,7 +98,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		return
 	}
 	u := testuser.New(t)
-	cmd := u.Self([]string{userEnv + "=1"}, "-test.v", "-test.run", "TestSame|TestFetch|TestRandom", "-test.short="+fmt.Sprint(testing.Short()), "-test.timeout", "10m")
+	cmd := u.Self([]string{userEnv + "=1"}, "-test.v", "-test.run", "TestSame|TestFetch|TestRandom", "-test.short="+fmt.Sprint(testenv.Short(t)), "-test.timeout", "10m")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("as %s: %v\n%s", u.Username, err, out)
