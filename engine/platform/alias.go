@@ -50,10 +50,14 @@ func spellArch(arch string) (name, variant string) {
 	switch arch {
 	case "x86_64", "x86-64", "x64":
 		return "amd64", ""
-	case "i386", "i486", "i586", "i686", "x86", "ia32":
+	case "i386", "i486", "i586", "i686", "x86", "x86_32", "x86-32", "ia32":
 		return "386", ""
 	case "aarch64":
 		return "arm64", ""
+	case "aarch64_be":
+		return "arm64be", ""
+	case "armeb":
+		return "armbe", ""
 	case "armel":
 		return "arm", "v6"
 	case "armhf", "armhfp":
@@ -70,6 +74,8 @@ func spellArch(arch string) (name, variant string) {
 		return "mips64le", ""
 	case "loongarch64":
 		return "loong64", ""
+	case "riscv64gc", "rv64gc", "rv64":
+		return "riscv64", ""
 	}
 	return arch, ""
 }
@@ -98,12 +104,15 @@ func isWord(s string) bool {
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") == ""
 }
 
-// spellVariant returns "v7" for arm's "7", "v7l" and "armv7", "v3" for amd64's
-// "x86-64-v3", "v8.2" for arm64's "8.2", and drops the ".0" of arm64's "v8.0" and
-// "v9.0" and the "v8" of what is not arm.
+// spellVariant returns "v7" for arm's "7", "v7l", "armv7" and "armhf", "v3" for
+// amd64's "x86-64-v3", "v8" for arm64's "armv8", "v8.2" for its "8.2", and drops
+// the ".0" of arm64's "v8.0" and "v9.0" and the "v8" of what is not arm.
 func spellVariant(arch, variant string) string {
-	if a, v, ok := spellLevel(variant); ok && a == arch {
+	if a, v := spellArch(variant); a == arch && v != "" {
 		return v
+	}
+	if level, ok := strings.CutPrefix(variant, "armv"); ok && (arch == "arm" || arch == "arm64") {
+		variant = "v" + level
 	}
 	switch arch {
 	case "amd64", "386", "ppc64le", "riscv64", "s390x":
@@ -137,8 +146,11 @@ func isOS(s string) bool {
 	return false
 }
 
-// isArch reports whether s is a value of GOARCH.
+// isArch reports whether s is a value of GOARCH, or a machine that QEMU emulates.
 func isArch(s string) bool {
+	if _, ok := emulators()[s]; ok {
+		return true
+	}
 	switch s {
 	case "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle",
 		"ppc64", "ppc64le", "riscv64", "s390x", "wasm":

@@ -1,14 +1,19 @@
 package platform
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
 
 // checkAsked refuses a request that no image can answer, with what was probably
-// meant: a level that the architecture does not have. What nobody knows may be
-// in an index all the same, and is left to it.
+// meant: a name that is often written for another, or a level that the
+// architecture does not have. What nobody knows may be in an index all the same,
+// and is left to it.
 func checkAsked(p Platform) error {
+	if meant := meant(p); meant != "" {
+		return fmt.Errorf("%s is no platform: write %s", p, meant)
+	}
 	v := p.Variant
 	if len(v) < 2 || v[0] != 'v' || v[1] < '0' || v[1] > '9' || isLevel(p.Architecture, v) {
 		return nil
@@ -30,6 +35,64 @@ func checkAsked(p Platform) error {
 	return fmt.Errorf("%s has no level %q: it has %s", p.Architecture, v, has)
 }
 
+// meant is what to write for a platform of which a part is a common mistake, ""
+// for others.
+func meant(p Platform) string {
+	if isOS(p.Variant) && isArch(p.Architecture) { // linux/amd64/linux, docker/linux/amd64
+		p.Variant = ""
+		return p.String()
+	}
+	if isOS(p.Architecture) && !isOS(p.OS) && isArch(p.Variant) {
+		return p.Architecture + "/" + p.Variant
+	}
+	os, arch := osMeant(p.OS), archMeant(p.Architecture)
+	if os == "" && arch == "" {
+		return ""
+	}
+	p.OS, p.Architecture = cmp.Or(os, p.OS), cmp.Or(arch, p.Architecture)
+	if p.Architecture == "arm64" && p.OS == "linux" && p.Variant == "" && arch != "" {
+		return "linux/arm64, or linux/arm/v8 for 32-bit programs"
+	}
+	return p.String()
+}
+
+// osMeant is the operating system that people mean by a name that is none.
+func osMeant(os string) string {
+	switch os {
+	case "win", "win32", "win64":
+		return "windows"
+	case "mac", "osx", "macosx":
+		return "darwin"
+	case "gnu", "gnulinux", "alpine", "debian", "ubuntu", "fedora", "rhel":
+		return "linux"
+	}
+	return ""
+}
+
+// archMeant is the architecture that people mean by a name that is none, or is
+// that of two.
+func archMeant(arch string) string {
+	switch arch {
+	case "riscv":
+		return "riscv64"
+	case "loongarch", "loong":
+		return "loong64"
+	case "s390":
+		return "s390x"
+	case "ppc64-le", "ppc64_le", "powerpc64el":
+		return "ppc64le"
+	case "arm-v7", "arm7", "armv7-hf":
+		return "arm/v7"
+	case "arm-v6", "arm6":
+		return "arm/v6"
+	case "armv8", "armv9", "armv8a", "armv8-a", "arm8", "arm64-8", "arm-v8":
+		return "arm64"
+	case "amd", "intel", "intel64":
+		return "amd64"
+	}
+	return ""
+}
+
 // reordered returns how a platform that names its architecture first is
 // written: arm/v7 is linux/arm/v7, amd64/linux is linux/amd64; "" for others.
 func reordered(s string) string {
@@ -41,6 +104,9 @@ func reordered(s string) string {
 	os, rest := "linux", fields[1:]
 	if len(rest) > 0 && isOS(rest[0]) {
 		os, rest = rest[0], rest[1:]
+	}
+	if len(rest) > 0 && spellOf(rest[0]) == first {
+		rest = rest[1:]
 	}
 	p, err := Parse(strings.Join(append([]string{os, fields[0]}, rest...), "/"))
 	if err != nil {
@@ -65,4 +131,46 @@ func joined(s string) string {
 		}
 	}
 	return ""
+}
+
+// tidied returns how a platform is written that has blanks around its slashes,
+// other slashes, too many parts, or the version of Windows behind it, where that
+// is a platform; "" for others.
+func tidied(s string) string {
+	if len(s) > 4*maxSpecifier {
+		return ""
+	}
+	var parts []string
+	for part := range strings.SplitSeq(strings.ReplaceAll(s, `\`, "/"), "/") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	if n := len(parts); n > 1 {
+		if arch, version, ok := strings.Cut(parts[n-1], ":"); ok && lower(parts[0]) == "windows" && isArch(spellOf(arch)) {
+			parts = []string{"windows(" + version + ")", arch}
+		}
+	}
+	for len(parts) > 3 && isOS(lower(parts[0])) {
+		parts = parts[:3]
+	}
+	better := strings.Join(parts, "/")
+	if better == s || len(parts) < 2 {
+		return ""
+	}
+	p, err := Parse(better)
+	if err != nil || !isOS(p.OS) || !isArch(p.Architecture) {
+		return ""
+	}
+	return p.String()
+}
+
+func spellOf(arch string) string {
+	name, _ := spellArch(lower(arch))
+	return name
+}
+
+// isWordFor reports whether s, in any spelling, is of a kind of names.
+func isWordFor(kind func(string) bool, s string) bool {
+	return kind(lower(s)) || kind(spellOf(s))
 }

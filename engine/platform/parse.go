@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -109,6 +110,14 @@ func parseWord(s string) (Platform, error) {
 	if better := joined(s); better != "" {
 		return Platform{}, fmt.Errorf("platform %q: write %s", s, better)
 	}
+	switch lower(s) {
+	case "":
+		return Platform{}, errors.New("a platform is empty: write os/arch, as in linux/arm64")
+	case "host", "local", "current", "this", "default":
+		return Platform{}, fmt.Errorf("platform %q: write native", s)
+	case "all", "any", "*":
+		return Platform{}, fmt.Errorf("platform %q is none: all of an image come with --all-platforms", s)
+	}
 	p, err := fromFields("", s, "")
 	if err != nil {
 		return Platform{}, fmt.Errorf("platform: %w", err)
@@ -116,7 +125,10 @@ func parseWord(s string) (Platform, error) {
 	if isArch(p.Architecture) {
 		return p, nil
 	}
-	if p = spell(Platform{OS: s}); isOS(p.OS) {
+	if archMeant(p.Architecture) != "" {
+		return p, nil // which is refused with what is meant
+	}
+	if p = spell(Platform{OS: s}); isOS(p.OS) || osMeant(p.OS) != "" {
 		return p, nil
 	}
 	return Platform{}, fmt.Errorf("platform %q is no known operating system or architecture: write os/arch, as in linux/arm64", s)

@@ -40,6 +40,9 @@ func Native(host Platform) Request {
 // the architecture does not have is refused, and so is an architecture in the
 // place of the operating system.
 func ParseRequest(s string, host Platform) (Request, error) {
+	if better := tidied(s); better != "" {
+		return Request{}, fmt.Errorf("platform %q: write %s", s[:min(len(s), maxSpecifier)], better)
+	}
 	if strings.Contains(s, "/") || len(s) > maxField {
 		p, err := Parse(s)
 		if better := reordered(s); better != "" {
@@ -62,7 +65,8 @@ func ParseRequest(s string, host Platform) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	return fill(p, host), nil
+	r := fill(p, host)
+	return r, checkAsked(r.Platform)
 }
 
 // ParseList reads an ordered fallback: values of [ParseRequest] separated by
@@ -72,6 +76,12 @@ func ParseList(s string, host Platform) ([]Request, error) {
 	items := strings.SplitN(s, ",", maxRequests+1)
 	if len(items) > maxRequests {
 		return nil, fmt.Errorf("more than %d platforms in one list", maxRequests)
+	}
+	if len(items) == 2 {
+		// The first of the two would always be taken.
+		if os, arch := strings.TrimSpace(items[0]), strings.TrimSpace(items[1]); isWordFor(isOS, os) && isWordFor(isArch, arch) {
+			return nil, fmt.Errorf("%q is a list of two platforms, of which the first is this machine's: write %s/%s", s, os, arch)
+		}
 	}
 	requests := make([]Request, 0, len(items))
 	for _, item := range items {
