@@ -26,6 +26,7 @@ type CheckOptions struct {
 	User       string            // replaces the config's User
 	WorkingDir string            // replaces the config's WorkingDir
 	Env        []string          // added to the config's Env
+	empty      []string          // directories that are mounted empty over those of the image
 }
 
 // Check predicts whether a local image starts on the host. Nothing is run or
@@ -89,7 +90,10 @@ func onFiles(s *store.Store, img *store.Image, o CheckOptions, f func(preflight.
 	if s.Driver() == "overlay" {
 		root.AskRecords(func(i int) (map[string]bool, error) { return store.OpaqueDirs(dirs[i]) })
 	}
-	f(root, command)
+	if why := preflight.Unmountable(root); why != "" && command.Bad == "" {
+		command.Bad, command.BadHint = why, "build the image without it"
+	}
+	f(preflight.Mounted(root, o.empty...), command)
 	return root.Close()
 }
 

@@ -63,6 +63,7 @@ func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int,
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	o.empty = o.temporary()
 	p, err := e.prepareRun(ctx, s, input, &o)
 	if err != nil {
 		return 0, err

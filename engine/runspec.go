@@ -111,6 +111,15 @@ func runCapabilities(root bool) (*specs.LinuxCapabilities, error) {
 	return caps, nil
 }
 
+// temporary are the directories that are writable and empty in a container
+// whose root filesystem is not.
+func (o *RunOptions) temporary() []string {
+	if o.ReadOnly {
+		return []string{"/tmp", "/run", "/var/tmp"}
+	}
+	return nil
+}
+
 func runMounts(o *RunOptions) []specs.Mount {
 	ptmx := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
 	if idMapped("/proc/self/gid_map", 5) {
@@ -123,10 +132,8 @@ func runMounts(o *RunOptions) []specs.Mount {
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 	}
-	if o.ReadOnly {
-		for _, dir := range []string{"/tmp", "/run", "/var/tmp"} {
-			mounts = append(mounts, specs.Mount{Destination: dir, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=1777"}})
-		}
+	for _, dir := range o.temporary() {
+		mounts = append(mounts, specs.Mount{Destination: dir, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=1777"}})
 	}
 	if !o.HostNetwork {
 		return append(mounts, specs.Mount{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}})

@@ -109,8 +109,9 @@ func (k *check) makeDir(dir string) *fault {
 // as it is, others in PATH. The search goes on after an entry that is missing,
 // a directory or not executable for this user; what kind of file is found does
 // not matter. So do runtimes built with Go 1.20 or later; crun and older runc
-// stop at an entry that others may execute, and runc before 1.2 refuses
-// entries found through a relative element of PATH. Runtimes built with Go
+// stop at an entry that others may execute. What is found through a relative
+// element of PATH is refused by runc before 1.2, and not by crun: such an end is
+// not known. Runtimes built with Go
 // before 1.24.6 take a program that is itself an element of PATH for the name
 // "" (CVE-2025-47906).
 func (k *check) search(name string) (string, *fault) {
@@ -134,6 +135,8 @@ func (k *check) search(name string) (string, *fault) {
 		case !k.user.cred.may(n.info, 1):
 			k.passed = n.path
 			passed = ", " + quote(candidate) + " is not executable for this user"
+		case !strings.HasPrefix(dir, "/"):
+			return "", &fault{at: name, why: "is found through the element " + quote(dir) + " of PATH, which is no absolute path: some runtimes refuse that (runc before 1.2)"}
 		default:
 			k.step("PATH leads to %q", candidate)
 			return candidate, nil

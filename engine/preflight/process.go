@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -79,7 +80,7 @@ func (c Command) refused() (why, hint string) {
 		return "the image names no command and none was given", "give a command after the image's name"
 	}
 	if !strings.HasPrefix(c.Dir(), "/") {
-		return "the working directory " + quote(c.WorkingDir) + " is not an absolute path", "write WORKDIR /" + c.WorkingDir + " and build the image again, or give --workdir /" + c.WorkingDir
+		return "the working directory " + quote(c.WorkingDir) + " is not an absolute path", absolute(c.WorkingDir)
 	}
 	for _, e := range c.Env {
 		if strings.HasPrefix(e, "=") {
@@ -87,6 +88,15 @@ func (c Command) refused() (why, hint string) {
 		}
 	}
 	return badStrings(c.Argv(), c.Environ()), ""
+}
+
+// absolute is the way out for a working directory that does not begin with a
+// slash.
+func absolute(dir string) string {
+	if dir = path.Join("/", strings.TrimSpace(dir)); isText(dir) && !strings.ContainsAny(dir, " ~:\\$\n\t'\"") {
+		return "write WORKDIR " + dir + " and build the image again, or give --workdir " + dir
+	}
+	return "write a WORKDIR that begins with / and build the image again, or give --workdir /DIR"
 }
 
 func (c Command) path() string {

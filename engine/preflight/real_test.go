@@ -64,6 +64,13 @@ func TestRunc(t *testing.T) {
 		{"variables without value", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, Command{Cmd: []string{"prog"}, Env: []string{"DEBUG", "", "PATH"}}, ""},
 		{"variable without name", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, Command{Cmd: []string{"prog"}, Env: []string{"=x"}}, "env"},
 		{"relative workdir", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, Command{Cmd: []string{"prog"}, WorkingDir: "bin"}, "cwd must be an absolute path"},
+		{"below /dev", func(r tree) { r.ELF("dev/prog", elfSpec{}) }, run("/dev/prog"), "no such file"},
+		{"below /proc", func(r tree) { r.ELF("proc/prog", elfSpec{}) }, run("/proc/prog"), "no such file"},
+		{"below /sys", func(r tree) { r.ELF("sys/prog", elfSpec{}) }, run("/sys/prog"), "no such file"},
+		{"a device", func(tree) {}, run("/dev/null"), "permission denied"},
+		{"standard input", func(tree) {}, run("/dev/stdin"), "permission denied"},
+		{"workdir in /dev", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, Command{Cmd: []string{"/bin/prog"}, WorkingDir: "/dev/shm/new"}, ""},
+		{"workdir in /proc", func(r tree) { r.ELF("bin/prog", elfSpec{}) }, Command{Cmd: []string{"/bin/prog"}, WorkingDir: "/proc/new"}, "no such file"},
 		{"closed workdir", func(r tree) { r.ELF("bin/prog", elfSpec{}); r.Dir("w", 0o700) }, Command{Entrypoint: []string{"/bin/prog"}, WorkingDir: "/w", User: "1000"}, ""},
 	}
 	right := 0
@@ -78,7 +85,7 @@ func TestRunc(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := Check(context.Background(), root, tt.cmd, host)
+		r := Check(context.Background(), Mounted(root), tt.cmd, host)
 		_ = root.Close()
 		out, err := runRunc(t, dir, tt.cmd)
 		if (err == nil) != (r.ExitCode == 0) || !strings.Contains(strings.ToLower(out), tt.text) || (tt.text == "") != (err == nil) {

@@ -29,7 +29,7 @@ func pathCases() []Case {
 		two("first fifo", "/one:/two", func(t Tree) { t.Dir("one", 0o755); t.Fifo("one/prog") }),
 		two("first in a file", "/etc/passwd:/two", none),
 		two("nowhere", "/one", none), two("empty", "", none), two("only colons", "::", none),
-		two("relative", "two", none), two("relative dot", "./two", none), two("slashes", "//two//", none), two("trailing colon", "/one:", none),
+		two("slashes", "//two//", none), two("trailing colon", "/one:", none),
 		two("dotdot", "/one/../two", none), two("absolute name", "/one", none, "/two/prog"), two("slash name", "/one", none, "two/prog"),
 		two("dot name", "/one", none, "./two/prog"), two("name dotdot", "/two", none, ".."), two("name dot", "/two", none, "."), two("empty name", "/two", none, "", "x"),
 		two("long name", "/two", none, strings.Repeat("a", 300)), two("long path", "/two", none, "/"+strings.Repeat("a/", 2100)+"x"), two("directory", "/", none, "/two"),
@@ -39,8 +39,6 @@ func pathCases() []Case {
 		{"PATH default order", func(t Tree) { t.ELF("bin/prog", ELF{}); t.ELF("usr/local/sbin/prog", ELF{Arch: "s390x"}) }, Run("prog")},
 		{"PATH last counts", func(t Tree) { t.ELF("two/prog", ELF{}) }, Command{Entrypoint: []string{"prog"}, Env: []string{"PATH=/two", "PATH=/one"}}},
 		{"PATH last counts too", func(t Tree) { t.ELF("two/prog", ELF{}) }, Command{Entrypoint: []string{"prog"}, Env: []string{"PATH=/one", "PATH=/two"}}},
-		{"PATH empty element in workdir", func(t Tree) { t.ELF("work/prog", ELF{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/work", Env: []string{"PATH=/one::/two"}}},
-		{"PATH relative in workdir", func(t Tree) { t.ELF("work/bin/prog", ELF{}) }, Command{Entrypoint: []string{"prog"}, WorkingDir: "/work", Env: []string{"PATH=bin"}}},
 		{"workdir relative name", func(t Tree) { t.ELF("work/prog", ELF{}) }, Command{Entrypoint: []string{"./prog"}, WorkingDir: "/work"}},
 		{"workdir dotdot", func(t Tree) { t.ELF("prog", ELF{}); t.Dir("work", 0o755) }, Command{Entrypoint: []string{"../../prog"}, WorkingDir: "/work"}},
 		{"workdir link", func(t Tree) {

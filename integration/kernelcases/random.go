@@ -261,7 +261,7 @@ func (r *random) walk(name string) Case {
 	if r.IntN(2) == 0 {
 		var list []string
 		for range 1 + r.IntN(3) {
-			list = append(list, pick(r, "/", "/", "", "../", "./")+r.path(true))
+			list = append(list, pick(r, "/", "/", "//", "/../", "/./")+r.path(true))
 		}
 		c.Env = []string{"PATH=" + strings.Join(list, ":")}
 		c.Entrypoint[0] = pick(r, "a", "b", "c", c.Entrypoint[0])
