@@ -61,6 +61,9 @@ type Host struct {
 	// LegacyLayout says that files are mapped from the bottom up (sysctl
 	// vm.legacy_va_layout, setarch -L).
 	LegacyLayout bool `json:"legacyLayout,omitempty"`
+	// FiveLevels says that an amd64 kernel has page tables of five levels (la57),
+	// and maps above 47 bits what a program asks for there.
+	FiveLevels bool `json:"fiveLevels,omitempty"`
 	// Emulators are the files of emulators that are installed, whether or not
 	// a handler starts them. At most 128.
 	Emulators []string `json:"emulators,omitempty"`

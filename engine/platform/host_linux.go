@@ -49,7 +49,7 @@ func LocalHost() Host {
 	h.Binfmt.Hidden, h.Binfmt.local, h.Binfmt.nested, h.Binfmt.answers = hidden(h.Binfmt), true, nested(), &sync.Map{}
 	switch h.Platform.Architecture {
 	case "amd64":
-		h.Compat = x86Compat(h.Binfmt)
+		h.Compat, h.FiveLevels = x86Compat(h.Binfmt), hasAll(localCPU()["flags"], "la57")
 	case "arm64":
 		if hasAArch32() {
 			h.Compat = []Compat{CompatAArch32}

@@ -14,7 +14,7 @@ const (
 	Native             Verdict = "native"              // the kernel starts the program itself: 0
 	Emulated           Verdict = "emulated"            // a binfmt_misc handler starts another program for it: 0
 	ExecFormatError    Verdict = "exec-format-error"   // ENOEXEC, ELIBBAD, or killed while being loaded: 126, 139
-	NotFound           Verdict = "not-found"           // ENOENT, a library: 127; ENOTDIR, ENAMETOOLONG, ELOOP of links: 126; a library's version: 1
+	NotFound           Verdict = "not-found"           // ENOENT, a library or its symbol: 127; ENOTDIR, ENAMETOOLONG, ELOOP of links: 126; a library's version: 1
 	PermissionDenied   Verdict = "permission-denied"   // EACCES: 126
 	IllegalInstruction Verdict = "illegal-instruction" // needs a higher CPU level: 132, or 127 when the loader refuses
 	Unknown            Verdict = "unknown"             // cannot be known, or the engine refuses before exec: 125

@@ -26,8 +26,9 @@
 //	glibc  elf/dl-load.c, elf/dl-cache.c, sysdeps/x86/dl-prop.h: where libraries
 //	       are looked for, and the CPU levels they ask for
 //	musl   ldso/dynlink.c: the same, without levels
+//	both   elf.h: the symbols that relocations name, and those of hash tables
 //
 // Not modelled: file capabilities, access control lists, security modules,
-// mount options such as noexec, resource limits, and whether the libraries of a
-// program have the symbols and versions that it needs.
+// mount options such as noexec, resource limits other than that on the stack, and
+// the versions of single symbols.
 package preflight

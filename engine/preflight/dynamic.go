@@ -33,6 +33,7 @@ type dynamic struct {
 	rpath, runpath string
 	noDefault      bool // DF_1_NODEFLIB
 	versions
+	symbols
 }
 
 // dynamic reads the dynamic section; the zero value is of a file without.
@@ -65,7 +66,7 @@ func (p *program) dynamic() (d dynamic, err error) {
 			return d, fmt.Errorf("it asks for more than %d libraries", maxNeeded)
 		}
 	}
-	d.versions = p.versions(tables)
+	d.versions, d.symbols = p.versions(tables), p.symbols(tables)
 	return d, nil
 }
 

@@ -17,7 +17,10 @@ type image struct {
 	file io.ReaderAt
 	size int64
 	head []byte // first 256 bytes, padded with zeros
-	done func()
+	// changesID says that its set-ID bits give the process other IDs, unless it
+	// may get no new privileges.
+	changesID bool
+	done      func()
 }
 
 // identity tells programs apart.
@@ -131,7 +134,7 @@ func (k *check) openNode(n node) (image, *fault) {
 	if err != nil {
 		return image{}, &fault{at: n.path, why: "cannot be opened here: " + err.Error()}
 	}
-	img := image{id: identity{path: n.path}, file: file, size: n.info.Size, done: func() { _ = file.Close() }}
+	img := image{id: identity{path: n.path}, file: file, size: n.info.Size, changesID: k.user.cred.changes(n.info), done: func() { _ = file.Close() }}
 	if img.head, err = readAt(file, 0, headSize); err != nil {
 		img.close()
 		return image{}, &fault{at: n.path, why: "cannot be read here: " + err.Error()}

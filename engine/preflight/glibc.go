@@ -112,6 +112,7 @@ func (g *glibc) below() []string { return g.hwcaps }
 func (g *glibc) picky() bool     { return false }
 func (g *glibc) levels() bool    { return g.compare }
 func (g *glibc) versions() bool  { return true }
+func (g *glibc) lazy() bool      { return true }
 
 // Format of ld.so.cache (sysdeps/generic/dl-cache.h).
 const (

@@ -17,7 +17,7 @@ func (k *check) wayOut(f *fault) string {
 	switch f.errno {
 	case unix.ENOENT, errNoLibrary:
 		return k.hintMissing(f)
-	case errNoVersion:
+	case errNoVersion, errNoSymbol:
 		return "it was built for a newer library than the image has: build it in the base image that it runs on, use a newer base image, or build it statically (Go: CGO_ENABLED=0)"
 	case unix.EACCES:
 		return k.hintPermission(f)

@@ -31,6 +31,7 @@ type linking struct {
 	main    *program
 	names   map[string]*object // what is loaded, by file names, sonames and asked names
 	order   []*object          // the same, each once, in the loader's order
+	own     *object            // the loader itself
 	next    int                // of order, the first whose needs were not looked at
 	loader  finder
 	objects int
@@ -55,6 +56,8 @@ type finder interface {
 	levels() bool
 	// versions reports whether versions of symbols are compared.
 	versions() bool
+	// lazy reports whether functions may be looked up when they are called.
+	lazy() bool
 }
 
 // libraries follows the loader ld of the program p until all libraries are
@@ -82,10 +85,14 @@ func (l *loading) libraries(p, ld *program) *fault {
 		return l.unread(ld.id.path, err)
 	}
 	k.order = []*object{{path: p.id.path, dyn: dyn}}
-	k.loaded(&object{path: ld.id.path, dyn: own}, own.soname, ld.id.path)
+	k.own = &object{path: ld.id.path, dyn: own}
+	k.loaded(k.own, own.soname, ld.id.path)
 	f := k.all()
 	if f == nil && finder.versions() {
 		f = k.compareVersions()
+	}
+	if f == nil && known {
+		f = k.compareSymbols()
 	}
 	if f != nil && f.errno != 0 && !known {
 		return &fault{at: p.id.path, why: "its loader " + quote(ld.id.path) + " is neither glibc's nor musl's, and where it finds libraries is not known: " + f.Error()}
@@ -296,3 +303,4 @@ func (a anyLoader) below() []string { return a.glibc.below() }
 func (a anyLoader) picky() bool     { return false }
 func (a anyLoader) levels() bool    { return false }
 func (a anyLoader) versions() bool  { return false }
+func (a anyLoader) lazy() bool      { return true }

@@ -78,6 +78,22 @@ func (c toolchain) versioned(version, declaration string) (lib, program []byte) 
 	return lib, program
 }
 
+// stubbed makes a program, or a library with that name, from C text, linked to a
+// libone.so that has all of what stub declares.
+func (c toolchain) stubbed(text, stub string, flags ...string) []byte {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	at := func(name, text string) string {
+		must(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+		return filepath.Join(dir, name)
+	}
+	c.cmd("-shared", "-fPIC", "-Wl,-soname,libone.so", "-o", filepath.Join(dir, "libone.so"), at("one.c", stub))
+	c.cmd(append([]string{"-o", filepath.Join(dir, "out"), at("p.c", text), "-Wl,--no-as-needed", "-L" + dir, "-l:libone.so"}, flags...)...)
+	data, err := os.ReadFile(filepath.Join(dir, "out"))
+	must(err)
+	return data
+}
+
 // tooHigh makes a file ask for a CPU level that nothing has.
 func tooHigh(file []byte) []byte {
 	file = bytes.Clone(file)
@@ -126,6 +142,16 @@ func compareLibraries(t *testing.T, c toolchain) {
 	libNone, asksNone := c.versioned("", "extern int own(void);\n")
 	newer := bytes.ReplaceAll(plain, []byte("GLIBC_2.34\x00"), []byte("GLIBC_9.99\x00"))
 	i386 := elfSpec{Arch: "386", Type: 3}.Bytes()
+	const mayCall, both = "int own(void), gone(void); int main(int n, char **v) { return n > 9 ? gone() : own(); }\n", "int own(void) { return 0; } int gone(void) { return 0; }\n"
+	calls := c.stubbed(mayCall, both, "-Wl,-z,lazy")
+	callsOld := c.stubbed(mayCall, both, "-Wl,-z,lazy,--hash-style=sysv")
+	callsNow := c.stubbed(mayCall, both, "-Wl,-z,now")
+	points := c.stubbed("int gone(void); int (*p)(void) = gone; int main(void) { return p == 0; }\n", both, "-fPIC")
+	weakly := c.stubbed("int gone(void) __attribute__((weak)); int (*p)(void) = gone; int main(void) { return 0; }\n", both)
+	libAsks := c.stubbed("int gone(void); int (*p)(void) = gone; int own(void) { return 0; }\n", both, "-shared", "-fPIC", "-Wl,-soname,libone.so")
+	onBoth := c.build(true, nil, "-Wl,-soname,libone.so", "-Wl,--defsym,gone=own")
+	onBothOld := c.build(true, nil, "-Wl,-soname,libone.so", "-Wl,--defsym,gone=own,--hash-style=sysv")
+	provides := c.stubbed("int own(void); int gone(void) { return 1; } int main(void) { return own(); }\n", both, "-rdynamic")
 	sys := func(name string) string { return filepath.Join(c.sysPath, name) }
 	tests := []struct {
 		name  string
@@ -170,6 +196,16 @@ func compareLibraries(t *testing.T, c toolchain) {
 		{"no version asked for", asksNone, map[string][]byte{"lib/libone.so": lib1}, run("/bin/p")},
 		{"of a newer C library", newer, nil, run("/bin/p")},
 		{"table of versions that is damaged", bytes.ReplaceAll(asks2, []byte("OWN_2\x00"), []byte("OWN_1\x00")), map[string][]byte{"lib/libone.so": lib1}, run("/bin/p")},
+		{"symbol", points, map[string][]byte{"lib/libone.so": onBoth}, run("/bin/p")},
+		{"symbol in an older hash table", callsOld, map[string][]byte{"lib/libone.so": onBothOld}, run("/bin/p")},
+		{"symbol that is missing", points, map[string][]byte{"lib/libone.so": one}, run("/bin/p")},
+		{"symbol of a call that is missing", calls, map[string][]byte{"lib/libone.so": one}, run("/bin/p")},
+		{"the same, at once", callsNow, map[string][]byte{"lib/libone.so": one}, run("/bin/p")},
+		{"the same, by LD_BIND_NOW", calls, map[string][]byte{"lib/libone.so": one}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_BIND_NOW=1"}}},
+		{"symbol that may be missing", weakly, map[string][]byte{"lib/libone.so": one}, run("/bin/p")},
+		{"symbol that a library needs", needs, map[string][]byte{"lib/libone.so": libAsks}, run("/bin/p")},
+		{"symbol that a library needs and the program has", provides, map[string][]byte{"lib/libone.so": libAsks}, run("/bin/p")},
+		{"symbol that may be preloaded", points, map[string][]byte{"lib/libone.so": one, "opt/more.so": onBoth}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_PRELOAD=/opt/more.so"}}},
 		{"by a script", needs, map[string][]byte{"run": []byte("#!/bin/p\n")}, run("/run")},
 	}
 	for _, tt := range tests {
@@ -196,7 +232,7 @@ func compareLibraries(t *testing.T, c toolchain) {
 		must(err)
 		r := Check(t.Context(), root, tt.cmd, host)
 		_ = root.Close()
-		if r.ExitCode != want && (r.Verdict != Unknown || tt.name != "library without versions") {
+		if r.ExitCode != want && (r.Verdict != Unknown || tt.name != "library without versions" && tt.name != "symbol that may be preloaded") {
 			t.Errorf("%s: predicted %s %d: %s; it ended with %d: %s", tt.name, r.Verdict, r.ExitCode, r.Reason, want, said)
 		}
 	}

@@ -66,3 +66,4 @@ func (m *musl) below() []string { return nil }
 func (m *musl) picky() bool     { return true }
 func (m *musl) levels() bool    { return false }
 func (m *musl) versions() bool  { return false }
+func (m *musl) lazy() bool      { return false }

@@ -24,6 +24,9 @@ const (
 	// errNoVersion is a library without a version of symbols that is asked for:
 	// glibc's loader says so and ends with 1.
 	errNoVersion
+	// errNoSymbol is a symbol that no library of a program has: its loader says
+	// so and ends with 127.
+	errNoSymbol
 )
 
 // fail turns a fault into verdict, exit code, reason and hint.
@@ -45,7 +48,7 @@ func (k *check) fail(f *fault) {
 		k.refuse(f.Error(), "")
 	case unix.ENOENT:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
-	case errNoLibrary:
+	case errNoLibrary, errNoSymbol:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
 	case errNoVersion:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitLoader

@@ -65,6 +65,13 @@ func (c cred) may(fi FileInfo, want uint32) bool {
 	return bits&want == want
 }
 
+// changes reports whether executing a file changes the IDs, as bprm_fill_uid of
+// fs/exec.c has it.
+func (c cred) changes(fi FileInfo) bool {
+	const setUID, setGID, groupX = 0o4000, 0o2000, 0o010
+	return fi.Perm&setUID != 0 && fi.UID != c.uid || fi.Perm&(setGID|groupX) == setGID|groupX && fi.GID != c.gid
+}
+
 func (c cred) in(gid uint32) bool {
 	if gid == c.gid {
 		return true

@@ -24,7 +24,38 @@ func (e end) or(f end) end {
 // mapped follows the part of load_elf_binary that comes after the old process
 // image is gone. What fails there kills the process.
 func (l *loading) mapped(p, ld *program) end {
-	s := spaceOf(p.loader, l.host, l.arguments())
+	if e := l.beyond(p).or(l.beyond(ld)); e != (end{}) {
+		return e
+	}
+	e := l.mappedUnder(p, ld, l.host.Stack())
+	if l.cur.changesID && l.host.Stack() > uint64(platform.UsualStack) && l.mappedUnder(p, ld, uint64(platform.UsualStack)) != e {
+		return end{unsure: "whether it starts depends on its set-user-ID or set-group-ID bit, which does not count where there are no new privileges, and else lowers the limit on the stack to 8 MiB"}
+	}
+	return e
+}
+
+// beyond is the end of a program that asks for addresses which only page tables
+// of five levels reach, on a kernel with those: what such a kernel does with them
+// is not followed.
+func (l *loading) beyond(p *program) end {
+	const most = 1 << 56
+	if p == nil || !l.host.FiveLevels || !p.loader.Class64 {
+		return end{}
+	}
+	task := p.loader.TaskSize
+	reaches := p.header.Entry >= task && p.header.Entry < most
+	for _, s := range p.segs {
+		reaches = reaches || s.typ == ptLoad && s.vaddr < most && s.vaddr+s.memsz > task
+	}
+	if !reaches {
+		return end{}
+	}
+	return end{unsure: p.id.path + " asks for addresses above 47 bits, and what a kernel with page tables of five levels maps there is not known here"}
+}
+
+// mappedUnder is mapped with a limit on the stack.
+func (l *loading) mappedUnder(p, ld *program, stack uint64) end {
+	s := spaceOf(p.loader, l.host, stack, l.arguments())
 	at, e := s.program(p, ld != nil)
 	e = e.or(l.segments(p, at, "segment"))
 	switch {
@@ -89,7 +120,11 @@ func (s space) program(p *program, withLoader bool) (spot, end) {
 	at, e := s.float(span, nil, within{})
 	if a := p.alignment(); a > p.page {
 		back := s.pageUp(p.first()) - p.firstPage()
-		at = within{less(at.lo&^(a-1), back), less(at.hi&^(a-1), back)}
+		aligned := within{less(at.lo&^(a-1), back), less(at.hi&^(a-1), back)}
+		if !s.aligns {
+			aligned.hi = at.hi // or where it was found, by older kernels
+		}
+		at = aligned
 	}
 	return spot{bias: at.plus(-p.firstPage())}, e.or(s.reaches(p, at))
 }

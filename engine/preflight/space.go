@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -26,6 +27,7 @@ type space struct {
 	bottom   within // mmap_legacy_base: where the search from below begins
 	stack    within // the stack's lowest address
 	bottomUp bool   // the search from below is the only one
+	aligns   bool   // programs without a loader are aligned as they ask, since Linux 6.10
 }
 
 const (
@@ -38,19 +40,29 @@ const (
 	oddSpan   = 1<<30 - 1<<24 // the same of a 32-bit one, less what it maps itself
 )
 
-// spaceOf is the address space of a program of this kind, with so many bytes of
-// arguments.
-func spaceOf(l platform.Loader, h platform.Host, args uint64) space {
-	s := space{task: l.TaskSize, page: uint64(h.Page()), low: h.MmapMinAddr, bottomUp: h.LegacyLayout}
+// spaceOf is the address space of a program of this kind, with a limit on the
+// stack and so many bytes of arguments.
+func spaceOf(l platform.Loader, h platform.Host, stack, args uint64) space {
+	s := space{task: l.TaskSize, page: uint64(h.Page()), low: h.MmapMinAddr, bottomUp: h.LegacyLayout, aligns: since(h.Kernel, 6, 10)}
 	if l.DynBase == 0 {
 		return s
 	}
 	random := func(least uint64) within { return within{least, least + l.MaxRandom} }
 	s.dyn = random(l.DynBase)
-	s.top = random(s.pageUp(s.task-s.gap(h.Stack(), guardGap+l.StackRandom)) - l.MaxRandom)
+	s.top = random(s.pageUp(s.task-s.gap(stack, guardGap+l.StackRandom)) - l.MaxRandom)
 	s.bottom = random(s.pageUp(s.task / 3))
-	s.stack = within{s.task - l.StackRandom - s.pageUp(args) - stackTop - stackMore, s.task - s.page - min(stackMore, h.Stack())}
+	s.stack = within{s.task - l.StackRandom - s.pageUp(args) - stackTop - stackMore, s.task - s.page - min(stackMore, stack)}
 	return s
+}
+
+// since reports whether a kernel's release is at least that of major and minor;
+// what does not say it is not.
+func since(release string, major, minor int) bool {
+	var a, b int
+	if n, _ := fmt.Sscanf(release, "%d.%d", &a, &b); n < 2 {
+		return false
+	}
+	return a > major || a == major && b >= minor
 }
 
 // gap is what mmap_base leaves for the stack: its limit and pad, within bounds.

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -96,6 +97,53 @@ func TestSpace(t *testing.T) {
 		}
 		if err := root.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestSpaceOfKernels is about what kernels do in ways of their own: page tables
+// of five levels, alignment before Linux 6.10, limits that set-ID bits lower.
+func TestSpaceOfKernels(t *testing.T) {
+	t.Parallel()
+	host := platform.Host{
+		Platform: lin("amd64", "v1"), Compat: []platform.Compat{platform.CompatIA32}, Kernel: "6.18.1",
+		MmapMinAddr: 4096, MmapRndBits: 28, MmapRndCompatBits: 8,
+	}
+	five, old, stack := host, host, host
+	five.FiveLevels, old.Kernel, stack.StackLimit = true, "6.1.0-18-amd64", 3<<30
+	high := elfSpec{Type: 2, Vaddr: 1 << 48}
+	aligned := elfSpec{Type: 3, Edit: func(b []byte) { binary.LittleEndian.PutUint64(b[64+48:], 1<<46) }}
+	large := elfSpec{Arch: "386", Type: 3, Edit: func(b []byte) { binary.LittleEndian.PutUint32(b[52+20:], 0xd0000000) }}
+	for _, c := range []struct {
+		name string
+		host platform.Host
+		prog elfSpec
+		mode uint32
+		user string
+		want Verdict
+		says string
+	}{
+		{"above 47 bits", host, high, 0o755, "", ExecFormatError, "outside the address space"},
+		{"above 47 bits of 57", five, high, 0o755, "", Unknown, "five levels"},
+		{"nothing above 47 bits", five, elfSpec{}, 0o755, "", Native, ""},
+		{"aligned", host, aligned, 0o755, "", Native, ""},
+		{"aligned, by an old kernel", old, aligned, 0o755, "", Native, ""},
+		{"large", host, large, 0o755, "1000", Native, ""},
+		{"large beside a large stack", stack, large, 0o755, "1000", ExecFormatError, ""},
+		{"large with a set-user-ID bit", stack, large, 0o4755, "1000", Unknown, "set-user-ID"},
+		{"large with a set-user-ID bit that changes nothing", stack, large, 0o4755, "0", ExecFormatError, ""},
+		{"large with a set-group-ID bit", stack, large, 0o2755, "1000:1000", Unknown, "set-group-ID"},
+		{"small with a set-user-ID bit", stack, elfSpec{}, 0o4755, "1000", Native, ""},
+	} {
+		files := kernelcases.Tree{Root: t.TempDir()}
+		files.File("p", c.prog.Bytes(), c.mode)
+		root, err := OpenDir(files.Root, IDMaps{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := Check(t.Context(), root, Command{Cmd: []string{"/p"}, User: c.user}, c.host)
+		if err := root.Close(); err != nil || got.Verdict != c.want || !strings.Contains(got.Reason, c.says) {
+			t.Errorf("%s: %v, %s (%s), want %s", c.name, err, got.Verdict, got.Reason, c.want)
 		}
 	}
 }

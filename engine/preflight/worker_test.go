@@ -78,14 +78,14 @@ func jobs() []job {
 		if testing.Short() {
 			return usual()
 		}
-		return slices.Concat(usual(), kernelcases.Mutated(), kernelcases.Segments(), kernelcases.Placement(), spanCases())
+		return slices.Concat(usual(), kernelcases.Mutated(), kernelcases.Segments(), kernelcases.Placement(), kernelcases.SetID(), spanCases())
 	}
 	js := []job{{name: "facts"}, {"none", "none", platform.UsualStack, all}}
 	if !testing.Short() {
 		js = append(js, job{"none, unlimited stack", "none", platform.UnlimitedStack, all})
 		for _, gib := range []platform.StackLimit{1, 3, 8, 64} {
 			js = append(js, job{fmt.Sprintf("none, stack of %d GiB", gib), "none", gib << 30, func() []kernelcases.Case {
-				return slices.Concat(kernelcases.Placement(), spanCases())
+				return slices.Concat(kernelcases.Placement(), kernelcases.SetID(), spanCases())
 			}})
 		}
 	}

@@ -112,3 +112,17 @@ func Placement() []Case {
 	}
 	return cs
 }
+
+// SetID are programs that get other IDs. Those start with 8 MiB of stack at most,
+// which leaves more room for their mappings than a larger one.
+func SetID() (cs []Case) {
+	for _, mode := range []uint32{0o755, 0o4755, 0o2755, 0o2745} {
+		for _, user := range []string{"", "app"} {
+			cs = append(cs, Case{fmt.Sprintf("set ID, mode %o of %q", mode, user), func(t Tree) {
+				large := ELF{Arch: "386", Type: 3, Edit: put32(0, phMemsz, 0xd0000000, phFlags, 5)}
+				t.File("bin/prog", large.Bytes(), mode)
+			}, Command{Entrypoint: []string{"/bin/prog"}, User: user}})
+		}
+	}
+	return cs
+}
