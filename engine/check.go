@@ -208,24 +208,3 @@ func (e *Engine) programs(ctx context.Context, s *store.Store) func(*store.Image
 		return p
 	}
 }
-
-// predict tells, after a pull, what keeps the image from starting here, and
-// where the image lies about its platform. An image whose files cannot be read
-// without a mount is passed over: the pull itself has succeeded.
-func (e *Engine) predict(ctx context.Context, s *store.Store, id string) {
-	img, err := s.Lookup(id)
-	if err != nil {
-		return
-	}
-	r, err := e.checkImage(ctx, s, img, CheckOptions{})
-	if err != nil {
-		e.debug(fmt.Sprintf("cannot predict whether %s starts: %v", query.ShortID(id), err))
-		return
-	}
-	if liar := r.Platform.Liar(); liar != "" {
-		e.note("warning: %s, but its program is for %s", liar, r.Platform.Actual)
-	}
-	if r.Verdict != preflight.Native {
-		e.emit(Event{Check: &r})
-	}
-}

@@ -15,7 +15,7 @@ type Event struct {
 	Layer    *LayerEvent
 	Retry    *RetryEvent
 	Moved    *MovedEvent
-	Check    *preflight.Result // of a pull: what keeps the image from starting here as it is
+	Check    *preflight.Result // of a pull or load: what keeps an image from starting here as it is
 	Note     *NoteEvent
 	Debug    *NoteEvent
 }
@@ -26,10 +26,17 @@ type ResolvedEvent struct {
 	Platform  platform.Platform
 	Rule      platform.Rule
 	Layers    int
-	Bytes     int64 // compressed, of all layers
-	Here      int   // layers that the store has already
-	ToGo      int64 // compressed bytes of the others
-	Present   bool  // the store has it already
+	Bytes     int64  // compressed, of all layers
+	Here      int    // layers that the store has already
+	Fetch     []Blob // the others
+	Kept      int64  // bytes of them that an interrupted pull left
+	Present   bool   // the store has it already
+}
+
+// Blob is something to fetch.
+type Blob struct {
+	Digest string
+	Size   int64 // compressed; 0 when it is not known
 }
 
 // LayerState is how far a layer is.

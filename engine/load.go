@@ -51,6 +51,7 @@ func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOpti
 		return nil, err
 	}
 	err = e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
+		defer func() { e.appraise(ctx, w, results) }()
 		l := loading{pull: pull{engine: e, s: w.Store, w: w, shared: e.share(w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
 		if a.Record == nil {
 			results, err = l.foreign(ctx)
@@ -139,6 +140,7 @@ func (l loading) groups(ctx context.Context) (results []PullResult, err error) {
 		for at := range g.Images {
 			one := l
 			one.o.As, one.img = g.Name, &g.Images[at]
+			one.title = cmp.Or(g.Name, query.ShortID(one.img.ID))
 			r, err := one.run(ctx, at == holder)
 			if err != nil {
 				return results, fmt.Errorf("loading %s: %w", cmp.Or(g.Name, query.ShortID(one.img.ID)), err)
@@ -153,7 +155,7 @@ func (l loading) groups(ctx context.Context) (results []PullResult, err error) {
 func (l loading) foreign(ctx context.Context) (results []PullResult, err error) {
 	for _, f := range l.a.Images {
 		p, source := l.pull, registry.ArchiveSource(f.Ref, f.Names)
-		p.found = &source
+		p.found, p.title = &source, strings.Join(f.Names, ", ")
 		p.o.All, p.o.SkipMissing = true, true // an index may name platforms of which the archive has nothing
 		if p.snap, err = p.w.Snapshot(ctx); err != nil {
 			return results, err

@@ -34,6 +34,7 @@ func (e *Engine) pull(ctx context.Context, pulls []*pull) (results []PullResult,
 	var refused []*UnprovenError
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		return e.beside(ctx, w.Store, inputsOf(pulls), func(e *Engine) error {
+			defer func() { e.appraise(ctx, w, results) }()
 			shared := e.share(w)
 			for _, p := range pulls {
 				p.engine, p.s, p.w, p.snap, p.shared = e, w.Store, w, snap, shared
@@ -79,6 +80,7 @@ type pull struct {
 	snap   *store.Snapshot
 	o      PullOptions
 	input  string
+	title  string // what events call it; "" is the name of the source
 	jobs   []*job
 	shared *shared
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,9 +39,6 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 			return err
 		}
 	}
-	if !j.present {
-		p.engine.predict(ctx, p.s, r.ID)
-	}
 	j.done = true
 	return nil
 }
@@ -60,11 +58,12 @@ func (p *pull) announce(source registry.Source, j *job) {
 	}
 	j.announced = true
 	c := j.choice
-	here, toGo := p.layersHere(c.detail)
-	p.engine.emit(Event{Resolved: &ResolvedEvent{
-		Here: here, ToGo: toGo, Reference: refName(source.Ref), Platform: c.detail.Platform(), Rule: c.rule,
+	ev := &ResolvedEvent{
+		Reference: cmp.Or(p.title, refName(source.Ref)), Platform: c.detail.Platform(), Rule: c.rule,
 		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
-	}})
+	}
+	p.countLayers(ev, c.detail)
+	p.engine.emit(Event{Resolved: ev})
 	if c.foreign {
 		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
 			refName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))}})
@@ -75,18 +74,17 @@ func (p *pull) announce(source registry.Source, j *job) {
 	}
 }
 
-// layersHere counts the layers that need not be fetched, and the bytes of those
-// that must be.
-func (p *pull) layersHere(d *registry.Detail) (here int, toGo int64) {
+// countLayers tells the layers that need not be fetched from those that must be.
+func (p *pull) countLayers(ev *ResolvedEvent, d *registry.Detail) {
 	have := haveLayers(p.snap)
 	for _, l := range d.Layers {
 		if have[l.Digest] {
-			here++
-		} else {
-			toGo += max(l.Size, 0)
+			ev.Here++
+			continue
 		}
+		ev.Fetch = append(ev.Fetch, Blob{l.Digest.String(), max(l.Size, 0)})
+		ev.Kept += min(p.s.Kept(l.Digest), max(l.Size, 0))
 	}
-	return here, toGo
 }
 
 // commit makes the chosen image in the store, under its ID.

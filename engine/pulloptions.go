@@ -6,6 +6,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 )
 
 // PullPolicy says when a registry is asked. It is honoured per platform: an
@@ -59,4 +60,7 @@ type PullResult struct {
 	Platform platform.Platform
 	Rule     platform.Rule // why this instance was chosen
 	Present  bool          // nothing was fetched
+
+	Check *preflight.Result // whether it starts here; nil when it was not looked at, or cannot be
+	Size  int64             // as Images has it; 0 when this is the only result
 }

@@ -50,6 +50,7 @@ func foreign() string {
 //	library/arm:1        linux/arm/v6 and v7, the variants only in the index
 //	team/lone:1          a single manifest of a foreign platform
 //	team/many:1          the host's platform, five layers
+//	team/data:1          the host's platform, without a command
 func makeGoods() (*goods, error) {
 	g := &goods{indexes: map[string]v1.ImageIndex{}, images: map[string]v1.Image{}}
 	host := "linux/" + runtime.GOARCH
@@ -70,6 +71,7 @@ func makeGoods() (*goods, error) {
 	}
 	for repo, spec := range map[string]testimage.Spec{
 		"team/lone:1": {Seed: 1, Platform: foreign()},
+		"team/data:1": {Seed: 34, Platform: host, Edit: func(c *v1.ConfigFile) { c.Config.Cmd = nil }},
 		"team/many:1": {Seed: 2, Platform: host, Layers: 5, Labels: map[string]string{"team": "many"}},
 	} {
 		img, err := testimage.Image(spec)

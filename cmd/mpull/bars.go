@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -13,18 +15,20 @@ import (
 	"github.com/mpull/mpull/engine"
 )
 
-// bars draws one line for each layer under way. A line is never wider than
-// barColumns, so that a terminal made narrower, down to 80 columns, does not
-// wrap what stands there already; at each redraw the library asks the terminal
-// for its size.
+// bars draws one line for each layer under way, and below them one for all,
+// once more than one is to come. A line is never wider than barColumns, so that
+// a terminal made narrower, down to 80 columns, does not wrap what stands there
+// already; at each redraw the library asks the terminal for its size.
 type bars struct {
 	w        io.Writer // the terminal
 	options  []mpb.ContainerOption
 	progress *mpb.Progress
-	of       map[string]*layerBar // by digest
+	of       map[string]*gauge // by digest of the layer
+	expected map[string]int64  // bytes of each layer to come, by digest
+	total    *gauge            // nil while there is none
 }
 
-// Columns of a bar's line: "0822c8795ba2  [=====>---]  12.3MB/100MB 10.2 MB/s 12s".
+// Columns of a bar's line: "0822c8795ba2  [=====>---]  12.3MB/100MB 10.2MB/s 12s".
 const (
 	barFill    = 22
 	barCounts  = 18
@@ -33,18 +37,28 @@ const (
 	barColumns = 14 + barFill + 2 + barCounts + barSpeed + barETA // 78: one less than what a terminal of 80 shows for sure
 )
 
-// speedAge is over how many readings speed and time left are averaged.
-const speedAge = 30
-
-type layerBar struct {
-	bar     *mpb.Bar
-	began   time.Time
-	read    time.Time // when the last bytes came
-	summary string    // what the line says once the layer is done
+func newBars(w io.Writer, options ...mpb.ContainerOption) *bars {
+	return &bars{
+		w: w, of: map[string]*gauge{}, expected: map[string]int64{},
+		options: append([]mpb.ContainerOption{mpb.WithOutput(w), mpb.WithWidth(barFill)}, options...),
+	}
 }
 
-func newBars(w io.Writer, options ...mpb.ContainerOption) *bars {
-	return &bars{w: w, of: map[string]*layerBar{}, options: append([]mpb.ContainerOption{mpb.WithOutput(w), mpb.WithWidth(barFill)}, options...)}
+// expect makes the line of the total count these layers.
+func (b *bars) expect(blobs []engine.Blob) {
+	for _, blob := range blobs {
+		b.expected[blob.Digest] = blob.Size
+	}
+	if b.total != nil {
+		b.total.grow(b.sum())
+	}
+}
+
+func (b *bars) sum() (bytes int64) {
+	for _, size := range b.expected {
+		bytes += size
+	}
+	return bytes
 }
 
 // layer shows how far a layer is.
@@ -52,45 +66,32 @@ func (b *bars) layer(l *engine.LayerEvent) {
 	now := time.Now()
 	one := b.of[l.Digest]
 	if one == nil {
-		one = b.add(l, now)
+		if b.progress == nil {
+			b.progress = mpb.New(b.options...)
+		}
+		one = newGauge(b.progress, shortDigest(l.Digest), l.Size, now)
+		b.of[l.Digest] = one
+		b.sumUp(now)
+	}
+	if b.total != nil && b.expected[l.Digest] > 0 {
+		b.total.at(b.total.got+l.Offset-one.got, now)
 	}
 	switch l.State {
 	case engine.LayerRead:
-		one.bar.EwmaSetCurrent(l.Offset, now.Sub(one.read))
-		one.read = now
+		one.at(l.Offset, now)
 	case engine.LayerDone, engine.LayerPresent:
-		one.summary = layerSummary(l, now.Sub(one.began))
-		one.bar.SetTotal(-1, true)
+		one.got = l.Offset
+		one.done(layerSummary(l, now.Sub(one.began)))
 	}
 }
 
-func (b *bars) add(l *engine.LayerEvent, now time.Time) *layerBar {
-	if b.progress == nil {
-		b.progress = mpb.New(b.options...)
+// sumUp draws the line of the total, where there is more than one layer.
+func (b *bars) sumUp(now time.Time) {
+	if b.total == nil && len(b.expected) > 1 {
+		// Begun without a size it does not end by itself: more may be expected.
+		b.total = newGauge(b.progress, "total", 0, now, mpb.BarPriority(math.MaxInt))
+		b.total.grow(b.sum())
 	}
-	one := &layerBar{began: now, read: now}
-	amounts := func(s decor.Statistics) string {
-		switch {
-		case s.Completed:
-			return one.summary
-		case s.Aborted:
-			return "interrupted"
-		}
-		return counts(s.Current, l.Size)
-	}
-	unfinished := func(d decor.Decorator) decor.Decorator { return decor.OnCompleteOrOnAbort(d, "") }
-	one.bar = b.progress.AddBar(max(l.Size, 0),
-		mpb.BarFillerTrim(), mpb.BarFillerClearOnComplete(), mpb.BarFillerClearOnAbort(),
-		mpb.PrependDecorators(decor.Name(shortDigest(l.Digest)+"  ")),
-		mpb.AppendDecorators(
-			unfinished(decor.Name("  ")),
-			decor.Any(amounts, decor.WC{W: barCounts, C: decor.DindentRight}),
-			unfinished(decor.EwmaSpeed(decor.SizeB1000(0), "% .1f", speedAge, decor.WC{W: barSpeed})),
-			unfinished(decor.EwmaETA(decor.ET_STYLE_GO, speedAge, decor.WC{W: barETA})),
-		),
-	)
-	b.of[l.Digest] = one
-	return one
 }
 
 // Write prints lines above the bars.
@@ -101,10 +102,14 @@ func (b *bars) Write(text []byte) (int, error) {
 	return b.progress.Write(text)
 }
 
-// finish draws the bars a last time, so that lines can follow them.
+// finish draws the bars a last time, so that lines can follow them. What all
+// came to is told by their lines: the total goes.
 func (b *bars) finish() {
 	if b.progress == nil {
 		return
+	}
+	if b.total != nil {
+		b.total.bar.Abort(true)
 	}
 	for _, one := range b.of {
 		if !one.bar.Completed() {
@@ -112,8 +117,102 @@ func (b *bars) finish() {
 		}
 	}
 	b.progress.Wait()
-	b.progress = nil
+	b.progress, b.total = nil, nil
 	clear(b.of)
+	clear(b.expected)
+}
+
+// gauge is one bar: of a layer, or of all. The library draws it from a goroutine
+// of its own.
+type gauge struct {
+	bar   *mpb.Bar
+	began time.Time
+	got   int64 // bytes so far
+
+	mu      sync.Mutex
+	size    int64     // -1 when it is not known
+	last    time.Time // when the last bytes came
+	speed   float64   // bytes a second, of late
+	summary string    // what the line says once it is done
+}
+
+func newGauge(p *mpb.Progress, name string, size int64, now time.Time, options ...mpb.BarOption) *gauge {
+	g := &gauge{began: now, last: now, size: size}
+	unfinished := func(text func(left int64) string, width int) decor.Decorator {
+		return decor.OnCompleteOrOnAbort(decor.Any(func(s decor.Statistics) string {
+			return text(max(s.Total-s.Current, 0))
+		}, decor.WC{W: width}), "")
+	}
+	g.bar = p.AddBar(max(size, 0), append(options,
+		mpb.BarFillerTrim(), mpb.BarFillerClearOnComplete(), mpb.BarFillerClearOnAbort(),
+		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-14s", name))),
+		mpb.AppendDecorators(
+			decor.OnCompleteOrOnAbort(decor.Name("  "), ""),
+			decor.Any(g.amounts, decor.WC{W: barCounts, C: decor.DindentRight}),
+			unfinished(g.speedText, barSpeed),
+			unfinished(g.etaText, barETA),
+		))...)
+	return g
+}
+
+// speedAge is how many seconds make up most of the speed that is shown.
+const speedAge = 3.0
+
+// at notes that so many bytes came.
+func (g *gauge) at(got int64, now time.Time) {
+	g.mu.Lock()
+	if took := now.Sub(g.last).Seconds(); took > 0 {
+		keep := math.Exp(-took / speedAge)
+		if g.speed == 0 {
+			keep = 0
+		}
+		g.speed = keep*g.speed + (1-keep)*float64(max(got-g.got, 0))/took
+		g.last = now
+	}
+	g.mu.Unlock()
+	g.got = got
+	g.bar.SetCurrent(got)
+}
+
+func (g *gauge) grow(size int64) {
+	g.mu.Lock()
+	g.size = size
+	g.mu.Unlock()
+	g.bar.SetTotal(size, false)
+}
+
+func (g *gauge) done(summary string) {
+	g.mu.Lock()
+	g.summary = summary
+	g.mu.Unlock()
+	g.bar.SetTotal(-1, true)
+}
+
+func (g *gauge) amounts(s decor.Statistics) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case s.Completed:
+		return g.summary
+	case s.Aborted:
+		return "interrupted"
+	}
+	return counts(s.Current, g.size)
+}
+
+func (g *gauge) speedText(int64) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return size(int64(g.speed)) + "/s"
+}
+
+func (g *gauge) etaText(left int64) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.speed < 1 || g.size < 0 {
+		return "-"
+	}
+	return (time.Duration(float64(left) / g.speed * float64(time.Second))).Round(time.Second).String()
 }
 
 // counts is "12.3MB/100MB".

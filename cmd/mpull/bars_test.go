@@ -8,6 +8,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/mpull/mpull/engine"
 )
@@ -55,6 +56,56 @@ func TestBarsLeaveOneLineEach(t *testing.T) {
 	b.finish() // a second time does nothing
 	if _, err := b.Write([]byte("a line\n")); err != nil || !strings.HasSuffix(out.String(), "a line\n") {
 		t.Errorf("after the bars: %v %q", err, out.String())
+	}
+}
+
+// TestBarsSumUp holds that several layers have a line for all of them while they
+// come, which counts each once, and that nothing of it remains.
+func TestBarsSumUp(t *testing.T) {
+	var out bytes.Buffer
+	b := newBars(&out, mpb.WithAutoRefresh(), mpb.WithWidth(barColumns))
+	b.expect([]engine.Blob{{Digest: "sha256:aaaaaaaaaaaaaaaa", Size: 4_000_000}, {Digest: "sha256:bbbbbbbbbbbbbbbb", Size: 6_000_000}})
+	b.expect([]engine.Blob{{Digest: "sha256:bbbbbbbbbbbbbbbb", Size: 6_000_000}}) // of another image too
+	read := func(d string, offset, size int64) {
+		b.layer(&engine.LayerEvent{Digest: d, State: engine.LayerRead, Offset: offset, Size: size})
+	}
+	read("sha256:aaaaaaaaaaaaaaaa", 3_000_000, 4_000_000)
+	read("sha256:bbbbbbbbbbbbbbbb", 1_000_000, 6_000_000)
+	read("sha256:aaaaaaaaaaaaaaaa", 1_000_000, 4_000_000)                                                            // it is read anew
+	b.layer(&engine.LayerEvent{Digest: "sha256:cccccccccccccccc", State: engine.LayerRead, Offset: 900, Size: 1000}) // a config
+	if got := b.total.got; got != 2_000_000 {
+		t.Errorf("the total is %d", got)
+	}
+	if got := b.total.amounts(decor.Statistics{Current: b.total.got}); got != "2MB/10MB" {
+		t.Errorf("the total says %q", got)
+	}
+	b.layer(&engine.LayerEvent{Digest: "sha256:aaaaaaaaaaaaaaaa", State: engine.LayerDone, Offset: 4_000_000, Size: 4_000_000})
+	b.layer(&engine.LayerEvent{Digest: "sha256:bbbbbbbbbbbbbbbb", State: engine.LayerDone, Offset: 6_000_000, Size: 6_000_000})
+	if b.total.bar.Completed() {
+		t.Error("the total is complete, and cannot grow")
+	}
+	b.expect([]engine.Blob{{Digest: "sha256:dddddddddddddddd", Size: 5_000_000}})
+	if got := b.total.amounts(decor.Statistics{Current: b.total.got}); got != "10MB/15MB" {
+		t.Errorf("with another image the total says %q", got)
+	}
+	b.finish()
+	rest := out.String()[strings.LastIndex(out.String(), "cccccccccccc"):]
+	if strings.Contains(rest, "total") {
+		t.Errorf("the total remains:\n%q", rest)
+	}
+}
+
+func TestAmount(t *testing.T) {
+	fetch := []engine.Blob{{Digest: "a", Size: 60_000_000}, {Digest: "b", Size: 3_000_000}}
+	for want, r := range map[string]engine.ResolvedEvent{
+		"2 layers, 63MB":                                                         {Layers: 2, Bytes: 63_000_000, Fetch: fetch},
+		"3 of 5 layers here, 63MB to go":                                         {Layers: 5, Bytes: 100_000_000, Here: 3, Fetch: fetch},
+		"2 layers, 63MB, of which an interrupted pull left 12MB":                 {Layers: 2, Bytes: 63_000_000, Fetch: fetch, Kept: 12_000_000},
+		"3 of 5 layers here, 63MB to go, of which an interrupted pull left 12MB": {Layers: 5, Bytes: 100_000_000, Here: 3, Fetch: fetch, Kept: 12_000_000},
+	} {
+		if got := amount(&r); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
 	}
 }
 

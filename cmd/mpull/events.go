@@ -61,6 +61,8 @@ type (
 		Text string `json:"text"`
 	}
 	checkBody struct {
+		Name     string `json:"name"`
+		ID       string `json:"id"`
 		Verdict  string `json:"verdict"`
 		ExitCode int    `json:"exitCode"`
 		Reason   string `json:"reason,omitempty"`
@@ -140,7 +142,7 @@ func (e *eventWriter) event(ev engine.Event) {
 	case ev.Note != nil:
 		e.write("note", noteBody{ev.Note.Text})
 	case ev.Check != nil:
-		e.write("check", checkBody{string(ev.Check.Verdict), ev.Check.ExitCode, ev.Check.Reason})
+		e.write("check", checkBody{ev.Check.Image, ev.Check.ID, string(ev.Check.Verdict), ev.Check.ExitCode, ev.Check.Reason})
 	}
 }
 

@@ -61,7 +61,7 @@ func (p *program) load(c *cli.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	view := newPullView(p.streams, mode, c.Bool("quiet"))
+	view := newPullView(p.streams, "Loading", mode, c.Bool("quiet"))
 	defer view.close()
 	// First of all: for an ordinary user this starts the program again, which
 	// must not have taken anything from standard input.
@@ -80,7 +80,7 @@ func (p *program) load(c *cli.Context) (err error) {
 	}
 	collectSooner()
 	results, err := e.Load(c.Context, in, name, engine.LoadOptions{})
-	view.close()
+	view.end(results)
 	var told []string
 	for _, r := range results {
 		if !slices.Contains(told, r.ID) { // an image may have several names

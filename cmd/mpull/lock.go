@@ -128,7 +128,7 @@ func (p *program) pullLocked(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	view := newPullView(p.streams, mode, c.Bool("quiet"))
+	view := newPullView(p.streams, "Pulling", mode, c.Bool("quiet"))
 	defer view.close()
 	options, err := pullOptions(c)
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *program) pullLocked(c *cli.Context) error {
 	e := p.engine(view.event)
 	collectSooner()
 	results, err := e.PullLocked(c.Context, lock, c.Args().Slice(), options)
-	view.close()
+	view.end(results)
 	for _, r := range results {
 		fmt.Fprintln(p.out, r.ID)
 	}

@@ -18,8 +18,8 @@ func (p *program) platformsCommand() *cli.Command {
 		UsageText: "platforms [flags] IMAGE",
 		Description: `Lists what IMAGE offers, in the order of its index. HOST says what this machine
 can do with a platform: own (a pull takes it), native (it runs), emulated (a
-binfmt_misc handler runs it), artifact (it is no image), or -. LOCAL is the name,
-else the ID, of the image that is here. Nested indexes are followed, attestations
+binfmt_misc handler runs it), artifact (it is no image), or -. LOCAL is the short
+ID of the image that is here. Nested indexes are followed, attestations
 left out; a single image is one row. IMAGE may also be oci:DIR, dir:DIR,
 docker-archive:FILE.
 
@@ -111,20 +111,16 @@ func (p *program) printPlatforms(rows []engine.OfferedPlatform, format string, n
 		case r.Size >= 0:
 			bytes = size(r.Size)
 		}
-		t.add(orDash(r.Platform), r.Digest.String(), bytes, orDash(string(r.Host)), orDash(localNames(r.Local)))
+		t.add(orDash(r.Platform), r.Digest.String(), bytes, orDash(string(r.Host)), orDash(localIDs(r.Local)))
 	}
 	return t.write(p.out)
 }
 
-// localNames is the first name of each local image, else its ID.
-func localNames(images []engine.LocalImage) string {
-	var names []string
-	for _, img := range images {
-		if len(img.Names) > 0 {
-			names = append(names, img.Names...)
-		} else {
-			names = append(names, imageID(img.ID, false))
-		}
+// localIDs are the short IDs of local images, by which every command takes them.
+func localIDs(images []engine.LocalImage) string {
+	ids := make([]string, len(images))
+	for i, img := range images {
+		ids[i] = imageID(img.ID, false)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(ids, ", ")
 }

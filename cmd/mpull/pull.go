@@ -106,7 +106,7 @@ func (p *program) pull(c *cli.Context) error {
 	case c.String("format") != "":
 		return usagef("a --format other than json goes with --dry-run")
 	}
-	view := newPullView(p.streams, mode, c.Bool("quiet"))
+	view := newPullView(p.streams, "Pulling", mode, c.Bool("quiet"))
 	defer view.close()
 	options, err := pullOptions(c)
 	if err != nil {
@@ -119,7 +119,7 @@ func (p *program) pull(c *cli.Context) error {
 	e := p.engine(view.event)
 	collectSooner()
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)
-	view.close()
+	view.end(results)
 	for _, r := range results {
 		if p.events != nil {
 			p.events.pulled(r)

@@ -11,19 +11,21 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 )
 
 // pullView shows a pull's events on standard error: bars, lines, or JSON.
 type pullView struct {
 	s     *streams
+	verb  string               // what is done, as its lines begin
 	quiet bool                 // only what needs the user's attention
 	mute  bool                 // -q: of that only warnings
 	bars  *bars                // nil when none are drawn
 	began map[string]time.Time // of layers shown as lines, by digest
 }
 
-func newPullView(s *streams, mode progressMode, quiet bool) *pullView {
-	v := &pullView{s: s, mute: quiet, quiet: quiet || mode == progressNone, began: map[string]time.Time{}}
+func newPullView(s *streams, verb string, mode progressMode, quiet bool) *pullView {
+	v := &pullView{s: s, verb: verb, mute: quiet, quiet: quiet || mode == progressNone, began: map[string]time.Time{}}
 	if mode == progressAuto {
 		v.bars = newBars(s.rawErr)
 	}
@@ -45,8 +47,6 @@ func (v *pullView) event(ev engine.Event) {
 	case v.quiet:
 	case ev.Resolved != nil:
 		v.resolved(ev.Resolved)
-	case ev.Check != nil:
-		v.line("On this machine it ends with: %s", verdictLine(ev.Check))
 	case ev.Layer != nil && v.bars != nil:
 		v.bars.layer(ev.Layer)
 	case ev.Layer != nil:
@@ -65,11 +65,67 @@ func (v *pullView) resolved(r *engine.ResolvedEvent) {
 		v.line("%s for %s is here already%s", r.Reference, orNone(r.Platform.String()), why)
 		return
 	}
-	if r.Here > 0 {
-		v.line("Pulling %s for %s%s: %d of %s here, %s to go", r.Reference, orNone(r.Platform.String()), why, r.Here, plural(r.Layers, "layer"), size(r.ToGo))
-		return
+	if v.bars != nil {
+		v.bars.expect(r.Fetch)
 	}
-	v.line("Pulling %s for %s%s: %s, %s", r.Reference, orNone(r.Platform.String()), why, plural(r.Layers, "layer"), size(r.Bytes))
+	v.line("%s %s for %s%s: %s", v.verb, r.Reference, orNone(r.Platform.String()), why, amount(r))
+}
+
+// amount says what a pull is going to fetch, and what it need not.
+func amount(r *engine.ResolvedEvent) string {
+	var toGo int64
+	for _, blob := range r.Fetch {
+		toGo += blob.Size
+	}
+	text := plural(r.Layers, "layer") + ", " + size(r.Bytes)
+	if r.Here > 0 {
+		text = fmt.Sprintf("%d of %s here, %s to go", r.Here, plural(r.Layers, "layer"), size(toGo))
+	}
+	if r.Kept > 0 {
+		text += fmt.Sprintf(", of which an interrupted pull left %s", size(r.Kept))
+	}
+	return text
+}
+
+// end closes the view with what came of it: one image that would not start here
+// has a line, several have a table.
+func (v *pullView) end(results []engine.PullResult) {
+	v.close()
+	switch {
+	case v.quiet || v.s.events != nil || len(results) == 0:
+	case len(results) > 1:
+		if err := arrivals(results).write(v.s.err); err != nil {
+			return // whoever reads it is gone
+		}
+	case results[0].Check != nil && results[0].Check.Verdict != preflight.Native && !results[0].Check.DataOnly:
+		v.line("On this machine it ends with: %s", verdictLine(results[0].Check))
+	}
+}
+
+// arrivals is the table of what came: which platform, and whether it starts here.
+func arrivals(results []engine.PullResult) *table {
+	t := &table{head: []string{"PLATFORM", "IMAGE ID", "SIZE", "STARTS HERE", "NAME"}}
+	for _, r := range results {
+		t.add(orDash(r.Platform.String()), imageID(r.ID, false), size(r.Size), startsHere(r.Check), orDash(shortName(r.Name)))
+	}
+	return t
+}
+
+// startsHere is a prediction in a cell.
+func startsHere(r *preflight.Result) string {
+	switch {
+	case r == nil:
+		return "not known"
+	case r.DataOnly:
+		return "no command"
+	case r.Verdict == preflight.Native:
+		return "yes"
+	case r.Verdict == preflight.Emulated:
+		return "emulated"
+	case r.Verdict == preflight.Unknown:
+		return "not known"
+	}
+	return "no: " + string(r.Verdict)
 }
 
 // layer shows a layer as one line, once it is done.

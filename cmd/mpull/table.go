@@ -3,8 +3,10 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -35,22 +37,20 @@ func (t *table) write(w io.Writer) error {
 	if t.head != nil {
 		lines = append([][]string{t.head}, t.rows...)
 	}
-	var widths []int
-	for _, cells := range lines {
-		for i, c := range cells {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], cellWidth(c))
-		}
-	}
+	widths := widthsOf(lines)
+	cutCell := cut
 	if screen, ok := w.(interface{ width() int }); ok && !t.whole {
-		fit(widths, t.floors(len(widths)), screen.width())
+		if columns := screen.width(); columns > 0 && lineWidth(widths) > columns {
+			lines = shortDigests(lines)
+			widths = widthsOf(lines)
+			fit(widths, t.floors(lines, widths), columns)
+			cutCell = distinctCuts(lines, widths)
+		}
 	}
 	var b strings.Builder
 	for _, cells := range lines {
 		for i, c := range cells {
-			c, width := cut(c, widths[i])
+			c, width := cutCell(c, widths[i])
 			b.WriteString(c)
 			if i < len(cells)-1 {
 				b.WriteString(strings.Repeat(" ", widths[i]-width) + gap)
@@ -60,6 +60,71 @@ func (t *table) write(w io.Writer) error {
 	}
 	_, err := fmt.Fprint(w, b.String())
 	return err
+}
+
+func widthsOf(lines [][]string) (widths []int) {
+	for _, cells := range lines {
+		for i, c := range cells {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], cellWidth(c))
+		}
+	}
+	return widths
+}
+
+// lineWidth is how wide columns are with what separates them.
+func lineWidth(widths []int) int {
+	sum := len(gap) * (len(widths) - 1)
+	for _, w := range widths {
+		sum += w
+	}
+	return sum
+}
+
+// shortDigests cuts each digest to what tells it from others, as short as an
+// image ID: the rest of it is of no use to a reader, while a name's is.
+func shortDigests(lines [][]string) [][]string {
+	short := make([][]string, len(lines))
+	for i, cells := range lines {
+		short[i] = slices.Clone(cells)
+		for j, c := range cells {
+			switch name, hex, ok := strings.Cut(c, "sha256:"); {
+			case !ok || len(hex) != sha256.Size*2:
+			case name == "":
+				short[i][j] = hex[:narrowestID]
+			default:
+				short[i][j] = shortName(c)
+			}
+		}
+	}
+	return short
+}
+
+// distinctCuts is cut, but for cells that would look alike then: of these it
+// keeps both ends.
+func distinctCuts(lines [][]string, widths []int) func(cell string, width int) (string, int) {
+	first, alike := map[string]string{}, map[string]bool{}
+	for _, cells := range lines {
+		for i, c := range cells {
+			short, _ := cut(c, widths[i])
+			if other, ok := first[short]; ok && other != c {
+				alike[short] = true
+			}
+			first[short] = c
+		}
+	}
+	return func(cell string, width int) (string, int) {
+		short, w := cut(cell, width)
+		if short == cell || !alike[short] {
+			return short, w
+		}
+		mark := cellWidth(ellipsis)
+		head := runewidth.Truncate(cell, (width-mark)/2, "")
+		tail := runewidth.TruncateLeft(cell, cellWidth(cell)-(width-mark-cellWidth(head)), "")
+		return head + ellipsis + tail, cellWidth(head) + mark + cellWidth(tail)
+	}
 }
 
 const (
@@ -102,16 +167,23 @@ func cut(cell string, width int) (string, int) {
 const (
 	narrowest   = 8
 	narrowestID = 12 // a short ID is of use only as a whole
+	// mostPlatform is how wide a column of platforms is left as it is: windows'
+	// have their version.
+	mostPlatform = 18
 )
 
-// floors are the widths below which the columns are not cut.
-func (t *table) floors(columns int) []int {
-	floors := make([]int, columns)
+// floors are the widths below which the columns are not cut. A platform is told
+// by all of it, and is short.
+func (t *table) floors(lines [][]string, widths []int) []int {
+	floors := make([]int, len(widths))
 	for i := range floors {
 		floors[i] = narrowest
-		for _, cells := range t.rows {
+		if i < len(t.head) && t.head[i] == "PLATFORM" && widths[i] <= mostPlatform {
+			floors[i] = widths[i]
+		}
+		for _, cells := range lines {
 			if i < len(cells) && len(cells[i]) == narrowestID && strings.Trim(cells[i], "0123456789abcdef") == "" {
-				floors[i] = narrowestID
+				floors[i] = max(floors[i], narrowestID)
 				break
 			}
 		}
@@ -126,11 +198,7 @@ func fit(widths, floors []int, columns int) {
 	if columns <= 0 {
 		return
 	}
-	over := len(gap)*(len(widths)-1) - columns
-	for _, w := range widths {
-		over += w
-	}
-	for ; over > 0; over-- {
+	for over := lineWidth(widths) - columns; over > 0; over-- {
 		widest := -1
 		for i, w := range widths {
 			if w > floors[i] && (widest < 0 || w > widths[widest]) {

@@ -103,3 +103,54 @@ func TestCut(t *testing.T) {
 		}
 	}
 }
+
+// TestTableShortensDigestsFirst holds that a digest goes down to what tells it
+// from others before a name loses anything, and is whole where there is room.
+func TestTableShortensDigestsFirst(t *testing.T) {
+	hex := strings.Repeat("6cde5264799d8fa6", 4)
+	digests := &table{head: []string{"REPOSITORY", "DIGEST", "PLATFORM"}}
+	digests.add("docker.io/library/alpine", "sha256:"+hex, "linux/arm/v7 *")
+	digests.add("docker.io/library/alpine@sha256:"+hex, "-", "linux/amd64")
+	for columns, want := range map[int]string{
+		0:   "docker.io/library/alpine@sha256:" + hex,
+		300: "docker.io/library/alpine@sha256:" + hex,
+		80:  "docker.io/library/alpine                      6cde5264799d  linux/arm/v7 *\ndocker.io/library/alpine@sha256:6cde5264799d  -             linux/amd64\n",
+		60:  "linux/arm/v7 *\n",
+	} {
+		out := &screen{columns: columns}
+		if err := digests.write(out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%d columns: no %q in:\n%s", columns, want, out)
+		}
+	}
+}
+
+// TestTableKeepsWhatDiffers holds that two names are never cut to the same text
+// where one of their ends tells them apart.
+func TestTableKeepsWhatDiffers(t *testing.T) {
+	names := []string{
+		"registry.example.org/team/firmware-builder", "quay.io/team/firmware-builder", "docker.io/team/firmware-builder",
+		"docker.io/team/firmware-tester",
+	}
+	for columns := 34; columns < 60; columns++ {
+		out, list := &screen{columns: columns}, &table{}
+		for _, name := range names {
+			list.add(name, "linux/amd64")
+		}
+		if err := list.write(out); err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for line := range strings.Lines(out.String()) {
+			if seen[line] {
+				t.Errorf("%d columns: twice %q", columns, line)
+			}
+			seen[line] = true
+			if w := runewidth.StringWidth(strings.TrimSuffix(line, "\n")); w > columns {
+				t.Errorf("%d columns: a line has %d: %q", columns, w, line)
+			}
+		}
+	}
+}

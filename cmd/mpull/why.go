@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -55,25 +56,40 @@ Exit codes: 0 told; 1 no image has or had that name; 125 failed.`,
 
 func printStory(w io.Writer, story *engine.Story) error {
 	for _, img := range story.Images {
-		state := ""
-		switch {
-		case img.Dangling:
-			state = ", dangling"
-		case len(img.Names) > 0:
-			state = ", named " + escape(img.Names[0])
-		}
-		fmt.Fprintf(w, "%.12s  %s%s\n", img.ID, whatItIs(img.Platform, img.IsList), state)
+		fmt.Fprintf(w, "%.12s  %s%s\n", img.ID, whatItIs(img.Platform, img.IsList), nowCalled(img, story.Name))
 		if img.Problem != "" {
 			fmt.Fprintf(w, "  its displacement record cannot be read: %s\n", escape(img.Problem))
 		}
+		others := 0
 		for _, l := range img.Lost {
-			printLoss(w, img, l)
+			if story.Name == "" || l.Name == story.Name {
+				printLoss(w, img, l)
+			} else {
+				others++
+			}
 		}
-		if len(img.Lost) == 0 {
+		switch {
+		case others > 0:
+			fmt.Fprintf(w, "  lost %s, of which mpull why %.12s tells\n", plural(others, "other name"), img.ID)
+		case len(img.Lost) == 0:
 			fmt.Fprintln(w, "  lost no name")
 		}
 	}
 	return nil
+}
+
+// nowCalled says what an image is called now: by the name that the story is of,
+// where it has that.
+func nowCalled(img engine.ImageStory, name string) string {
+	switch {
+	case img.Dangling:
+		return ", dangling"
+	case slices.Contains(img.Names, name):
+		return ", has the name " + escape(name)
+	case len(img.Names) > 0:
+		return ", named " + escape(shortName(img.Names[0]))
+	}
+	return ""
 }
 
 func printLoss(w io.Writer, img engine.ImageStory, l query.Lost) {

@@ -46,6 +46,7 @@ type Result struct {
 	Emulator  string    `json:"emulator,omitempty"` // interpreter of the handler that took the file
 	Hint      string    `json:"hint,omitempty"`     // a way out, one line
 	Note      string    `json:"note,omitempty"`     // what else is to be known of the image, one line
+	DataOnly  bool      `json:"dataOnly,omitempty"` // it names no command: it is there for its files
 	Steps     []string  `json:"steps,omitempty"`    // what was looked at, in order
 	Certainty Certainty `json:"certainty,omitempty"`
 }
@@ -140,6 +141,7 @@ func (k *check) run() Result {
 
 func (k *check) start() {
 	argv := k.res.Command
+	k.res.DataOnly = len(argv) == 0 && k.cmd.Bad == ""
 	if why, hint := k.cmd.refused(); why != "" {
 		k.refuse(why, hint)
 		return
