@@ -36,46 +36,51 @@ func (e *Engine) PlanPrune(ctx context.Context, o PruneOptions) (plan *gc.Plan, 
 	if err := store.Contradictions(e.config.Store); err != nil {
 		return nil, err
 	}
-	if err := e.elsewhere(o.All); err != nil {
-		return nil, err
-	}
-	policy := o.Policy
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		if s.ReadOnly() && store.Present(e.config.Store) {
-			return fmt.Errorf("nothing can be removed from the store at %s: %w", s.Root(), store.ErrReadOnly)
-		}
-		if found := snap.Contradictions(); len(found) > 0 {
-			return &store.ContradictionError{Root: s.Root(), Damaged: found}
-		}
 		usage := s.Usage()
-		if policy.Measure == nil {
-			policy.Measure = usage
+		if o.Measure == nil {
+			o.Measure = usage
 		}
-		if policy.Names == nil {
-			policy.Names = e.localNames
-		}
-		if policy.Downloads, err = s.Downloads(); err != nil {
-			return err
-		}
-		if err := forgetDeadRuns(s, snap); err != nil {
-			return err
-		}
-		if policy.Spares, err = e.spares(e.view(snap), o.Protect); err != nil {
-			return err
-		}
-		if policy.Grace, err = e.grace(snap, &o); err != nil {
-			return err
-		}
-		policy.Touched = s.Touched
-		if err := o.Disk.apply(&policy, s); err != nil {
-			return err
-		}
-		if plan, err = gc.MakePlan(snap, policy, time.Now()); err != nil {
+		if plan, err = e.planOn(s, snap, o); err != nil {
 			return err
 		}
 		return usage.Err()
 	})
 	return plan, err
+}
+
+// planOn is PlanPrune of a snapshot.
+func (e *Engine) planOn(s *store.Store, snap *store.Snapshot, o PruneOptions) (_ *gc.Plan, err error) {
+	if err := e.elsewhere(o.All); err != nil {
+		return nil, err
+	}
+	if s.ReadOnly() && store.Present(e.config.Store) {
+		return nil, fmt.Errorf("nothing can be removed from the store at %s: %w", s.Root(), store.ErrReadOnly)
+	}
+	if found := snap.Contradictions(); len(found) > 0 {
+		return nil, &store.ContradictionError{Root: s.Root(), Damaged: found}
+	}
+	policy := o.Policy
+	if policy.Names == nil {
+		policy.Names = e.localNames
+	}
+	if policy.Downloads, err = s.Downloads(); err != nil {
+		return nil, err
+	}
+	if err := forgetDeadRuns(s, snap); err != nil {
+		return nil, err
+	}
+	if policy.Spares, err = e.spares(e.view(snap), o.Protect); err != nil {
+		return nil, err
+	}
+	if policy.Grace, err = e.grace(snap, &o); err != nil {
+		return nil, err
+	}
+	policy.Touched = s.Touched
+	if err := o.Disk.apply(&policy, s); err != nil {
+		return nil, err
+	}
+	return gc.MakePlan(snap, policy, time.Now())
 }
 
 // VerifyPlan tells whether a plan made earlier still holds: its error is a

@@ -27,8 +27,10 @@ type RemoveOptions struct {
 // Removed is the result for one name or ID that was to be removed.
 type Removed struct {
 	Input    string
-	Untagged []string // names taken away
-	Deleted  []string // IDs of images deleted
+	Untagged []string       // names taken away
+	Deleted  []string       // IDs of images deleted
+	Others   []*store.Image // where a name that platforms shared went: those of its other platforms that are here
+	Name     string         // that they could have
 	Err      error
 }
 
@@ -73,7 +75,7 @@ func writable(snap *store.Snapshot) (ids []string) {
 	return ids
 }
 
-func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Snapshot, o RemoveOptions, r *Removed) error {
+func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Snapshot, o RemoveOptions, r *Removed) (err error) {
 	img, name, err := e.removable(ctx, d.Store, snap, r.Input, o)
 	if err != nil {
 		return err
@@ -86,6 +88,13 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 	}
 	if err := e.unpinned(img, name, o.Force); err != nil {
 		return err
+	}
+	if name != "" {
+		defer func() {
+			if err == nil {
+				r.Name, r.Others = name, others(e.view(snap).Family(name), img)
+			}
+		}()
 	}
 	if name != "" && len(img.Names) > 1 {
 		if _, err := d.RemoveName(ctx, name, o.Command); err != nil {
@@ -106,6 +115,16 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 	}
 	r.Untagged = append(r.Untagged, img.Names...)
 	return nil
+}
+
+// others are the images of a family but for one, and for lists.
+func others(family []*store.Image, but *store.Image) (rest []*store.Image) {
+	for _, img := range family {
+		if img.ID != but.ID && !img.IsList && img.Platform() != "" {
+			rest = append(rest, img)
+		}
+	}
+	return rest
 }
 
 // unpinned is an error when CRI-O's configuration pins what would go: one of

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
@@ -41,11 +40,9 @@ func printDangling(w io.Writer, rows []engine.ListedImage, columns imageColumns)
 
 // printTree shows, for each name, the platforms that are here.
 func printTree(w io.Writer, tree []engine.Branch, columns imageColumns) error {
+	t := &table{whole: columns.noTrunc}
 	for _, b := range tree {
-		if _, err := fmt.Fprintln(w, escape(b.Name)); err != nil {
-			return err
-		}
-		t := &table{whole: columns.noTrunc}
+		t.rows = append(t.rows, []string{escape(b.Name)})
 		for i, leaf := range b.Images {
 			branch := arm
 			if i == len(b.Images)-1 {
@@ -55,11 +52,8 @@ func printTree(w io.Writer, tree []engine.Branch, columns imageColumns) error {
 				branch + escape(platformCell(leaf.ListedImage)), imageID(leaf.ID, columns.noTrunc), size(leaf.Size), escape(leafState(leaf)),
 			})
 		}
-		if err := t.write(w); err != nil {
-			return err
-		}
 	}
-	return nil
+	return t.write(w)
 }
 
 func leafState(leaf engine.BranchLeaf) string {

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -78,6 +79,13 @@ func (p *program) tellRemoved(results []engine.Removed) error {
 		}
 		for _, id := range r.Deleted {
 			fmt.Fprintf(p.out, "Deleted: %s\n", id)
+		}
+		if len(r.Others) > 0 {
+			var platforms []string
+			for _, img := range r.Others {
+				platforms = append(platforms, img.Platform())
+			}
+			p.line("also here: %s; mpull use --platform %s %s gives it the name", escape(strings.Join(platforms, ", ")), escape(platforms[0]), escape(r.Name))
 		}
 		if r.Err != nil {
 			report(p.streams, r.Err)

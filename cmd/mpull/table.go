@@ -38,9 +38,10 @@ func (t *table) write(w io.Writer) error {
 		lines = append([][]string{t.head}, t.rows...)
 	}
 	widths := widthsOf(lines)
-	cutCell := cut
+	cutCell, columns := cut, 0
 	if screen, ok := w.(interface{ width() int }); ok && !t.whole {
-		if columns := screen.width(); columns > 0 && lineWidth(widths) > columns {
+		columns = screen.width()
+		if columns > 0 && lineWidth(widths) > columns {
 			lines = shortDigests(lines)
 			widths = widthsOf(lines)
 			fit(widths, t.floors(lines, widths), columns)
@@ -49,6 +50,14 @@ func (t *table) write(w io.Writer) error {
 	}
 	var b strings.Builder
 	for _, cells := range lines {
+		if len(cells) == 1 && len(widths) > 1 {
+			title := cells[0]
+			if columns > 0 {
+				title, _ = cut(shortName(title), columns)
+			}
+			b.WriteString(title + "\n")
+			continue
+		}
 		for i, c := range cells {
 			c, width := cutCell(c, widths[i])
 			b.WriteString(c)
@@ -62,8 +71,14 @@ func (t *table) write(w io.Writer) error {
 	return err
 }
 
+// widthsOf are the widths of the columns. A line of one cell among wider ones is
+// a title over those that follow, and has none.
 func widthsOf(lines [][]string) (widths []int) {
+	titled := slices.ContainsFunc(lines, func(cells []string) bool { return len(cells) > 1 })
 	for _, cells := range lines {
+		if titled && len(cells) == 1 {
+			continue
+		}
 		for i, c := range cells {
 			if i == len(widths) {
 				widths = append(widths, 0)
