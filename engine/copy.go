@@ -155,17 +155,27 @@ func refName(ref types.ImageReference) string {
 
 // complete tells whether an image of the store has all that pulling d would
 // give it: its config, its manifest under both keys, its index, and every layer.
-func complete(snap *store.Snapshot, d *registry.Detail, top digest.Digest) *store.Image {
-	id := imageID(d)
+// Where storage.conf allows it, it may be one that is known by lists.
+func complete(s *store.Store, snap *store.Snapshot, d *registry.Detail, top digest.Digest) *store.Image {
+	id, trusts := imageID(d), s.TrustsLists()
 	for i := range snap.Images {
 		img := &snap.Images[i]
-		if img.ID != id {
+		if img.ID != id && (!trusts || !slices.Contains(img.Digests, d.Digest) || !knownByLists(snap, img, d.ConfigInfo.Digest)) {
 			continue
 		}
 		if img.ConfigError != nil || !img.HasManifest() || !slices.Contains(img.Digests, d.Digest) || !slices.Contains(img.Digests, top) || d.Index != "" && !slices.Contains(img.Digests, d.Index) || !query.New(snap, nil).Sizes().Complete(img) {
-			return nil
+			if img.ID == id {
+				return nil
+			}
+			continue
 		}
 		return img
 	}
 	return nil
+}
+
+func knownByLists(snap *store.Snapshot, img *store.Image, config digest.Digest) bool {
+	chain := query.New(snap, nil).Sizes().Layers(img)
+	slices.Reverse(chain)
+	return img.KnownByLists(config, chain)
 }

@@ -143,10 +143,10 @@ func (p *pull) planOf(r *reading, j *job, m lack) *PullPlan {
 	plan := &PullPlan{
 		Reference: refName(r.source.Ref), Platform: d.Platform().String(), Rule: j.choice.rule, Foreign: j.choice.foreign,
 		ID: imageID(d), Digest: d.Digest, Bytes: d.Size(), DiskFree: p.free(),
-		Present: complete(p.snap, d, r.img.Digest) != nil,
-		Layers:  m.layers, LayersHere: m.here, Download: m.download, DiskNeeded: m.space(),
+		Layers: m.layers, LayersHere: m.here, Download: m.download, DiskNeeded: m.space(),
 	}
-	if plan.Present {
+	if img := complete(p.s, p.snap, d, r.img.Digest); img != nil {
+		plan.ID, plan.Present = img.ID, true
 		plan.LayersHere, plan.Download, plan.DiskNeeded = plan.Layers, 0, 0
 	}
 	if r.img.Ref.Transport() != docker.Transport {

@@ -21,7 +21,7 @@ import (
 // path: one pass over the bytes, layers in parallel. It returns false when the
 // library's path must be used, which then also gives the official result or
 // error.
-func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, shared *shared, o *PullOptions) (bool, error) {
+func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, shared *shared, like []string, o *PullOptions) (bool, error) {
 	layers, reason := fastLayers(img, d)
 	if reason != "" {
 		e.debug("layers are unpacked by the library: " + reason)
@@ -44,9 +44,13 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
 		return newBlobReader(ctx, l, o.Retry.start(e, 0), watch, keep, e.widely(img, l, shared.wide, watch, e.opener(img, l)))
 	}
-	options := unpack.Options{Group: shared.group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) }, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries}
+	options := unpack.Options{Group: shared.group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) }, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries, Chunked: e.partial(w, img, like, watch)}
+	options.OnIn = func(i int) { meter.in(i) }
 	if keep != nil {
-		options.OnIn = func(i int) { keep.drop(layers[i].Digest, watch) }
+		options.OnIn = func(i int) {
+			keep.drop(layers[i].Digest, watch)
+			meter.in(i)
+		}
 		defer func() {
 			for _, l := range layers {
 				keep.release(l.Digest, watch)
@@ -157,9 +161,9 @@ func fastLayers(img *registry.Image, d *registry.Detail) ([]unpack.Layer, string
 		if l.EmptyLayer || len(l.URLs) > 0 {
 			return nil, "a layer is empty or lies elsewhere"
 		}
-		layers[i] = unpack.Layer{Digest: l.Digest, Size: l.Size, DiffID: diffIDs[i], MediaType: l.MediaType}
+		layers[i] = unpack.Layer{Digest: l.Digest, Size: l.Size, DiffID: diffIDs[i], MediaType: l.MediaType, Annotations: l.Annotations}
 		if s, ok := substitute(img, l.Digest); ok {
-			layers[i].Digest, layers[i].Size, layers[i].MediaType = s.Digest, s.Size, s.MediaType
+			layers[i].Digest, layers[i].Size, layers[i].MediaType, layers[i].Annotations = s.Digest, s.Size, s.MediaType, nil
 		}
 	}
 	return layers, ""
@@ -200,6 +204,16 @@ func (m *meter) add(layer int, n int64) {
 		state = LayerDone
 	}
 	m.engine.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: state, Offset: m.read[layer], Size: l.Size}})
+}
+
+// in reports a layer that is in the store: of some, only parts were fetched.
+func (m *meter) in(layer int) {
+	l := m.layers[layer]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if read := m.read[layer]; read > 0 && read < l.Size {
+		m.engine.emit(Event{Layer: &LayerEvent{Reference: m.ref, Digest: l.Digest.String(), State: LayerDone, Offset: read, Size: l.Size}})
+	}
 }
 
 // present reports the layers that were not fetched.

@@ -112,7 +112,7 @@ type job struct {
 	artifact  *registry.NotImageError // none of them is an image
 	named     bool                    // it gets the name itself, not its digest name
 	choice    *choice
-	present   bool           // the store has it, complete
+	here      *store.Image   // the store has it, complete; nil: not
 	fetched   bool           // its layers are in the store
 	asked     registry.Asked // to choose it
 	announced bool

@@ -16,8 +16,10 @@ import (
 func (p *pull) finish(ctx context.Context, source registry.Source, img *registry.Image, j *job) (err error) {
 	d := j.choice.detail
 	r := PullResult{ID: imageID(d), Digest: d.Digest, Platform: d.Platform(), Rule: j.choice.rule}
-	r.Present = j.present
-	if !j.present {
+	r.Present = j.here != nil
+	if j.here != nil {
+		r.ID = j.here.ID
+	} else {
 		if err := p.commit(ctx, img, j); err != nil {
 			return err
 		}
@@ -60,7 +62,7 @@ func (p *pull) announce(source registry.Source, j *job) {
 	c := j.choice
 	ev := &ResolvedEvent{
 		Reference: cmp.Or(p.title, refName(source.Ref)), Platform: c.detail.Platform(), Rule: c.rule,
-		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.present,
+		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.here != nil,
 	}
 	p.countLayers(ev, c.detail)
 	p.engine.emit(Event{Resolved: ev})

@@ -47,7 +47,7 @@ func (p *pull) prove(ctx context.Context, id string, j *job) (platform.Platform,
 		_, err = platform.Choose(j.requests, []platform.Candidate{{Platform: &actual}})
 	}
 	if err != nil {
-		unproven := &UnprovenError{ID: id, Name: p.input, Asked: j.requests[0].Target().String(), fresh: !j.present}
+		unproven := &UnprovenError{ID: id, Name: p.input, Asked: j.requests[0].Target().String(), fresh: j.here == nil}
 		if actual.Complete() {
 			unproven.Actual = []string{actual.String()}
 		}

@@ -269,17 +269,17 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 		if j.done {
 			continue
 		}
-		j.present = complete(p.snap, j.choice.detail, img.Digest) != nil
+		j.here = complete(p.s, p.snap, j.choice.detail, img.Digest)
 		p.announce(source, j)
 		g.Go(func() (err error) {
 			// The signature policy agrees before any layer is asked for.
-			if err := p.allowed(ctx, img, j.choice); err != nil || j.present {
+			if err := p.allowed(ctx, img, j.choice); err != nil || j.here != nil {
 				return err
 			}
 			if err := p.room(lackOf(p.snap, j.choice.detail)); err != nil {
 				return err
 			}
-			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.shared, &p.o)
+			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.shared, like(p.snap, p.target(source)), &p.o)
 			return err
 		})
 	}

@@ -244,11 +244,13 @@ func (w *saving) parts(img *store.Image) (*parts, error) {
 	if p.config, err = w.s.ConfigBlob(img); err != nil {
 		return nil, err
 	}
-	if d := digest.FromBytes(p.config); d != p.manifest.ConfigInfo().Digest || d.Encoded() != img.ID {
+	if p.chain, err = w.chain(img, len(p.manifest.LayerInfos())); err != nil {
+		return nil, err
+	}
+	if d := digest.FromBytes(p.config); d != p.manifest.ConfigInfo().Digest || d.Encoded() != img.ID && !img.KnownByLists(d, p.chain) {
 		return nil, errors.New("its ID, its manifest and its config do not belong together: it cannot be saved without becoming another image")
 	}
-	p.chain, err = w.chain(img, len(p.manifest.LayerInfos()))
-	return p, err
+	return p, nil
 }
 
 // check tells why an image cannot be saved, as far as that is known without
@@ -272,7 +274,7 @@ func (w *saving) image(ctx context.Context, img *store.Image) (*savedImage, erro
 	if err != nil {
 		return nil, err
 	}
-	one := &savedImage{record: archive.Image{ID: img.ID, Platform: img.Platform(), Manifest: p.digest, Indexes: p.others}}
+	one := &savedImage{record: archive.Image{ID: p.manifest.ConfigInfo().Digest.Encoded(), Platform: img.Platform(), Manifest: p.digest, Indexes: p.others}}
 	for _, d := range append(slices.Clone(p.others), p.digest) {
 		blob, err := w.s.Manifest(img, d)
 		if err != nil {

@@ -61,10 +61,38 @@ func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) 
 	if record := s.layerRecord(id); dir != "" && record != "" {
 		return unpack.Tar(ctx, dir, record)
 	}
+	if record := s.layerRecord(id); dir == "" && record != "" {
+		if tar, err := s.flatTar(ctx, id, record); tar != nil || err != nil {
+			return tar, err
+		}
+	}
 	// A layer without a record, or of a driver that keeps no plain directories:
 	// what the library makes of it need not be what it was made from.
 	none := archive.Uncompressed
 	return s.lib.Diff("", id, &storage.DiffOptions{Compression: &none})
+}
+
+// flatTar reads a layer of a store with composefs. The library would mount it
+// for that, and fail at the end of all to take the mount's directory away. It
+// returns nothing of any other layer.
+func (s *Store) flatTar(ctx context.Context, id, record string) (_ io.ReadCloser, err error) {
+	driver, err := s.lib.GraphDriver()
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := driver.Metadata(id)
+	if err != nil || metadata["UpperDir"] == "" {
+		return nil, err
+	}
+	list, err := s.lib.LayerBigData(id, unpack.ListKey)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, list.Close()) }()
+	return unpack.FlatTar(ctx, metadata["UpperDir"], record, list)
 }
 
 // layerDir returns the directory that has a layer's own files, "" where the

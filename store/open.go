@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,7 +131,7 @@ func mayMount() bool {
 }
 
 func open(options types.StoreOptions) (*Store, error) {
-	lib, err := storage.GetStore(options)
+	lib, err := storage.GetStore(wholeLayers(options))
 	if err != nil && options.GraphDriverName != "vfs" && errors.Is(err, unix.EPERM) && !mayMount() {
 		err = fmt.Errorf("%w, and the driver %s does: %w", ErrMayNotMount, cmp.Or(options.GraphDriverName, "overlay"), err)
 	}
@@ -157,7 +158,7 @@ func openReadOnly(options types.StoreOptions) (*Store, error) {
 	if present(options) {
 		primary.GraphDriverOptions = append([]string{"imagestore=" + options.GraphRoot}, options.GraphDriverOptions...)
 	}
-	lib, err := storage.GetStore(unmounted(primary))
+	lib, err := storage.GetStore(wholeLayers(unmounted(primary)))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the read-only store at %s: %w", options.GraphRoot, err), removeScratch(temp))
 	}
@@ -241,16 +242,32 @@ func (o Options) resolve() (types.StoreOptions, error) {
 	if o.Sync && (options.GraphDriverName == "" || strings.HasPrefix(options.GraphDriverName, "overlay")) {
 		options.GraphDriverOptions = append([]string{"overlay.sync=filesystem"}, options.GraphDriverOptions...)
 	}
-	// Partial pulls identify layers by their table of contents, which gives
-	// the image an ID other than its config's digest. mpull names images by
-	// the config that it has read and checked, so it fetches whole layers.
-	pull := map[string]string{}
-	for k, v := range options.PullOptions {
-		pull[k] = v
-	}
-	pull["enable_partial_images"] = "false"
-	options.PullOptions = pull
 	return options, nil
+}
+
+// wholeLayers has the image library fetch whole layers. Where the user wants parts of
+// them fetched, FetchLayers does that; the library itself may be told to know
+// images by something else than their contents.
+func wholeLayers(options types.StoreOptions) types.StoreOptions {
+	options.PullOptions = maps.Clone(options.PullOptions)
+	if options.PullOptions == nil {
+		options.PullOptions = map[string]string{}
+	}
+	options.PullOptions[partialImages] = "false"
+	return options
+}
+
+// partialImages is the option of storage.conf by which only those files of a
+// layer are fetched that are not here (containers-storage.conf(5)).
+const partialImages = "enable_partial_images"
+
+// PartialPulls returns the pull options of storage.conf where they want
+// partial pulls, else nil.
+func (s *Store) PartialPulls() map[string]string {
+	if !strings.EqualFold(s.options.PullOptions[partialImages], "true") {
+		return nil
+	}
+	return s.options.PullOptions
 }
 
 func exists(path string) bool {

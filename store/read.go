@@ -113,7 +113,7 @@ func toLayer(l *storage.Layer) Layer {
 	incomplete, _ := l.Flags["incomplete"].(bool)
 	return Layer{
 		ID: l.ID, Parent: l.Parent, Created: l.Created,
-		CompressedDigest: l.CompressedDigest, UncompressedDigest: l.UncompressedDigest,
+		CompressedDigest: l.CompressedDigest, UncompressedDigest: l.UncompressedDigest, TOCDigest: l.TOCDigest,
 		CompressedSize: l.CompressedSize, UncompressedSize: size,
 		ReadOnly: l.ReadOnly, Incomplete: incomplete,
 	}

@@ -95,6 +95,7 @@ type Layer struct {
 	Created            time.Time
 	CompressedDigest   digest.Digest // of the blob it came from, "" when not known
 	UncompressedDigest digest.Digest // the DiffID, "" when not known
+	TOCDigest          digest.Digest // of the list of its files by which it was fetched, "" when it came whole
 	CompressedSize     int64         // bytes; 0 when not known
 	UncompressedSize   int64         // bytes of the tar stream; -1 when not known
 	ReadOnly           bool          // held by an additional, read-only image store

@@ -46,22 +46,35 @@ func (i *Image) Rest(ctx context.Context, d digest.Digest, offset, length int64)
 	if err := d.Validate(); err != nil { // it becomes part of a URL
 		return nil, 0, err
 	}
+	err = i.eachPlace(ctx, func(c *client) (err error) {
+		body, at, err = c.part(ctx, d, offset, length)
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading %s from byte %d: %w", d, offset, err)
+	}
+	return body, at, nil
+}
+
+// eachPlace asks the places where the image lies, in their order, until one
+// gives what was wanted.
+func (i *Image) eachPlace(ctx context.Context, want func(c *client) error) error {
 	clients, err := i.rests.of(ctx, i)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	var errs []error
 	for n, c := range clients {
-		body, at, err := i.rests.ask(ctx, n, c, d, offset, length)
+		err := i.rests.ask(ctx, n, c, want)
 		if err == nil {
-			return body, at, nil
+			return nil
 		}
 		errs = append(errs, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, 0, fmt.Errorf("reading %s from byte %d: %w", d, offset, errors.Join(errs...))
+	return errors.Join(errs...)
 }
 
 // of makes the clients.
@@ -93,20 +106,20 @@ func (r *rests) of(ctx context.Context, i *Image) ([]*client, error) {
 
 // ask asks one registry, with a fresh token where the one that it gave does not
 // do any more.
-func (r *rests) ask(ctx context.Context, n int, c *client, d digest.Digest, offset, length int64) (io.ReadCloser, int64, error) {
+func (r *rests) ask(ctx context.Context, n int, c *client, want func(c *client) error) error {
 	fresh, err := r.connected(ctx, n, c, false)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	body, at, err := c.part(ctx, d, offset, length)
+	err = want(c)
 	var status *StatusError
 	if fresh || !errors.As(err, &status) || status.Code != http.StatusUnauthorized {
-		return body, at, err
+		return err
 	}
 	if _, err := r.connected(ctx, n, c, true); err != nil {
-		return nil, 0, err
+		return err
 	}
-	return c.part(ctx, d, offset, length)
+	return want(c)
 }
 
 // connected makes sure that a client is connected, and reports whether it was

@@ -40,6 +40,8 @@ type Spec struct {
 	Compressible    bool              // contents that gzip shrinks to about half, as programs do
 	OCI             bool              // OCI media types instead of docker's
 	Zstd            bool              // layers compressed with zstd; needs OCI
+	Chunked         bool              // layers that list their files, as zstd:chunked; needs OCI
+	Changed         int               // so many files of each layer have other contents
 	Edit            func(*v1.ConfigFile)
 	Extra           []File // added to the first layer, in order
 }
@@ -76,13 +78,17 @@ func Image(spec Spec) (v1.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }, options...)
+		var added mutate.Addendum
+		if spec.Chunked {
+			added, err = Chunked(data)
+		} else {
+			added.Layer, err = tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }, options...)
+		}
 		if err != nil {
 			return nil, err
 		}
-		img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: v1.History{
-			Created: v1.Time{Time: epoch()}, CreatedBy: fmt.Sprintf("/bin/sh -c #(nop) ADD file:%d in / ", n),
-		}})
+		added.History = v1.History{Created: v1.Time{Time: epoch()}, CreatedBy: fmt.Sprintf("/bin/sh -c #(nop) ADD file:%d in / ", n)}
+		img, err = mutate.Append(img, added)
 		if err != nil {
 			return nil, err
 		}
@@ -155,6 +161,9 @@ func layerTar(spec Spec, p *v1.Platform, n int) ([]byte, error) {
 			word := random.Uint64()
 			if spec.Compressible {
 				word &= 0x00000fff00ff0fff
+			}
+			if i < spec.Changed {
+				word ^= 0x0505050505050505
 			}
 			binary.LittleEndian.PutUint64(data[at:], word)
 		}

@@ -34,6 +34,9 @@ type Options struct {
 	OnIn func(layer int)
 	// MaxBytes and MaxEntries limit the unpacked tars of one call, 0 does not.
 	MaxBytes, MaxEntries int64
+	// Chunked, unless it is nil, has layers that list their files fetched in
+	// parts, and the files of others listed.
+	Chunked *Chunked
 }
 
 // Result says what a Fetch did.
@@ -75,6 +78,10 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 		chain:  chainIDs(layers),
 		cancel: cancel,
 	}
+	if c := opts.Chunked; c != nil {
+		f.partly = newPartly(store, c.PullOptions)
+		f.listed = onceWith(f.prepareChunked)
+	}
 	defer f.wait()
 	// Before looking what is there, lest another call finishes in between.
 	f.claims = opts.Group.claim(f.chain)
@@ -99,6 +106,16 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 		}
 	}
 	return result, nil
+}
+
+// onceWith calls f at the first call, and returns what that returned.
+func onceWith(f func(context.Context) bool) func(context.Context) bool {
+	var once sync.Once
+	var result bool
+	return func(ctx context.Context) bool {
+		once.Do(func() { result = f(ctx) })
+		return result
+	}
 }
 
 // fetcher is one Fetch in progress.

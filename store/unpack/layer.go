@@ -19,6 +19,9 @@ type Layer struct {
 	// be unpacked here; the compression is found from the bytes, as the
 	// library does it.
 	MediaType string
+	// Annotations are those in the manifest. By them the layer may list its
+	// files.
+	Annotations map[string]string
 }
 
 // Opener returns the compressed bytes of a layer. Closing the reader must make

@@ -31,11 +31,12 @@ func Tar(ctx context.Context, dir, record string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return tarOf(ctx, files, f)
+	return tarOf(ctx, files, f, nil)
 }
 
-// tarOf is Tar of what is open already, and closes that.
-func tarOf(ctx context.Context, files *tree, record io.ReadCloser) (io.ReadCloser, error) {
+// tarOf is Tar of what is open already, and closes that. place tells where a
+// file lies in the tree, nil under its name.
+func tarOf(ctx context.Context, files *tree, record io.ReadCloser, place func(name string) string) (io.ReadCloser, error) {
 	plain, err := newGzip(bufio.NewReaderSize(record, copyBuffer))
 	if err != nil {
 		files.close()
@@ -49,7 +50,7 @@ func tarOf(ctx context.Context, files *tree, record io.ReadCloser) (io.ReadClose
 		defer record.Close()
 		defer plain.Close()
 		defer files.close()
-		r := &rereader{tree: files, Unpacker: splitstorage.NewJSONUnpacker(plain), out: holes{out: write}, lossy: &t.lossy}
+		r := &rereader{tree: files, Unpacker: splitstorage.NewJSONUnpacker(plain), out: holes{out: write}, lossy: &t.lossy, place: place}
 		_ = write.CloseWithError(asm.WriteOutputTarStream(r, r, &r.out)) // always nil
 	}()
 	return t, nil
@@ -88,6 +89,7 @@ type rereader struct {
 	headers headers
 	out     holes // what tar-split writes to
 	lossy   *atomic.Bool
+	place   func(name string) string // nil: under its name
 }
 
 // Next implements storage.Unpacker of tar-split.
@@ -112,6 +114,9 @@ func (r *rereader) Next() (*splitstorage.Entry, error) {
 // Get implements storage.FileGetter of tar-split. What a later entry of the
 // same layer, or somebody else, put in a file's place is not read.
 func (r *rereader) Get(name string) (io.ReadCloser, error) {
+	if r.place != nil {
+		name = r.place(name)
+	}
 	dir, base := split(name)
 	parent, err := r.open(dir)
 	if err != nil {

@@ -29,6 +29,9 @@ type stager struct {
 	ids     *idtools.IDMappings // of the owners of files
 	bytes   atomic.Int64        // unpacked so far, all layers
 	entries atomic.Int64
+
+	partly *partly                    // with Chunked
+	listed func(context.Context) bool // there is something to take files from
 }
 
 // differ lets a function fill the staging directory that the driver makes.
@@ -53,6 +56,9 @@ type staged struct {
 func (s *stager) stage(ctx context.Context, index int, l Layer) (staged, error) {
 	if output, err := s.stageTwin(ctx, index, l); output != nil || err != nil {
 		return staged{output, false}, err
+	}
+	if output, err := s.stageChunked(ctx, index, l); output != nil || err != nil {
+		return staged{output, true}, err
 	}
 	for {
 		var got blobRead
@@ -152,6 +158,7 @@ func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out
 		return out, err
 	}
 	out.UIDs, out.GIDs, out.RootDirMode = contents.UIDs, contents.GIDs, contents.RootDirMode
+	out.BigData = contents.BigData
 	out.CompressedDigest, out.UncompressedDigest = l.Digest, l.DiffID
 	out.TarSplit = record
 	if err := errors.Join(verify(), same("DiffID", l.DiffID, hash)); err != nil {
@@ -255,11 +262,23 @@ func (s *stager) untar(tar io.Reader, to target, record *os.File, out *graphdriv
 	}
 	w := bufio.NewWriterSize(record, chunkSize)
 	u := newUntarrer(tar, tree, to.manner, w, s.countEntry)
+	if s.opts.Chunked != nil {
+		u.list = &lister{}
+	}
 	if err := u.run(); err != nil {
 		return 0, err
 	}
 	out.UIDs, out.GIDs = u.uids.sorted(), u.gids.sorted()
 	out.RootDirMode = to.rootMode(u.files.root)
+	if u.list != nil {
+		data, err := u.list.data()
+		if err != nil {
+			return 0, err
+		}
+		if data != nil {
+			out.BigData = map[string][]byte{ListKey: data}
+		}
+	}
 	return u.recorded, w.Flush()
 }
 

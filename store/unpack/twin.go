@@ -3,8 +3,8 @@ package unpack
 import (
 	"context"
 	"errors"
-	"path/filepath"
 
+	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
 	"golang.org/x/sync/errgroup"
 )
@@ -16,11 +16,13 @@ import (
 // once more.
 func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (*graphdriver.DriverWithDifferOutput, error) {
 	twin := s.twin(l)
-	if twin == "" {
+	if twin == nil {
 		return nil, nil
 	}
 	output, err := s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
-		return s.unpack(ctx, l, to, s.reread(twin))
+		out, err := s.unpack(ctx, l, to, s.reread(twin.ID))
+		out.CompressedDigest, out.TOCDigest = twin.CompressedDigest, twin.TOCDigest // no more than is known
+		return out, err
 	})
 	var limit *LimitError
 	var unsupported *UnsupportedError
@@ -33,35 +35,27 @@ func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (*graphdrive
 	return output, nil // nil after other errors
 }
 
-// twin returns the ID of a layer of the store that was made from the blob of l,
-// "" when there is none. Its record says so: both digests were checked when it
-// was made.
-func (s *stager) twin(l Layer) string {
+// twin returns a layer of the store that was made from the blob of l,
+// or by its list, nil when there is none. Its record says so: both digests were
+// checked when it was made.
+func (s *stager) twin(l Layer) *storage.Layer {
 	layers, err := s.store.LayersByUncompressedDigest(l.DiffID)
 	if err != nil {
-		return ""
+		return nil
 	}
 	for _, t := range layers {
-		if t.CompressedDigest == l.Digest && len(t.UIDMap) == 0 && len(t.GIDMap) == 0 {
-			return t.ID
+		same := t.CompressedDigest == l.Digest || t.TOCDigest != "" && t.TOCDigest.String() == l.Annotations[chunkedMark]
+		if same && len(t.UIDMap) == 0 && len(t.GIDMap) == 0 {
+			return &t
 		}
 	}
-	return ""
+	return nil
 }
 
 // reread feeds the tar of a layer of the store, put together again.
 func (s *stager) reread(id string) feed {
 	return func(ctx context.Context, group *errgroup.Group, layer *stream) (stop, verify func() error, err error) {
-		driver, err := s.store.GraphDriver()
-		if err != nil {
-			return nil, nil, err
-		}
-		metadata, err := driver.Metadata(id)
-		if err != nil {
-			return nil, nil, err
-		}
-		record := filepath.Join(s.store.GraphRoot(), driver.String()+"-layers", id+".tar-split.gz")
-		tar, err := Tar(ctx, metadata["UpperDir"], record)
+		tar, err := s.tarOf(ctx, id)
 		if err != nil {
 			return nil, nil, err
 		}

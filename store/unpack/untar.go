@@ -53,6 +53,7 @@ type untarrer struct {
 	files      *extractor
 	uids, gids owners
 	count      func() error // called for each entry
+	list       *lister      // nil: the files are not listed
 	buffer     []byte
 	recorded   int64 // bytes of the stream that the record has, or knows a file for
 }
@@ -168,16 +169,24 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 	}
 	var crc crcISO
 	taken := false
-	err := u.files.extract(hdr, func(fd int) error { taken = true; return u.copy(fd, &crc) })
+	listing := u.list.begin(hdr)
+	see := func(p []byte) {
+		crc.add(p)
+		if listing != nil {
+			listing.Write(p)
+		}
+	}
+	err := u.files.extract(hdr, func(fd int) error { taken = true; return u.copy(fd, see) })
 	if err != nil {
 		return err
 	}
 	if recorded.Size > 0 && !taken {
 		return fmt.Errorf("it has contents and is no file: %w", errTorn)
 	}
-	if err := u.copy(-1, &crc); err != nil { // what no file took
+	if err := u.copy(-1, see); err != nil { // what no file took
 		return err
 	}
+	listing.end()
 	e := splitstorage.Entry{Type: splitstorage.FileType, Size: recorded.Size}
 	if recorded.Size > 0 {
 		e.Payload = crc.sum()
@@ -189,11 +198,11 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 }
 
 // copy writes the rest of the current entry's data to fd, unless that is
-// negative, and adds it to the checksum.
-func (u *untarrer) copy(fd int, crc *crcISO) error {
+// negative, and shows it to see.
+func (u *untarrer) copy(fd int, see func(p []byte)) error {
 	for {
 		n, err := u.split.Read(u.buffer)
-		crc.add(u.buffer[:n])
+		see(u.buffer[:n])
 		if fd >= 0 {
 			if err := writeAll(fd, u.buffer[:n]); err != nil {
 				return err

@@ -1,0 +1,194 @@
+package unpack
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/chunked/compressor"
+)
+
+func zstdText(t testing.TB, text string) []byte {
+	t.Helper()
+	w, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.EncodeAll([]byte(text), nil)
+}
+
+// TestJudge refuses what a layer says of itself before anything is written.
+func TestJudge(t *testing.T) {
+	needStore(t)
+	entry := func(text string) string { return `{"version":1,"entries":[` + text + `]}` }
+	for name, c := range map[string]struct {
+		list, record string
+		refused      string // "": it is taken
+	}{
+		"sound":              {entry(`{"type":"reg","name":"a","size":3,"chunkSize":3}`), "{}", ""},
+		"other fields":       {`{"version":1,"x":{"entries":[{"size":-1}]},"entries":[]}`, "{}", ""},
+		"no list":            {`[]`, "{}", "belongs"},
+		"cut":                {`{"entries":[{"size":3}`, "{}", "EOF"},
+		"negative":           {entry(`{"size":-3}`), "{}", "file of -3"},
+		"huge zeros":         {entry(fmt.Sprintf(`{"size":3,"chunkSize":%d,"chunkType":"zeros"}`, int64(math.MaxInt64))), "{}", "with a part of"},
+		"many large":         {entry(strings.Repeat(`{"size":1000000000000},`, 99) + `{"size":1}`), "{}", "are free"},
+		"second list":        {`{"entries":[],"ENTRIES":[{"size":-1}]}`, "{}", "file of -1"},
+		"more than a layer":  {entry(strings.Repeat(`{"size":1},`, 20) + `{"size":1}`), "{}", "limit of 10 entries"},
+		"more bytes":         {entry(`{"size":2000}`), "{}", "limit of 1000"},
+		"endless list":       {entry(strings.Repeat(" ", maxDescription)), "{}", "blanks"},
+		"endless tar-record": {entry(""), strings.Repeat(" ", maxDescription+1), "too long"},
+	} {
+		s := &stager{store: newStore(t)}
+		if strings.HasPrefix(name, "more") {
+			s.opts = Options{MaxEntries: 10, MaxBytes: 1000}
+		}
+		err := s.judge([][]byte{zstdText(t, c.list), zstdText(t, c.record)}, &tallied{})
+		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestChunkedLies has layers whose parts, or what they say of them, are not what
+// they should be: such a layer comes whole, and is what its digests say.
+func TestChunkedLies(t *testing.T) {
+	first, second := chunkedBlob(t, "one"), chunkedBlob(t, "two")
+	for name, lie := range map[string]func(l *Layer, data []byte, off int64) []byte{
+		"cut":         func(_ *Layer, data []byte, _ int64) []byte { return data[:len(data)/2] },
+		"nothing":     func(*Layer, []byte, int64) []byte { return nil },
+		"other bytes": func(_ *Layer, data []byte, _ int64) []byte { return bytes.Repeat([]byte{7}, len(data)) },
+		"one bit":     func(_ *Layer, data []byte, _ int64) []byte { c := bytes.Clone(data); c[len(c)/2] ^= 1; return c },
+		"a file's bits": func(_ *Layer, data []byte, off int64) []byte {
+			c := bytes.Clone(data)
+			c[len(c)-1] ^= byte(min(1, 4096/(off+1)))
+			return c
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newStore(t)
+			fetchChunked(t, store, first, nil)
+			fetchChunked(t, store, second, lie)
+		})
+	}
+	for name, annotation := range map[string]string{
+		"beyond the blob": "9999999999:10:10:1", "overflow": "18446744073709551615:18446744073709551615:1:1", "text": "x", "another place": "0:100:100:1", "huge": "0:100:18446744073709551615:1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newStore(t)
+			fetchChunked(t, store, first, nil)
+			bent := second
+			bent.annotations = map[string]string{}
+			for k, v := range second.annotations {
+				bent.annotations[k] = v
+			}
+			bent.annotations["io.github.containers.zstd-chunked.manifest-position"] = annotation
+			fetchChunked(t, store, bent, nil)
+		})
+	}
+	t.Run("another list", func(t *testing.T) { // of files that are here, so that nothing else need come
+		store := newStore(t)
+		fetchChunked(t, store, first, nil)
+		bent := first
+		bent.diffID, bent.whole = second.diffID, second.whole
+		fetchChunked(t, store, bent, nil)
+	})
+}
+
+type chunkedLayer struct {
+	data, whole []byte // whole: what the opener gives
+	annotations map[string]string
+	diffID      digest.Digest
+}
+
+func (c chunkedLayer) layer() Layer {
+	return Layer{Digest: digest.FromBytes(c.whole), Size: int64(len(c.whole)), DiffID: c.diffID, MediaType: mediaZstd, Annotations: c.annotations}
+}
+
+func fetchChunked(t *testing.T, store storage.Store, c chunkedLayer, lie func(l *Layer, data []byte, off int64) []byte) {
+	t.Helper()
+	l := c.layer()
+	parts := func(_ context.Context, l Layer, wanted []Part) (Parts, error) {
+		var h held
+		for _, w := range wanted {
+			if w.Offset+w.Length > int64(len(c.data)) {
+				return nil, io.ErrUnexpectedEOF
+			}
+			data := c.data[w.Offset : w.Offset+w.Length]
+			if lie != nil {
+				data = lie(&l, data, w.Offset)
+			}
+			h = append(h, data)
+		}
+		return &partsOf{held: h}, nil
+	}
+	open := func(context.Context, Layer) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(c.whole)), nil
+	}
+	result, err := Fetch(t.Context(), store, []Layer{l}, open, Options{Chunked: &Chunked{Parts: parts}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := store.Layer(result.IDs[0])
+	if err != nil || made.UncompressedDigest != c.diffID {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	s := &stager{store: store}
+	tar, err := s.tarOf(t.Context(), made.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tar.Close()
+	if got, err := digest.Canonical.FromReader(tar); err != nil || got != c.diffID {
+		t.Errorf("read back it is %s, %v", got, err)
+	}
+	if left, err := os.ReadDir(store.GraphRoot() + "/overlay/staging"); err == nil && len(left) > 0 {
+		t.Errorf("%d staged directories are left", len(left))
+	}
+}
+
+// partsOf counts as what was asked for, not as what is in memory already.
+type partsOf struct{ held }
+
+// chunkedBlob is a layer that lists its files, some of which every such layer has.
+func chunkedBlob(t testing.TB, text string) chunkedLayer {
+	t.Helper()
+	var plain bytes.Buffer
+	w := tar.NewWriter(&plain)
+	for i := range 40 {
+		data := bytes.Repeat([]byte(fmt.Sprint("file ", i)), 500)
+		if i%10 == 0 {
+			data = bytes.Repeat([]byte(text), 1000)
+		}
+		if err := w.WriteHeader(&tar.Header{Name: fmt.Sprint("dir/f", i), Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(data))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var blob bytes.Buffer
+	annotations := map[string]string{}
+	z, err := compressor.ZstdCompressor(&blob, annotations, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.Write(plain.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return chunkedLayer{blob.Bytes(), blob.Bytes(), annotations, digest.FromBytes(plain.Bytes())}
+}

@@ -1,0 +1,42 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// FlatTar is Tar of a layer whose files lie in dir by the digests of what they
+// hold, as in stores with composefs; list is the list of them, which the store
+// keeps under ListKey. Nothing need be mounted for that.
+func FlatTar(ctx context.Context, dir, record string, list io.Reader) (io.ReadCloser, error) {
+	places := map[string]string{}
+	err := eachListed(list, func(e *described) error {
+		if e.Type != "reg" || e.Digest == "" {
+			return nil
+		}
+		d, err := digest.Parse(e.Digest)
+		if err == nil {
+			hex := d.Encoded()
+			places[path.Clean("/"+e.Name)] = hex[:2] + "/" + hex[2:]
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the list of its files: %w", err)
+	}
+	f, err := os.Open(record)
+	if err != nil {
+		return nil, err
+	}
+	files, err := openTree(dir)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return tarOf(ctx, files, f, func(name string) string { return places[path.Clean("/"+name)] })
+}
