@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -42,17 +43,25 @@ func newPuller(t *testing.T, served func(http.Handler) http.Handler) *puller {
 	t.Cleanup(p.registry.Close)
 	t.Cleanup(func() { unmountBelow(p.dir); testenv.MakeRemovable(p.dir) })
 	p.registry.Wrap(func(h http.Handler) http.Handler { return p.counter.Around(served(h)) })
-	spec := testimage.Spec{OCI: true, Chunked: true, Layers: 2, Files: 1500, FileSize: 6 << 10}
-	for tag, changed := range map[string]int{"1": 0, "2": 10} {
-		spec.Changed = changed
-		img, err := testimage.Image(spec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.push("app:"+tag, img)
+	versions, err := chunkedVersions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, img := range versions {
+		p.push(fmt.Sprint("app:", i+1), img)
 	}
 	return p
 }
+
+// chunkedVersions are made once: compressing them takes a second.
+var chunkedVersions = sync.OnceValues(func() (versions [2]v1.Image, err error) {
+	spec := testimage.Spec{OCI: true, Chunked: true, Layers: 2, Files: 1500, FileSize: 6 << 10}
+	if versions[0], err = testimage.Image(spec); err == nil {
+		spec.Changed = 10
+		versions[1], err = testimage.Image(spec)
+	}
+	return versions, err
+})
 
 func (p *puller) push(name string, img v1.Image) {
 	p.t.Helper()
@@ -164,7 +173,11 @@ func TestUpdateOfChunked(t *testing.T) {
 		}, mpull},
 		"not partly by the library, mpull": {func(p *puller, tag string) { p.library(nil, p.ref(tag)) }, mpull},
 	} {
+		if name != "library, mpull" && testenv.Short(t) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPuller(t, testregistry.Ranges)
 			p.counter.Bytes()
 			order.first(p, "1")
@@ -236,7 +249,11 @@ func TestChunkedWithoutRanges(t *testing.T) {
 			})
 		}, 1 << 30},
 	} {
+		if name != "one" && testenv.Short(t) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := newPuller(t, kind.served)
 			for _, tag := range []string{"1", "2"} {
 				p.counter.Bytes()
