@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
@@ -250,5 +252,37 @@ func TestMakeInstall(t *testing.T) {
 	}
 	if text, err := os.ReadFile(keep); err != nil || string(text) != "mine" {
 		t.Errorf("policy.json was not kept: %v %q", err, text)
+	}
+}
+
+// TestMakeInstallOnFullDisk: what was installed stays, and nothing beside it.
+func TestMakeInstallOnFullDisk(t *testing.T) {
+	testenv.Need(t, "make")
+	testenv.Root(t)
+	dest := t.TempDir()
+	if err := unix.Mount("tmpfs", dest, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("cannot mount: %v", err)
+	}
+	defer func() {
+		if err := unix.Unmount(dest, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	bin := filepath.Join(dest, "usr/bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bin, "mpull"), []byte("old"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("make", "-C", "../..", "install", "DESTDIR="+dest, "PREFIX=/usr").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "what was there stays") {
+		t.Errorf("make install on a full disk: %v\n%s", err, out)
+	}
+	if text, err := os.ReadFile(filepath.Join(bin, "mpull")); err != nil || string(text) != "old" {
+		t.Errorf("the program that was there: %v %q", err, text)
+	}
+	if left, err := os.ReadDir(bin); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
