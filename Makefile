@@ -99,8 +99,9 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 			echo "$$0 F: $$(grep -o "execs: [0-9]*" "$$log" | tail -1)"; [ $$e = 0 ] || { cat "$$log"; exit 255; }' $$d "$$t" "$$f"; \
 		done
 
-generate: build ## Write man pages and completions anew, from what mpull says about itself
+generate: build ## Write man pages and completions anew, from what mpull says about itself, and what it shows on a terminal (tmux)
 	$(GO) run ./contrib/gen bin/mpull contrib
+	$(GO) run ./contrib/demo -pages docs bin/mpull
 
 install: $(BIN) ## Install program, man pages, completions, docs under DESTDIR and PREFIX (/usr/local); configuration where none is
 	install -d $(DESTDIR)$(PREFIX)/bin

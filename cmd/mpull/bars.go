@@ -131,7 +131,8 @@ type gauge struct {
 
 	mu      sync.Mutex
 	size    int64     // -1 when it is not known
-	last    time.Time // when the last bytes came
+	last    time.Time // when the speed was last measured
+	counted int64     // bytes at that time
 	speed   float64   // bytes a second, of late
 	summary string    // what the line says once it is done
 }
@@ -158,16 +159,23 @@ func newGauge(p *mpb.Progress, name string, size int64, now time.Time, options .
 // speedAge is how many seconds make up most of the speed that is shown.
 const speedAge = 3.0
 
+// speedStep is the least time that a speed is measured over: layers of one total
+// report microseconds after each other.
+const speedStep = 100 * time.Millisecond
+
 // at notes that so many bytes came.
 func (g *gauge) at(got int64, now time.Time) {
 	g.mu.Lock()
-	if took := now.Sub(g.last).Seconds(); took > 0 {
+	switch took := now.Sub(g.last).Seconds(); {
+	case took <= 0: // what was here when the bar began did not come now
+		g.counted = got
+	case took >= speedStep.Seconds():
 		keep := math.Exp(-took / speedAge)
 		if g.speed == 0 {
 			keep = 0
 		}
-		g.speed = keep*g.speed + (1-keep)*float64(max(got-g.got, 0))/took
-		g.last = now
+		g.speed = keep*g.speed + (1-keep)*float64(max(got-g.counted, 0))/took
+		g.last, g.counted = now, got
 	}
 	g.mu.Unlock()
 	g.got = got

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -113,4 +114,21 @@ func TestBarsFitEightyColumns(t *testing.T) {
 	if barColumns > 79 {
 		t.Errorf("a bar has %d columns", barColumns)
 	}
+}
+
+// TestSpeedOfATotalIsNotThatOfAMoment holds that layers which report just after
+// each other do not make the speed of all of them what one brought in between.
+func TestSpeedOfATotalIsNotThatOfAMoment(t *testing.T) {
+	began := time.Now()
+	total := newGauge(mpb.New(mpb.WithOutput(io.Discard)), "total", 4<<20, began)
+	for step := range 4 {
+		at := began.Add(time.Duration(step) * time.Second)
+		for layer := range 4 {
+			total.at(int64(step*4+layer+1)<<16, at.Add(time.Duration(layer)*time.Microsecond))
+		}
+	}
+	if got, most := total.speed, float64(5<<16); got <= 0 || got > most {
+		t.Errorf("four layers of 64 KiB a second each make %.0f bytes a second", got)
+	}
+	total.bar.Abort(true)
 }

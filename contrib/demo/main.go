@@ -1,10 +1,12 @@
 // Demo walks mpull's story with the real binary, on a throw-away store and a
 // registry in this process that serves the seven-platform alpine:3.15. It
-// leaves nothing behind and asks nothing outside the machine.
+// leaves nothing behind and asks nothing outside the machine. With -pages DIR it
+// writes what a terminal shows of mpull into DIR instead.
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -18,44 +20,65 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: demo PATH-OF-MPULL")
+	dir := flag.String("pages", "", "write terminal.md and story.svg into `DIR`; needs tmux")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: demo [-pages DIR] PATH-OF-MPULL")
 		os.Exit(2)
 	}
-	if err := demo(os.Args[1], os.Stdout); err != nil {
+	run := func(binary string) error { return demo(binary, os.Stdout) }
+	if *dir != "" {
+		run = func(binary string) error { return pages(binary, *dir) }
+	}
+	if err := run(flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
 func demo(binary string, out io.Writer) (err error) {
-	binary, err = filepath.Abs(binary)
-	if err != nil {
-		return err
-	}
 	registry := testregistry.New()
 	defer registry.Close()
-	index, err := testimage.Index(testimage.AlpinePlatforms(), testimage.Spec{Files: 40, FileSize: 64 << 10})
+	if err := stockStory(registry); err != nil {
+		return err
+	}
+	d, err := newDemonstration(binary, registry.Host, out)
 	if err != nil {
 		return err
 	}
-	if err := registry.PushIndex("library/alpine:3.15", index); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "mpull-demo-")
-	if err != nil {
-		return err
-	}
-	d := &demonstration{binary: binary, dir: dir, out: out}
 	defer func() {
 		if cleanErr := d.clean(); err == nil {
 			err = cleanErr
 		}
 	}()
-	if err := d.configure(registry.Host); err != nil {
+	return d.story()
+}
+
+// stockStory fills a registry with what the story is about.
+func stockStory(registry *testregistry.Registry) error {
+	index, err := testimage.Index(testimage.AlpinePlatforms(), testimage.Spec{Files: 40, FileSize: 64 << 10})
+	if err != nil {
 		return err
 	}
-	return d.story()
+	return registry.PushIndex("library/alpine:3.15", index)
+}
+
+// newDemonstration makes a machine of its own, whose docker.io is the registry
+// at host.
+func newDemonstration(binary, host string, out io.Writer) (*demonstration, error) {
+	binary, err := filepath.Abs(binary)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "mpull-demo-")
+	if err != nil {
+		return nil, err
+	}
+	d := &demonstration{binary: binary, dir: dir, out: out}
+	if err := d.configure(host); err != nil {
+		return nil, errors.Join(err, d.clean())
+	}
+	return d, nil
 }
 
 type demonstration struct {
