@@ -31,13 +31,16 @@ type choice struct {
 // is a *registry.NotImageError.
 func (e *Engine) choose(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
 	c := &choice{instances: slices.Clone(instances)}
+	var artifact *registry.NotImageError // what would have been taken if it were an image
 	for {
 		var err error
 		c.decision, err = platform.Choose(requests, candidatesOf(c.instances))
 		at := c.decision.Chosen
 		switch {
 		case err != nil:
-			if at = c.instead(img, requests, err); at < 0 {
+			if at = c.instead(img, requests, err); at < 0 && artifact != nil {
+				return c, artifact
+			} else if at < 0 {
 				return c, e.explain(err, img, c.instances)
 			}
 		case c.decision.Rule == platform.RuleNoPlatform:
@@ -49,7 +52,6 @@ func (e *Engine) choose(ctx context.Context, img *registry.Image, instances []re
 			c.rule, c.request = c.decision.Rule, c.decision.Attempts[len(c.decision.Attempts)-1].Request
 		}
 		c.detail, err = img.Detail(ctx, c.instances[at])
-		var artifact *registry.NotImageError
 		if errors.As(err, &artifact) { // the index did not say so
 			c.instances[at].Artifact = artifact.Type
 			continue

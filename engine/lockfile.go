@@ -112,10 +112,15 @@ func (l *Lock) References() (all []string) {
 
 // of returns the locked digest of a platform.
 func (i LockedImage) of(request platform.Request) (digest.Digest, bool) {
+	var texts []string
+	var locked []platform.Platform
 	for _, text := range slices.Sorted(maps.Keys(i.Platforms)) {
-		if p, err := platform.Parse(text); err == nil && request.Target().Same(p) {
-			return i.Platforms[text], true
+		if p, err := platform.Parse(text); err == nil {
+			texts, locked = append(texts, text), append(locked, p)
 		}
+	}
+	if at := request.Held(locked); at >= 0 {
+		return i.Platforms[texts[at]], true
 	}
 	return "", false
 }

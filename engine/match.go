@@ -61,10 +61,13 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 	return m, err
 }
 
-// decide is choose without reading the instance where the index alone decides.
+// decide is choose without reading the instance where the index alone decides:
+// no other may fit, nor may it be one of WebAssembly, which is an image or an
+// artifact by its layers.
 func (e *Engine) decide(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
 	decision, err := platform.Choose(requests, candidatesOf(instances))
-	if err != nil || decision.Rule == platform.RuleNoPlatform || decision.Rule == platform.RuleUnnamed || hasTwins(decision) {
+	if err != nil || decision.Rule == platform.RuleNoPlatform || decision.Rule == platform.RuleUnnamed || hasTwins(decision) ||
+		instances[decision.Chosen].Platform.OS == "wasi" {
 		return e.choose(ctx, img, instances, requests)
 	}
 	return &choice{rule: decision.Rule, decision: decision, instances: instances}, nil

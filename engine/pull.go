@@ -128,7 +128,7 @@ func (p *pull) run(ctx context.Context) error {
 		p.electHolder()
 	}
 	if p.o.Policy == PullMissing || p.o.Policy == PullNever {
-		if err := p.locals(ctx); err != nil {
+		if err := p.locals(ctx, p.o.Policy == PullNever); err != nil {
 			return err
 		}
 	}
@@ -139,8 +139,12 @@ func (p *pull) run(ctx context.Context) error {
 	if err == nil {
 		return p.tellAbsent()
 	}
-	if p.o.Policy == PullNewer && ctx.Err() == nil && p.locals(ctx) == nil && p.finished() {
-		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("could not ask for a newer image, so the one that is here is used: %v", err)}})
+	if (p.o.Policy == PullNewer || p.o.Policy == PullMissing) && ctx.Err() == nil && p.locals(ctx, true) == nil && p.finished() {
+		better := "a newer image"
+		if p.o.Policy == PullMissing {
+			better = "an image that names the variant"
+		}
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("could not ask for %s, so the one that is here is used: %v", better, err)}})
 		return nil
 	}
 	return err
@@ -161,8 +165,9 @@ func (p *pull) finished() bool {
 }
 
 // locals answers what it can from the store. Under PullNever all must be
-// there.
-func (p *pull) locals(ctx context.Context) error {
+// there. unsaid says that an image without a variant will do for one that was
+// asked for.
+func (p *pull) locals(ctx context.Context, unsaid bool) error {
 	if p.o.All && p.o.Policy == PullNever {
 		return fmt.Errorf("--policy never cannot tell what all platforms are: name them")
 	}
@@ -170,7 +175,7 @@ func (p *pull) locals(ctx context.Context) error {
 		if j.done {
 			continue
 		}
-		r, err := p.local(ctx, j)
+		r, err := p.local(ctx, j, unsaid)
 		switch {
 		case err == nil:
 			j.result, j.done = r, true
@@ -191,11 +196,14 @@ func isMissing(err error) bool {
 
 // local answers from the store, without a request: the image of that platform
 // that the input stands for, which gets the name.
-func (p *pull) local(ctx context.Context, j *job) (PullResult, error) {
+func (p *pull) local(ctx context.Context, j *job, unsaid bool) (PullResult, error) {
 	if p.locked != nil {
 		return p.lockedLocal(ctx, j)
 	}
 	found, err := p.here(ctx, j)
+	if err == nil && found.Unsaid && !unsaid {
+		err = &query.UnknownError{Input: p.input}
+	}
 	if err != nil {
 		return PullResult{}, err
 	}

@@ -223,9 +223,6 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 	now := img.Asked()
 	j.asked, p.asked = registry.Asked{Manifests: now.Manifests - p.asked.Manifests, Blobs: now.Blobs - p.asked.Blobs}, now
 	if err == nil {
-		err = j.choice.detail.Unpackable(refName(img.Ref))
-	}
-	if err == nil {
 		err = pullable(j.choice.detail)
 	}
 	if p.o.All && (errors.As(err, &j.absent) || errors.As(err, &j.artifact)) {

@@ -69,7 +69,7 @@ func (w *saving) prepare(ctx context.Context, inputs []string, o SaveOptions) ([
 	var groups []toWrite
 	done := map[string]bool{}
 	for _, input := range inputs {
-		images, name, err := w.engine.toSave(w.snap, input, o)
+		images, name, err := w.engine.toSave(ctx, w.s, w.snap, input, o)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +89,7 @@ func (w *saving) prepare(ctx context.Context, inputs []string, o SaveOptions) ([
 }
 
 // toSave finds the images that an input means: the holder of a name first.
-func (e *Engine) toSave(snap *store.Snapshot, input string, o SaveOptions) ([]*store.Image, string, error) {
+func (e *Engine) toSave(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, o SaveOptions) ([]*store.Image, string, error) {
 	view := e.view(snap)
 	meant, err := view.Find(input)
 	if err != nil {
@@ -101,11 +101,12 @@ func (e *Engine) toSave(snap *store.Snapshot, input string, o SaveOptions) ([]*s
 	}
 	var found []*store.Image
 	var here []platform.Platform
+	program := e.programs(ctx, s)
 	for _, one := range view.Family(name) {
 		if savable(input, one) != nil || one.Config == nil {
 			continue
 		}
-		p := query.PlatformOf(one)
+		p := query.Told(one, program)
 		// The family is in the order of preference: a second image of one
 		// platform lost the name earlier.
 		if !slices.ContainsFunc(here, p.Same) {
@@ -118,32 +119,28 @@ func (e *Engine) toSave(snap *store.Snapshot, input string, o SaveOptions) ([]*s
 		}
 		return found, name, nil
 	}
-	chosen, err := ofPlatforms(name, found, o.Platforms)
-	return chosen, name, err
-}
-
-// ofPlatforms takes for each fallback the first platform that is there.
-func ofPlatforms(name string, images []*store.Image, wanted []Fallback) ([]*store.Image, error) {
 	var chosen []*store.Image
-	for _, requests := range wanted {
-		at := -1
-		for _, r := range requests {
-			if at = slices.IndexFunc(images, func(img *store.Image) bool { return r.Target().Same(query.PlatformOf(img)) }); at >= 0 {
-				break
-			}
-		}
+	for _, requests := range o.Platforms {
+		at := heldOf(requests, here)
 		if at < 0 {
-			missing := &query.NotHereError{Name: name, Request: requests[0]}
-			for _, img := range images {
-				missing.Here = append(missing.Here, query.PlatformOf(img))
-			}
-			return nil, missing
+			return nil, "", &query.NotHereError{Name: name, Request: requests[0], Here: here}
 		}
-		if !slices.Contains(chosen, images[at]) {
-			chosen = append(chosen, images[at])
+		if !slices.Contains(chosen, found[at]) {
+			chosen = append(chosen, found[at])
 		}
 	}
-	return chosen, nil
+	return chosen, name, nil
+}
+
+// heldOf returns which of the platforms that are here answers the first request
+// that any does, -1 for none.
+func heldOf(f Fallback, here []platform.Platform) int {
+	for _, r := range f {
+		if at := r.Held(here); at >= 0 {
+			return at
+		}
+	}
+	return -1
 }
 
 // savable tells why an image cannot be saved.

@@ -97,7 +97,26 @@ func noUserNamespaces() string {
 	if os.Geteuid() != 0 && read("kernel/unprivileged_userns_clone") == "0" {
 		return "kernel.unprivileged_userns_clone is 0; root mends it by: sysctl -w kernel.unprivileged_userns_clone=1"
 	}
+	const noProc, chroot = "/proc is not mounted; root mends it by: mount -t proc proc /proc",
+		"the kernel refuses it, as it does in a chroot: enter the directory by systemd-nspawn -D DIR --as-pid2 instead, or run mpull as root"
+	_, err := os.Readlink("/proc/self/exe")
+	refused := errors.Is(tryNamespace(), unix.EPERM)
+	switch {
+	case err != nil && refused:
+		return chroot + "; " + noProc
+	case err != nil:
+		return noProc
+	case refused:
+		return chroot
+	}
 	return ""
+}
+
+// tryNamespace makes a user namespace for a process that ends at once, as it has
+// no program: the library's way tells a refusal in two lines of its own.
+func tryNamespace() error {
+	_, err := syscall.ForkExec("", nil, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS}})
+	return err
 }
 
 // mayMapRoot tells whether root, without CAP_SYS_ADMIN, may make a user namespace

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -148,6 +149,24 @@ func (r Request) Target() Platform {
 		p.Variant = "v7"
 	}
 	return p
+}
+
+// Held returns which of the platforms that are here answers r, -1 for none: the
+// first that is the same and, behind all of these, the first that names no
+// variant where [Choose] takes it. It takes no weaker variant: what is here has a
+// name of its own to be asked for.
+func (r Request) Held(here []Platform) int {
+	target := r.Target()
+	if at := slices.IndexFunc(here, target.Same); at >= 0 {
+		return at
+	}
+	return slices.IndexFunc(here, func(p Platform) bool {
+		if !p.Complete() || spell(p).Variant != "" {
+			return false
+		}
+		_, err := Choose([]Request{r}, []Candidate{{Platform: &p}})
+		return err == nil
+	})
 }
 
 // String returns the platform as it was asked for.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -243,7 +244,8 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 	if err != nil {
 		return nil, err
 	}
-	if t := notImage(d.Manifest, m.ConfigInfo().MediaType); t != "" {
+	d.Layers = m.LayerInfos()
+	if t := cmp.Or(notImage(d.Manifest, m.ConfigInfo().MediaType), notFiles(d.Layers)); t != "" {
 		return nil, &NotImageError{Name: transportName(i.Ref), Type: t}
 	}
 	i.asked.Blobs++
@@ -258,7 +260,6 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 		return nil, err
 	}
 	d.ConfigInfo = img.ConfigInfo()
-	d.Layers = m.LayerInfos()
 	return d, nil
 }
 

@@ -99,15 +99,15 @@ func notImage(blob []byte, configType string) string {
 	return configType
 }
 
-// Unpackable returns a [*NotImageError] when a layer is, by its media type, no
-// archive of files: nothing is asked for it then.
-func (d *Detail) Unpackable(name string) error {
-	for _, l := range d.Layers {
+// notFiles returns the media type of the first layer that is, by it, no archive
+// of files; "" when all are: nothing is asked for such a layer.
+func notFiles(layers []manifest.LayerInfo) string {
+	for _, l := range layers {
 		if t := l.MediaType; !l.EmptyLayer && t != "" && !strings.Contains(t, "tar") && t != "application/octet-stream" {
-			return &NotImageError{Name: name, Type: t}
+			return t
 		}
 	}
-	return nil
+	return ""
 }
 
 // IsAnswer tells whether err is an answer other than what was asked for.

@@ -2,6 +2,7 @@ package platforms
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"slices"
 	"strings"
@@ -57,6 +58,59 @@ func TestImageThatNamesNoPlatform(t *testing.T) {
 	y.run(0, "inspect R/team/half:1")
 	y.run(0, "pull --dry-run R/team/half:1")
 	y.run(125, "lock --platform linux/amd64 /dev/null R/team/none:1")
+}
+
+// TestWhatAPullTookIsHere pulls images that name no variant for platforms that
+// have one: what a pull took for a platform answers to it afterwards.
+func TestWhatAPullTookIsHere(t *testing.T) {
+	testenv.Root(t)
+	arm := claiming(t, "linux/arm/v6", 1, v1.Platform{OS: "linux", Architecture: "arm"})
+	y := newTry(t, map[string]v1.ImageIndex{
+		"team/two:1": index(entry{add: claiming(t, "linux/arm/v6", 2, v1.Platform{OS: "linux", Architecture: "arm"})},
+			entry{add: claiming(t, "linux/arm/v7", 3, v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}), platform: on("linux", "arm/v7")}),
+	}, map[string]v1.Image{
+		"team/arm:1":    arm,
+		"team/arm64:1":  claiming(t, "linux/arm64", 4, v1.Platform{OS: "linux", Architecture: "arm64"}),
+		"team/amd64:1":  claiming(t, "linux/amd64", 5, v1.Platform{OS: "linux", Architecture: "amd64"}),
+		"team/silent:1": claiming(t, "linux/amd64", 6, v1.Platform{}),
+	})
+	dir := t.TempDir()
+	for i, c := range []struct{ name, platforms string }{
+		{"arm", "linux/arm/v6 linux/arm/v7 linux/arm/v5 linux/arm"}, {"arm64", "linux/arm64/v8 linux/arm64/v8.2 linux/arm64/v9"},
+		{"amd64", "linux/amd64/v1 linux/amd64/v3"}, {"silent", "linux/amd64 linux/amd64/v1 linux/amd64/v2"},
+	} {
+		for _, p := range strings.Fields(c.platforms) {
+			with := " --platform " + p + " R/team/" + c.name + ":1"
+			y.run(0, "pull"+with)
+			y.run(0, "pull --policy never"+with)
+			y.run(0, "use"+with)
+			r := y.Mpull("check", "--platform", p, y.registry.Host+"/team/"+c.name+":1")
+			if strings.Contains(r.Stderr, "no local image") {
+				t.Errorf("check%s: %s", with, r)
+			}
+			y.run(0, fmt.Sprintf("save -o %s/%d-%s.tar%s", dir, i, strings.ReplaceAll(p, "/", "-"), with))
+			if c.name != "silent" { // a lock is made of what a registry says
+				y.run(0, "lock --platform "+p+" "+dir+"/lock R/team/"+c.name+":1")
+				y.run(0, "pull --locked "+dir+"/lock --policy never"+with)
+			}
+			y.run(0, "rmi"+with)
+		}
+	}
+	y.run(0, "pull --platform linux/arm/v6 R/team/arm:1")
+	for _, p := range []string{"linux/arm64", "linux/s390x", "linux/386"} {
+		y.run(1, "use --platform "+p+" R/team/arm:1", "here are linux/arm")
+		y.run(1, "pull --policy never --platform "+p+" R/team/arm:1", "here are linux/arm")
+	}
+	// A registry may have a better one, so that is asked, where one answers.
+	y.registry.Requests()
+	y.run(0, "pull --policy missing --platform linux/arm/v6 R/team/arm:1")
+	if len(y.registry.Requests()) == 0 {
+		t.Error("the registry was not asked for an image that names arm/v6")
+	}
+	y.run(0, "pull --platform linux/arm/v6 --platform linux/arm/v7 R/team/two:1")
+	y.run(0, "inspect --format {{.Variant}} --platform linux/arm/v7 R/team/two:1")
+	y.registry.Close()
+	y.run(0, "pull --retry 0 --policy missing --platform linux/arm/v6 R/team/arm:1", "the one that is here is used")
 }
 
 // TestNestedAndNamelessKeepTheIndex pulls out of an index in an index, and of
@@ -154,12 +208,13 @@ func TestArtifacts(t *testing.T) {
 				entry{add: disk, platform: on("linux", "amd64"), artifactType: "application/vnd.example.disk"},
 				entry{add: quiet, platform: on("linux", "amd64"), artifactType: "application/vnd.oci.image.config.v1+json"},
 				entry{add: img, platform: on("linux", "amd64")}),
+			"team/both:1":  index(entry{add: module, platform: on("linux", "amd64")}, entry{add: img, platform: on("linux", "amd64")}),
 			"team/quiet:1": index(entry{add: quiet, platform: on("linux", "amd64"), artifactType: "application/vnd.oci.image.config.v1+json"}),
 			"team/only:1":  index(entry{add: disk, platform: on("linux", "amd64"), artifactType: "application/vnd.example.disk"}),
 			"team/image:1": index(entry{add: img, platform: on("linux", "amd64"), artifactType: "application/vnd.oci.image.config.v1+json"}),
 			"team/wasi:1":  index(entry{add: module, platform: on("wasi", "wasm")}, entry{add: img, platform: on("linux", "amd64")}),
 		},
-		map[string]v1.Image{"team/chart:1": quiet, "team/wasm:1": wasm})
+		map[string]v1.Image{"team/chart:1": quiet, "team/wasm:1": wasm, "team/module:1": module})
 	if r := y.run(0, "platforms R/team/mixed:1", "own"); strings.Count(r.Stdout, "artifact") != 2 {
 		t.Errorf("not both artifacts are named: %s", r)
 	}
@@ -177,6 +232,7 @@ func TestArtifacts(t *testing.T) {
 	y.run(125, "pull R/team/wasm:1", "WebAssembly")
 	y.registry.Requests()
 	for _, p := range []string{"wasi/wasm", "wasi", "wasm", "wasip1/wasm"} {
+		y.run(125, "match --platform "+p+" R/team/wasi:1", "no image but an artifact")
 		y.run(125, "pull --platform "+p+" R/team/wasi:1", "application/vnd.wasm.content.layer.v1+wasm", "WebAssembly")
 	}
 	layer := blobsOf(t, module)[1]
@@ -185,6 +241,21 @@ func TestArtifacts(t *testing.T) {
 			t.Errorf("the module was asked for: %s", asked)
 		}
 	}
+	for name, t := range map[string]string{"module": "application/vnd.wasm.content.layer.v1+wasm", "wasm": "application/vnd.wasm.config.v0+json", "chart": "application/vnd.example.config+json"} {
+		y.run(0, "platforms R/team/"+name+":1", "artifact", "!own")
+		y.run(0, "platforms --format json R/team/"+name+":1", t)
+		for _, verb := range []string{"match", "inspect", "pull", "pull --platform linux/amd64", "match --platform wasi", "pull --dry-run", "check --remote", "pull --all-platforms"} {
+			if strings.HasPrefix(verb, "inspect") {
+				verb += " docker://R/team/"
+				verb = strings.ReplaceAll(verb, "R/", y.registry.Host+"/")
+				y.run(125, verb+name+":1", "no image but an artifact", t)
+				continue
+			}
+			y.run(125, verb+" R/team/"+name+":1", "no image but an artifact", t)
+		}
+	}
+	y.run(0, "pull R/team/both:1")
+	y.run(0, "match R/team/both:1", "taken", "artifact")
 	y.run(125, "pull --platform wasi R/team/mixed:1", "no wasi/wasm in this image", "binfmt_misc")
 }
 

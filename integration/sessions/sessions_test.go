@@ -276,3 +276,36 @@ func TestNoUserNamespaces(t *testing.T) {
 		t.Errorf("%d %s", cmd.ProcessState.ExitCode(), out)
 	}
 }
+
+// TestNoProc: where /proc is not mounted, or the kernel makes no user namespace
+// because of a chroot, one line says so and what mends it.
+func TestNoProc(t *testing.T) {
+	s := newSession(t)
+	s.clear()
+	const end = `exec env -C / chroot --userspec="$1:$1" "$D" "$2" pull -q "$3"`
+	const chroot = `D=$(mktemp -d) && mount --rbind / "$D" && `
+	for _, tt := range []struct {
+		name, script string
+		said         []string
+	}{
+		{"no /proc", `mount -t tmpfs none /proc && exec setpriv --reuid "$1" --regid "$1" --clear-groups -- "$2" pull -q "$3"`, []string{"mount -t proc proc /proc"}},
+		{"chroot", chroot + end, []string{"systemd-nspawn"}},
+		{"chroot without /proc", chroot + `mount -t tmpfs none "$D/proc" && ` + end, []string{"systemd-nspawn", "mount -t proc proc /proc"}},
+	} {
+		cmd := exec.Command("sh", "-c", tt.script, "sh", fmt.Sprint(s.uid), s.binary, s.image)
+		kernelcases.Isolate(cmd)
+		cmd.Env, cmd.Dir = s.env, s.home
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		if cmd.ProcessState.ExitCode() != 125 || strings.Count(string(out), "\n") != 1 {
+			t.Errorf("%s: %d %s", tt.name, cmd.ProcessState.ExitCode(), out)
+		}
+		for _, said := range tt.said {
+			if !strings.Contains(string(out), said) {
+				t.Errorf("%s: %q is not said: %s", tt.name, said, out)
+			}
+		}
+	}
+}

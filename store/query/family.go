@@ -77,7 +77,8 @@ func (v *View) Relatives(input string) (name string, family []*store.Image, err 
 }
 
 // Of returns the image of a platform among those that an input stands for. Of
-// several the one is meant that holds the name.
+// several the one is meant that holds the name. program tells what the program of
+// an image is for that names no platform.
 func (v *View) Of(input string, request platform.Request, program func(*store.Image) platform.Platform) (Found, error) {
 	name, family, err := v.Relatives(input)
 	if err != nil {
@@ -86,32 +87,41 @@ func (v *View) Of(input string, request platform.Request, program func(*store.Im
 	if p := parse(input); p.digest != "" && p.name != "" {
 		family = v.sameDigest(p, family)
 	}
-	var found []*store.Image
 	missing := &NotHereError{Name: name, Request: request}
 	if name == "" {
 		missing.Name = input
 	}
+	var images []*store.Image
 	for _, img := range family {
-		if img.Config == nil {
-			continue
-		}
-		p := PlatformOf(img)
-		if !p.Complete() {
-			p = program(img)
-		}
-		if missing.Here = append(missing.Here, p); request.Target().Same(p) {
-			found = append(found, img)
+		if img.Config != nil {
+			images, missing.Here = append(images, img), append(missing.Here, Told(img, program))
 		}
 	}
+	at := request.Held(missing.Here)
 	switch {
-	case len(found) == 0 && len(missing.Here) == 0:
+	case len(images) == 0:
 		return Found{}, &UnknownError{Input: input}
-	case len(found) == 0:
+	case at < 0:
 		return Found{}, missing
-	case len(found) == 1 || v.Holder(name) == found[0]:
-		return Found{found[0], name}, nil
+	}
+	var found []*store.Image
+	for i, p := range missing.Here {
+		if p.Same(missing.Here[at]) {
+			found = append(found, images[i])
+		}
+	}
+	if len(found) == 1 || v.Holder(name) == found[0] {
+		return Found{Image: found[0], Name: name, Unsaid: !request.Target().Same(missing.Here[at])}, nil
 	}
 	return Found{}, Ambiguous(input, found)
+}
+
+// Told returns the platform of an image: what it names, else what its program is for.
+func Told(img *store.Image, program func(*store.Image) platform.Platform) platform.Platform {
+	if p := PlatformOf(img); p.Complete() {
+		return p
+	}
+	return program(img)
 }
 
 // sameDigest adds to the image that NAME@DIGEST means the others that have both:

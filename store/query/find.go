@@ -54,6 +54,9 @@ type Found struct {
 	// Name is the one by which it was found, held or lost; "" when that was
 	// its ID or a digest.
 	Name string
+	// Unsaid says that it names no variant while one was asked for: nothing
+	// better is here, and a registry may have it.
+	Unsaid bool
 }
 
 // Held tells whether the image has the name by which it was found.
@@ -105,7 +108,7 @@ func (v *View) Find(input string) (Found, error) {
 	}
 	for _, n := range names {
 		if img := v.names().holder[n]; img != nil {
-			return Found{img, n}, nil
+			return Found{Image: img, Name: n}, nil
 		}
 	}
 	if several != nil {
@@ -156,7 +159,7 @@ func (v *View) byDigestName(input string, p parts) (Found, error) {
 	}
 	for _, repo := range repositories {
 		if img := v.names().holder[repo+"@"+p.digest]; img != nil {
-			return Found{img, repo + "@" + p.digest}, nil
+			return Found{Image: img, Name: repo + "@" + p.digest}, nil
 		}
 		if images := v.names().digested(repo, p.digest); len(images) > 0 {
 			return v.oneOf(input, images)

@@ -156,6 +156,31 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// TestOfNoVariant takes an image that names no variant behind those that name
+// the one asked for.
+func TestOfNoVariant(t *testing.T) {
+	const app = "one.test/app:1"
+	v7 := of(image("a2000000", "one.test/app@"+d("2").String()), "arm", d("0"), d("2"))
+	v7.Config.Variant = "v7"
+	v := New(&store.Snapshot{Images: []store.Image{of(image("a1000000", app), "arm", d("0"), d("1")), v7}}, configured)
+	alone := New(&store.Snapshot{Images: []store.Image{v7}}, configured)
+	for _, tt := range []struct {
+		platform, id string
+		unsaid       bool
+	}{{"linux/arm/v6", "a1000000", true}, {"linux/arm/v7", "a1000000", false}} {
+		request, err := platform.ParseRequest(tt.platform, platform.Platform{OS: "linux", Architecture: "amd64"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found, err := v.Of(app, request, nil); err != nil || found.Image.ID != tt.id || found.Unsaid != tt.unsaid {
+			t.Errorf("%s: %+v, %v", tt.platform, found, err)
+		}
+		if found, err := alone.Of("app@"+d("2").String(), request, nil); (err != nil) != tt.unsaid {
+			t.Errorf("%s among named ones: %+v, %v", tt.platform, found, err)
+		}
+	}
+}
+
 func TestFamilyAcrossStores(t *testing.T) {
 	behind := image("ro000000", "one.test/app:1")
 	behind.ReadOnly = true
