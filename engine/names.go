@@ -148,6 +148,11 @@ func (e *Engine) Untag(ctx context.Context, input string, names []string, comman
 		if err != nil {
 			return err
 		}
+		for _, n := range taken { // all before the first goes
+			if err := e.unpinned(found.Image, n, false); err != nil {
+				return err
+			}
+		}
 		for _, n := range taken {
 			if _, err := w.RemoveName(ctx, n, command); err != nil {
 				return err

@@ -39,7 +39,7 @@ func (p *program) untagCommand() *cli.Command {
 		Usage:     "take names from an image",
 		UsageText: "untag IMAGE [NAME...]",
 		Description: `Takes each NAME from IMAGE; without NAME, all names. The image stays, and
-remembers what it lost.
+remembers what it lost. A name that CRI-O's configuration pins stays.
 
 Examples:
   mpull untag alpine:3.15

@@ -110,6 +110,26 @@ func TestWhatIsPinnedIsShown(t *testing.T) {
 	}
 }
 
+// TestPinnedNamesStay has untag take all the names that it was given, or none.
+func TestPinnedNamesStay(t *testing.T) {
+	n := newNode(t, false)
+	n.pulled("team/app:1", 1)
+	n.Must("tag", "team/app:1", "localhost/other:1")
+	conf := n.configure("[crio.image]\npinned_images = [\"docker.io/team/app:1\"]\n")
+	names := n.Must("inspect", "--format", "{{.RepoTags}}", "team/app:1").Stdout
+	for _, args := range [][]string{{"team/app:1"}, {"team/app:1", "localhost/other:1", "team/app:1"}} {
+		r := n.Mpull(append([]string{conf, "untag"}, args...)...)
+		if r.Code != 125 || !strings.Contains(r.Stderr, "docker.io/team/app:1 is pinned by CRI-O") || !strings.Contains(r.Stderr, "mpull rmi --force") {
+			t.Errorf("untag %s: %s", args, r)
+		}
+		if now := n.Must("inspect", "--format", "{{.RepoTags}}", "team/app:1").Stdout; now != names {
+			t.Errorf("untag %s left %s of %s", args, now, names)
+		}
+	}
+	n.Must(conf, "untag", "team/app:1", "localhost/other:1")
+	n.Must("untag", "team/app:1") // without CRI-O
+}
+
 // TestProtect keeps what the user names, in each way to name it.
 func TestProtect(t *testing.T) {
 	n := newNode(t, false)
