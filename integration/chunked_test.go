@@ -72,12 +72,15 @@ func (p *puller) push(name string, img v1.Image) {
 
 func (p *puller) ref(tag string) string { return p.registry.Host + "/app:" + tag }
 
-// mpull runs the program on the store; options are those of [storage.options.pull_options].
+// mpull runs the program on the store, and returns its standard output; options are those of [storage.options.pull_options].
 func (p *puller) mpull(options map[string]string, args ...string) string {
 	p.t.Helper()
-	out, err := p.command(options, args...).CombinedOutput()
+	cmd := p.command(options, args...)
+	var stderr strings.Builder // where the library warns, too, when a mount elsewhere is still busy
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
 	if err != nil {
-		p.t.Fatalf("%v: %v\n%s", args, err, out)
+		p.t.Fatalf("%v: %v\n%s%s", args, err, out, stderr.String())
 	}
 	return string(out)
 }
