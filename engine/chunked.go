@@ -19,12 +19,12 @@ const likeImages = 2
 
 // partial says how parts of layers are fetched, where the user wants that
 // (enable_partial_images in storage.conf), else nil.
-func (e *Engine) partial(w *store.Writer, img *registry.Image, like []string, watch *watchdog) *unpack.Chunked {
+func (e *Engine) partial(w *store.Writer, img *registry.Image, like func() []string, watch *watchdog) *unpack.Chunked {
 	options := w.PartialPulls()
 	if options == nil {
 		return nil
 	}
-	c := &unpack.Chunked{PullOptions: options, Like: like, Debug: e.debug}
+	c := &unpack.Chunked{PullOptions: options, Like: like(), Debug: e.debug}
 	if !img.InRegistry() {
 		return c // its blobs are at hand
 	}

@@ -50,13 +50,13 @@ func (e *Engine) DiskUse(ctx context.Context) (use DiskUse, err error) {
 			return err
 		}
 		use.Totals = gc.MakeTotals(snap, downloads, usage)
-		all, allErr := e.planOn(s, snap, PruneOptions{Policy: gc.Policy{All: true, Measure: usage}})
-		plan, err := e.planOn(s, snap, PruneOptions{Policy: gc.Policy{Measure: usage}})
+		all, allErr := e.planOn(s, snap, PruneOptions{Policy: gc.Policy{All: true, Measure: usage, Downloads: downloads}})
+		plan, err := e.planOn(s, snap, PruneOptions{Policy: gc.Policy{Measure: usage, Downloads: downloads}})
 		if problem := cmp.Or(err, allErr); problem != nil {
 			use.Problem = problem.Error()
 		}
 		// Whatever its age: how much each leftover takes.
-		anyAge, leftErr := e.planOn(s, snap, PruneOptions{Policy: gc.Policy{Measure: usage, LeftoverAge: -1, AllDownloads: true}})
+		anyAge, leftErr := e.planOn(s, snap, PruneOptions{Policy: gc.Policy{Measure: usage, Downloads: downloads, LeftoverAge: -1, AllDownloads: true}})
 		use.PerImage = imageUses(snap, usage, plan, all)
 		use.LeftoversList = leftoverUses(plan, anyAge, downloads)
 		if err == nil {

@@ -21,7 +21,7 @@ import (
 // path: one pass over the bytes, layers in parallel. It returns false when the
 // library's path must be used, which then also gives the official result or
 // error.
-func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, shared *shared, like []string, o *PullOptions) (bool, error) {
+func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry.Image, d *registry.Detail, shared *shared, like func() []string, o *PullOptions) (bool, error) {
 	layers, reason := fastLayers(img, d)
 	if reason != "" {
 		e.debug("layers are unpacked by the library: " + reason)
@@ -44,13 +44,17 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	open := func(ctx context.Context, l unpack.Layer) (io.ReadCloser, error) {
 		return newBlobReader(ctx, l, o.Retry.start(e, 0), watch, keep, e.widely(img, l, shared.wide, watch, e.opener(img, l)))
 	}
-	options := unpack.Options{Group: shared.group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) }, MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries, Chunked: e.partial(w, img, like, watch)}
-	options.OnIn = func(i int) { meter.in(i) }
-	if keep != nil {
-		options.OnIn = func(i int) {
+	options := unpack.Options{
+		Group: shared.group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.wait(layers[i].Digest, waits) },
+		MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries, Chunked: e.partial(w, img, like, watch),
+	}
+	options.OnIn = func(i int) {
+		if keep != nil {
 			keep.drop(layers[i].Digest, watch)
-			meter.in(i)
 		}
+		meter.in(i)
+	}
+	if keep != nil {
 		defer func() {
 			for _, l := range layers {
 				keep.release(l.Digest, watch)

@@ -64,8 +64,10 @@ func (e *Engine) planOn(s *store.Store, snap *store.Snapshot, o PruneOptions) (_
 	if policy.Names == nil {
 		policy.Names = e.localNames
 	}
-	if policy.Downloads, err = s.Downloads(); err != nil {
-		return nil, err
+	if policy.Downloads == nil {
+		if policy.Downloads, err = s.Downloads(); err != nil {
+			return nil, err
+		}
 	}
 	if err := forgetDeadRuns(s, snap); err != nil {
 		return nil, err

@@ -276,7 +276,7 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.room(lackOf(p.snap, j.choice.detail)); err != nil {
 				return err
 			}
-			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.shared, like(p.snap, p.target(source)), &p.o)
+			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.shared, func() []string { return like(p.snap, p.target(source)) }, &p.o)
 			return err
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/VividCortex/ewma"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -72,8 +73,12 @@ func (b *bars) layer(l *engine.LayerEvent) {
 		one = newGauge(b.progress, shortDigest(l.Digest), l.Size, now)
 		b.of[l.Digest] = one
 		b.sumUp(now)
+		one.here(l.Offset)
+		if b.summed(l) {
+			b.total.here(l.Offset)
+		}
 	}
-	if b.total != nil && b.expected[l.Digest] > 0 {
+	if b.summed(l) {
 		b.total.at(b.total.got+l.Offset-one.got, now)
 	}
 	switch l.State {
@@ -84,6 +89,9 @@ func (b *bars) layer(l *engine.LayerEvent) {
 		one.done(layerSummary(l, now.Sub(one.began)))
 	}
 }
+
+// summed tells whether a layer is part of the total.
+func (b *bars) summed(l *engine.LayerEvent) bool { return b.total != nil && b.expected[l.Digest] > 0 }
 
 // sumUp draws the line of the total, where there is more than one layer.
 func (b *bars) sumUp(now time.Time) {
@@ -126,60 +134,67 @@ func (b *bars) finish() {
 // of its own.
 type gauge struct {
 	bar   *mpb.Bar
+	speed ewma.MovingAverage // bytes a second
 	began time.Time
 	got   int64 // bytes so far
 
-	mu      sync.Mutex
-	size    int64     // -1 when it is not known
 	last    time.Time // when the speed was last measured
 	counted int64     // bytes at that time
-	speed   float64   // bytes a second, of late
-	summary string    // what the line says once it is done
+
+	mu      sync.Mutex
+	size    int64  // -1 when it is not known
+	summary string // what the line says once it is done
 }
 
+// speedAge is over how many readings the speed is averaged.
+const speedAge = 30
+
+// speedStep is the least time between readings: layers of one total report
+// microseconds after each other.
+const speedStep = 100 * time.Millisecond
+
 func newGauge(p *mpb.Progress, name string, size int64, now time.Time, options ...mpb.BarOption) *gauge {
-	g := &gauge{began: now, last: now, size: size}
-	unfinished := func(text func(left int64) string, width int) decor.Decorator {
-		return decor.OnCompleteOrOnAbort(decor.Any(func(s decor.Statistics) string {
-			return text(max(s.Total-s.Current, 0))
-		}, decor.WC{W: width}), "")
-	}
+	g := &gauge{began: now, last: now, size: size, speed: decor.NewThreadSafeMovingAverage(ewma.NewMovingAverage(speedAge))}
+	unfinished := func(d decor.Decorator) decor.Decorator { return decor.OnCompleteOrOnAbort(d, "") }
 	g.bar = p.AddBar(max(size, 0), append(options,
 		mpb.BarFillerTrim(), mpb.BarFillerClearOnComplete(), mpb.BarFillerClearOnAbort(),
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-14s", name))),
 		mpb.AppendDecorators(
-			decor.OnCompleteOrOnAbort(decor.Name("  "), ""),
+			unfinished(decor.Name("  ")),
 			decor.Any(g.amounts, decor.WC{W: barCounts, C: decor.DindentRight}),
-			unfinished(g.speedText, barSpeed),
-			unfinished(g.etaText, barETA),
+			unfinished(decor.Any(g.speedText, decor.WC{W: barSpeed})),
+			unfinished(decor.Any(g.etaText, decor.WC{W: barETA})),
 		))...)
 	return g
 }
 
-// speedAge is how many seconds make up most of the speed that is shown.
-const speedAge = 3.0
-
-// speedStep is the least time that a speed is measured over: layers of one total
-// report microseconds after each other.
-const speedStep = 100 * time.Millisecond
+// here adds bytes that were there before: they say nothing of the speed.
+func (g *gauge) here(n int64) {
+	g.got, g.counted = g.got+n, g.counted+n
+	g.bar.IncrInt64(n)
+}
 
 // at notes that so many bytes came.
 func (g *gauge) at(got int64, now time.Time) {
-	g.mu.Lock()
-	switch took := now.Sub(g.last).Seconds(); {
-	case took <= 0: // what was here when the bar began did not come now
-		g.counted = got
-	case took >= speedStep.Seconds():
-		keep := math.Exp(-took / speedAge)
-		if g.speed == 0 {
-			keep = 0
-		}
-		g.speed = keep*g.speed + (1-keep)*float64(max(got-g.counted, 0))/took
-		g.last, g.counted = now, got
-	}
-	g.mu.Unlock()
 	g.got = got
 	g.bar.SetCurrent(got)
+	if took := now.Sub(g.last); took >= speedStep {
+		g.speed.Add(float64(max(got-g.counted, 0)) / took.Seconds())
+		g.counted, g.last = got, now
+	}
+}
+
+// speedText is the speed in the units of all other sizes: the library's own
+// decorator has KB where they have kB.
+func (g *gauge) speedText(decor.Statistics) string { return size(int64(g.speed.Value())) + "/s" }
+
+func (g *gauge) etaText(s decor.Statistics) string {
+	speed := g.speed.Value()
+	if speed < 1 || s.Total <= 0 {
+		return "-"
+	}
+	left := float64(max(s.Total-s.Current, 0))
+	return time.Duration(left / speed * float64(time.Second)).Round(time.Second).String()
 }
 
 func (g *gauge) grow(size int64) {
@@ -206,21 +221,6 @@ func (g *gauge) amounts(s decor.Statistics) string {
 		return "interrupted"
 	}
 	return counts(s.Current, g.size)
-}
-
-func (g *gauge) speedText(int64) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return size(int64(g.speed)) + "/s"
-}
-
-func (g *gauge) etaText(left int64) string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.speed < 1 || g.size < 0 {
-		return "-"
-	}
-	return (time.Duration(float64(left) / g.speed * float64(time.Second))).Round(time.Second).String()
 }
 
 // counts is "12.3MB/100MB".

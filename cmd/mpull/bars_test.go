@@ -117,17 +117,19 @@ func TestBarsFitEightyColumns(t *testing.T) {
 }
 
 // TestSpeedOfATotalIsNotThatOfAMoment holds that layers which report just after
-// each other do not make the speed of all of them what one brought in between.
+// each other do not make the speed of all of them what one brought in between,
+// nor does what was there before.
 func TestSpeedOfATotalIsNotThatOfAMoment(t *testing.T) {
 	began := time.Now()
-	total := newGauge(mpb.New(mpb.WithOutput(io.Discard)), "total", 4<<20, began)
+	total := newGauge(mpb.New(mpb.WithOutput(io.Discard)), "total", 100<<20, began)
+	total.here(50 << 20)
 	for step := range 4 {
 		at := began.Add(time.Duration(step) * time.Second)
 		for layer := range 4 {
-			total.at(int64(step*4+layer+1)<<16, at.Add(time.Duration(layer)*time.Microsecond))
+			total.at(50<<20+int64(step*4+layer+1)<<16, at.Add(time.Duration(layer)*time.Microsecond))
 		}
 	}
-	if got, most := total.speed, float64(5<<16); got <= 0 || got > most {
+	if got, most := total.speed.Value(), float64(5<<16); got <= 0 || got > most {
 		t.Errorf("four layers of 64 KiB a second each make %.0f bytes a second", got)
 	}
 	total.bar.Abort(true)

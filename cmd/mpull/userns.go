@@ -97,17 +97,17 @@ func noUserNamespaces() string {
 	if os.Geteuid() != 0 && read("kernel/unprivileged_userns_clone") == "0" {
 		return "kernel.unprivileged_userns_clone is 0; root mends it by: sysctl -w kernel.unprivileged_userns_clone=1"
 	}
-	const noProc, chroot = "/proc is not mounted; root mends it by: mount -t proc proc /proc",
-		"the kernel refuses it, as it does in a chroot: enter the directory by systemd-nspawn -D DIR --as-pid2 instead, or run mpull as root"
+	const noProc, forbidden = "/proc is not mounted; root mends it by: mount -t proc proc /proc",
+		"the kernel refuses it, as it does in a chroot (enter the directory by systemd-nspawn -D DIR --as-pid2 instead) and in containers with the usual seccomp filter (start those with --security-opt seccomp=unconfined); or run mpull as root"
 	_, err := os.Readlink("/proc/self/exe")
 	refused := errors.Is(tryNamespace(), unix.EPERM)
 	switch {
 	case err != nil && refused:
-		return chroot + "; " + noProc
+		return forbidden + "; " + noProc
 	case err != nil:
 		return noProc
 	case refused:
-		return chroot
+		return forbidden
 	}
 	return ""
 }

@@ -34,25 +34,6 @@ func (l *loading) mapped(p, ld *program) end {
 	return e
 }
 
-// beyond is the end of a program that asks for addresses which only page tables
-// of five levels reach, on a kernel with those: what such a kernel does with them
-// is not followed.
-func (l *loading) beyond(p *program) end {
-	const most = 1 << 56
-	if p == nil || !l.host.FiveLevels || !p.loader.Class64 {
-		return end{}
-	}
-	task := p.loader.TaskSize
-	reaches := p.header.Entry >= task && p.header.Entry < most
-	for _, s := range p.segs {
-		reaches = reaches || s.typ == ptLoad && s.vaddr < most && s.vaddr+s.memsz > task
-	}
-	if !reaches {
-		return end{}
-	}
-	return end{unsure: p.id.path + " asks for addresses above 47 bits, and what a kernel with page tables of five levels maps there is not known here"}
-}
-
 // mappedUnder is mapped with a limit on the stack.
 func (l *loading) mappedUnder(p, ld *program, stack uint64) end {
 	s := spaceOf(p.loader, l.host, stack, l.arguments())

@@ -213,3 +213,22 @@ func (s space) float(size uint64, taken []extent, bias within) (within, end) {
 	}
 	return at, end{}
 }
+
+// beyond is the end of a program that asks for addresses which only page tables
+// of five levels reach, on a kernel with those: what such a kernel does with them
+// is not followed.
+func (l *loading) beyond(p *program) end {
+	const most = 1 << 56
+	if p == nil || !l.host.FiveLevels || !p.loader.Class64 {
+		return end{}
+	}
+	task := p.loader.TaskSize
+	reaches := p.header.Entry >= task && p.header.Entry < most
+	for _, s := range p.segs {
+		reaches = reaches || s.typ == ptLoad && s.vaddr < most && s.vaddr+s.memsz > task
+	}
+	if !reaches {
+		return end{}
+	}
+	return end{unsure: p.id.path + " asks for addresses above 47 bits, and what a kernel with page tables of five levels maps there is not known here"}
+}

@@ -124,7 +124,6 @@ func (s *stager) assemble(ctx context.Context, l Layer, p *pieces) (*graphdriver
 		err = &MismatchError{"DiffID", l.DiffID.String(), output.UncompressedDigest.String()}
 	}
 	if err != nil && output != nil && output.Target != "" {
-		output.TarSplit = nil // the differ's, or closed by it
 		err = errors.Join(err, s.store.CleanupStagedLayer(output))
 	}
 	if err = errors.Join(err, differ.Close()); err != nil {

@@ -2,10 +2,8 @@ package unpack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 
 	"github.com/opencontainers/go-digest"
@@ -30,13 +28,5 @@ func FlatTar(ctx context.Context, dir, record string, list io.Reader) (io.ReadCl
 	if err != nil {
 		return nil, fmt.Errorf("reading the list of its files: %w", err)
 	}
-	f, err := os.Open(record)
-	if err != nil {
-		return nil, err
-	}
-	files, err := openTree(dir)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return tarOf(ctx, files, f, func(name string) string { return places[path.Clean("/"+name)] })
+	return tarIn(ctx, dir, record, func(name string) string { return places[path.Clean("/"+name)] })
 }

@@ -23,6 +23,12 @@ import (
 //
 // Whether the bytes are those that were unpacked, their digest tells.
 func Tar(ctx context.Context, dir, record string) (io.ReadCloser, error) {
+	return tarIn(ctx, dir, record, nil)
+}
+
+// tarIn is Tar of files that lie in the directory where place tells, nil under
+// their names.
+func tarIn(ctx context.Context, dir, record string, place func(name string) string) (io.ReadCloser, error) {
 	f, err := os.Open(record)
 	if err != nil {
 		return nil, err
@@ -31,7 +37,7 @@ func Tar(ctx context.Context, dir, record string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return tarOf(ctx, files, f, nil)
+	return tarOf(ctx, files, f, place)
 }
 
 // tarOf is Tar of what is open already, and closes that. place tells where a
