@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -267,6 +269,50 @@ func TestChunkedWithoutRanges(t *testing.T) {
 			}
 			if id, config := p.imageID("2"), p.config("2"); id != config {
 				t.Errorf("the image is %s, its config %s", id, config)
+			}
+			p.sound("2")
+		})
+	}
+}
+
+// TestChunkedInterrupted ends an update while parts of a layer come: nothing is
+// damaged, and the next pull brings the image.
+func TestChunkedInterrupted(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			var holds atomic.Bool
+			held := make(chan struct{}, 100)
+			p := newPuller(t, func(h http.Handler) http.Handler {
+				h = testregistry.Ranges(h)
+				return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+					if req.Header.Get("Range") != "" && holds.Load() {
+						held <- struct{}{}
+						<-req.Context().Done() // mpull is gone
+						return
+					}
+					h.ServeHTTP(w, req)
+				})
+			})
+			p.mpull(partly(), "pull", "-q", "--tls-verify=false", p.ref("1"))
+			holds.Store(true)
+			cmd := p.command(partly(), "pull", "-q", "--tls-verify=false", p.ref("2"))
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-held
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err == nil {
+				t.Error("a pull that was ended succeeded")
+			}
+			holds.Store(false)
+			p.mpull(nil, "doctor")
+			p.counter.Bytes()
+			p.mpull(partly(), "pull", "-q", "--tls-verify=false", p.ref("2"))
+			if came := p.counter.Bytes(); came > 750_000 {
+				t.Errorf("%d bytes came", came)
 			}
 			p.sound("2")
 		})
