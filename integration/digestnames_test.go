@@ -33,7 +33,14 @@ func TestDigestNames(t *testing.T) {
 	m.run("mine", "podman", "pull", "-q", registry.Host+"/team/app:1")
 	m.run("mine", "mpull", "pull", "-q", "--platform", platforms[0], "--platform", platforms[1], registry.Host+"/team/other:1")
 	asked, found := 0, 0
-	for _, n := range digestNames(t, m, registry.Host) {
+	step := 1
+	if testenv.Short(t) {
+		step = 3
+	}
+	for i, n := range digestNames(t, m, registry.Host) {
+		if i%step != 0 {
+			continue
+		}
 		theirs, mine := m.means("podman", n.input), m.means("mpull", n.input)
 		// podman takes name@digest by its digest alone, and no digest without a
 		// name. Of another repository mpull takes none; a digest alone is the image that

@@ -102,8 +102,8 @@ func TestEchoedSecrets(t *testing.T) {
 			b.Write("auth.json", fmt.Sprintf(`{"auths":{%q:%s}}`, reg.Host, c.auth))
 			for _, args := range [][]string{
 				{"pull", "--retry", "0", "--tls-verify=false", reg.Host + "/app:1"}, {"--log-level", "debug", "pull", "--retry", "0", "--tls-verify=false", reg.Host + "/app:1"},
-				{"pull", "--retry", "0", "--tls-verify=false", "--format", "json", reg.Host + "/app:1"}, {"platforms", "--tls-verify=false", reg.Host + "/app:1"},
-				{"inspect", "--tls-verify=false", "docker://" + reg.Host + "/app:1"}, {"check", "--remote", "--tls-verify=false", reg.Host + "/app:1"},
+				{"pull", "--retry", "0", "--tls-verify=false", "--format", "json", reg.Host + "/app:1"}, {"platforms", "--retry", "0", "--tls-verify=false", reg.Host + "/app:1"},
+				{"inspect", "--retry", "0", "--tls-verify=false", "docker://" + reg.Host + "/app:1"}, {"check", "--remote", "--retry", "0", "--tls-verify=false", reg.Host + "/app:1"},
 			} {
 				silentAbout(t, b.Mpull(args...), c.secrets)
 			}

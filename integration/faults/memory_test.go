@@ -25,6 +25,7 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 
 	"github.com/mpull/mpull/integration/testbed"
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // measureName is the name under which this binary runs a program for measured.
@@ -218,6 +219,9 @@ func gnuSparse(*testing.T) []byte {
 // decompressed with the widest window there is: not all at the same time.
 func TestWideWindows(t *testing.T) {
 	for driver, layers := range map[string]int{"overlay": 8, "vfs": 4} { // vfs copies all layers below
+		if driver == "vfs" && testenv.Short(t) {
+			continue
+		}
 		t.Run(driver, func(t *testing.T) {
 			b, reg := newBed(t), newRegistry(t)
 			b.Driver = driver

@@ -98,7 +98,11 @@ func TestAsOrdinaryUser(t *testing.T) {
 		return
 	}
 	u := testuser.New(t)
-	cmd := u.Self([]string{userEnv + "=1"}, "-test.v", "-test.run", "TestSame|TestFetch|TestRandom", "-test.short="+fmt.Sprint(testenv.Short(t)), "-test.timeout", "10m")
+	tests := "TestSame|TestFetch|TestRandom"
+	if testenv.Short(t) {
+		tests = "TestSameAsLibrary|TestFetch"
+	}
+	cmd := u.Self([]string{userEnv + "=1"}, "-test.v", "-test.run", tests, "-test.short="+fmt.Sprint(testing.Short()), "-test.timeout", "10m")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("as %s: %v\n%s", u.Username, err, out)
