@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/opencontainers/go-digest"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
@@ -32,22 +35,24 @@ type choice struct {
 func (e *Engine) choose(ctx context.Context, img *registry.Image, instances []registry.Instance, requests []platform.Request) (*choice, error) {
 	c := &choice{instances: slices.Clone(instances)}
 	var artifact *registry.NotImageError // what would have been taken if it were an image
+	named := false
 	for {
 		var err error
 		c.decision, err = platform.Choose(requests, candidatesOf(c.instances))
 		at := c.decision.Chosen
 		switch {
+		case !named && (c.decision.Rule == platform.RuleNoPlatform || hasTwins(c.decision) || err != nil && wantsVersion(requests)):
+			named = true
+			if err := nameAll(ctx, img, c.instances); err != nil {
+				return nil, err
+			}
+			continue
 		case err != nil:
 			if at = c.instead(img, requests, err); at < 0 && artifact != nil {
 				return c, artifact
 			} else if at < 0 {
 				return c, e.explain(err, img, c.instances)
 			}
-		case c.decision.Rule == platform.RuleNoPlatform:
-			if err := nameAll(ctx, img, c.instances); err != nil {
-				return nil, err
-			}
-			continue
 		default:
 			c.rule, c.request = c.decision.Rule, c.decision.Attempts[len(c.decision.Attempts)-1].Request
 		}
@@ -86,6 +91,11 @@ func (c *choice) other(ctx context.Context, img *registry.Image) (bool, error) {
 
 // unnamed tells whether neither index nor config names the platform of an image.
 func unnamed(in registry.Instance) bool { return in.Silent && !in.Attestation && in.Artifact == "" }
+
+// wantsVersion tells whether a version of Windows is asked for.
+func wantsVersion(requests []platform.Request) bool {
+	return slices.ContainsFunc(requests, func(r platform.Request) bool { return r.Platform.OSVersion != "" })
+}
 
 // hasTwins tells whether other entries of the index fit as well as the one
 // chosen: only their manifests tell then which of them are images.
@@ -126,16 +136,19 @@ func (c *choice) instead(img *registry.Image, requests []platform.Request, err e
 }
 
 // nameAll gives the entries that an index names no platform for the one that
-// their configs claim, of at most maxUnnamed.
+// their configs claim, and those that it tells apart from others by nothing what
+// their configs add to it: a variant, a version of Windows. It reads at most
+// maxUnnamed configs.
 func nameAll(ctx context.Context, img *registry.Image, instances []registry.Instance) error {
+	alike := alike(instances)
 	read := 0
 	for i := range instances {
 		in := &instances[i]
-		if in.Attestation || in.Artifact != "" || in.Absent || in.Platform.Complete() {
+		if in.Attestation || in.Artifact != "" || in.Absent || in.Platform.Complete() && !alike[kindOf(*in)] {
 			continue
 		}
 		if read++; read > maxUnnamed {
-			in.Silent = true
+			in.Silent = !in.Platform.Complete()
 			continue
 		}
 		d, err := img.Detail(ctx, *in)
@@ -148,11 +161,39 @@ func nameAll(ctx context.Context, img *registry.Image, instances []registry.Inst
 			in.Absent = true
 		case err != nil:
 			return err
-		default:
+		case !in.Platform.Complete():
 			in.Names(d.Platform())
+		default:
+			in.Adds(d.Platform())
 		}
 	}
 	return nil
+}
+
+// kind is what an index says of an image, as far as it decides a choice.
+type kind struct {
+	platform platform.Platform
+	zstd     bool
+}
+
+func kindOf(in registry.Instance) kind { return kind{in.Platform, in.Zstd()} }
+
+// alike finds what an index says of several images, and could say more of. Of
+// Windows that is so with one image too, as each version is a platform.
+func alike(instances []registry.Instance) map[kind]bool {
+	seen, shared := map[kind]digest.Digest{}, map[kind]bool{}
+	for _, in := range instances {
+		k := kindOf(in)
+		if p := k.platform; !p.Complete() || in.Attestation || in.Artifact != "" || in.Absent || p.Variant != "" || p.OSVersion != "" {
+			continue
+		}
+		if first, ok := seen[k]; ok && first != in.Digest || k.platform.OS == "windows" {
+			shared[k] = true
+		} else {
+			seen[k] = in.Digest
+		}
+	}
+	return shared
 }
 
 func candidatesOf(instances []registry.Instance) []platform.Candidate {
@@ -164,6 +205,8 @@ func candidatesOf(instances []registry.Instance) []platform.Candidate {
 		}
 		if in.Platform.Complete() {
 			candidates[i].Platform = &instances[i].Said
+		} else {
+			candidates[i].Half = in.Platform
 		}
 	}
 	return candidates
@@ -188,9 +231,8 @@ func (e *Engine) explain(err error, img *registry.Image, instances []registry.In
 
 // advise says what to pull instead, and what this machine would do with it.
 func (e *Engine) advise(n *platform.NotFoundError) string {
-	const pull = "mpull pull --platform "
 	if len(n.Versions) > 0 {
-		return fmt.Sprintf("name one: %s'%s' ...", pull, n.Versions[0])
+		return "name one: " + pulls(n.Versions[0])
 	}
 	host := e.Host()
 	if len(n.Requests) > 0 && n.Requests[0].Platform.OS == "wasi" {
@@ -200,25 +242,30 @@ func (e *Engine) advise(n *platform.NotFoundError) string {
 		use, emulator := hostUse(host, *p)
 		switch {
 		case use == HostEmulated:
-			return fmt.Sprintf("the nearest is %s, which %s emulates here: %s%s ...", p, emulator, pull, p)
+			return fmt.Sprintf("the nearest is %s, which %s emulates here: %s", p, emulator, pulls(*p))
 		case use == HostNone && p.Architecture == host.Platform.Architecture && host.Platform.Variant != "":
-			return fmt.Sprintf("the nearest is %s, and this CPU has only %s: %s%s ... brings it all the same", p, host.Platform.Variant, pull, p)
+			return fmt.Sprintf("the nearest is %s, and this CPU has only %s: %s brings it all the same", p, host.Platform.Variant, pulls(*p))
 		case use == HostNone:
-			return fmt.Sprintf("the nearest is %s, which does not run here: %s%s ... brings it all the same", p, pull, p)
+			return fmt.Sprintf("the nearest is %s, which does not run here: %s brings it all the same", p, pulls(*p))
 		}
-		return fmt.Sprintf("the nearest is %s, which runs here, and is taken only when it is asked for: %s%s ...", p, pull, p)
+		return fmt.Sprintf("the nearest is %s, which runs here, and is taken only when it is asked for: %s", p, pulls(*p))
 	}
 	for _, p := range n.Offered {
 		if use, emulator := hostUse(host, p); use == HostEmulated {
-			return fmt.Sprintf("%s emulates %s here: %s%s ...", emulator, p, pull, p)
+			return fmt.Sprintf("%s emulates %s here: %s", emulator, p, pulls(p))
 		} else if use == HostNative {
-			return fmt.Sprintf("%s runs here: %s%s ...", p, pull, p)
+			return fmt.Sprintf("%s runs here: %s", p, pulls(p))
 		}
 	}
 	if len(n.Offered) > 0 {
-		return fmt.Sprintf("none of them runs on this machine; %s%s ... brings it all the same", pull, n.Offered[0])
+		return "none of them runs on this machine; " + pulls(n.Offered[0]) + " brings it all the same"
 	}
 	return ""
+}
+
+// pulls is the command that pulls a platform which an image offers.
+func pulls(p platform.Platform) string {
+	return "mpull pull " + cmp.Or(p.Flag(), "--all-platforms") + " ..."
 }
 
 // wasmAdvice says what can be done with images of WebAssembly.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -65,8 +66,8 @@ const maxUnnamed = 32
 
 // Platforms lists the platforms that an image offers, in the order of its
 // index: nested indexes are followed, attestations left out. An index costs one
-// request, and two more for each entry that names no platform; a single
-// manifest costs two. The store, when there is one, tells what is here.
+// request, and two more for each entry that names no platform, or the same one as
+// another; a single manifest costs two. The store, when there is one, tells what is here.
 func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions) (rows []OfferedPlatform, err error) {
 	err = e.look(ctx, input, LookOptions{Retry: o.Retry}, func(ctx context.Context, img *registry.Image, _ registry.Source) error {
 		instances, err := img.Instances(ctx)
@@ -88,6 +89,23 @@ func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions
 }
 
 func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, local here, o PlatformsOptions) ([]OfferedPlatform, error) {
+	rows, listed := []OfferedPlatform{}, []int{}
+	for i, in := range instances {
+		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {
+			continue
+		}
+		row := OfferedPlatform{Size: -1, Local: []LocalImage{}}
+		for _, img := range local.images[in.Digest] {
+			row.Local = append(row.Local, LocalImage{ID: img.ID, Names: img.Names})
+			row.Size = local.size(img, in.Digest)
+		}
+		rows, listed = append(rows, row), append(listed, i)
+	}
+	if o.Sizes || !img.IsIndex {
+		if err := sizeAll(ctx, img, rows, instances, listed); err != nil {
+			return nil, err
+		}
+	}
 	host := e.Host()
 	wanted := []platform.Request{platform.Native(host.Wants())}
 	own, _ := platform.Choose(wanted, candidatesOf(instances))
@@ -96,47 +114,45 @@ func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []r
 			instances, own = c.instances, c.decision
 		}
 	}
-	rows, unsized := []OfferedPlatform{}, map[int]registry.Instance{}
-	for i, in := range instances {
-		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {
-			continue
-		}
-		row := OfferedPlatform{
-			OS: in.Platform.OS, Architecture: in.Platform.Architecture, Variant: in.Platform.Variant, OSVersion: in.Platform.OSVersion,
-			Digest: in.Digest, MediaType: in.MediaType, Size: -1, Local: []LocalImage{}, Index: in.Index,
-			Platform: in.Platform.String(), ArtifactType: in.Artifact, Absent: in.Absent,
-		}
-		switch {
-		case in.Artifact != "":
-			row.Host = HostArtifact
+	for n, i := range listed {
+		rows[n].describe(instances[i])
+		switch p := instances[i].Platform; {
+		case instances[i].Artifact != "":
+			rows[n].Host = HostArtifact
 		case i == own.Chosen:
-			row.Host = HostOwn
-		case in.Platform.Complete():
-			row.Host, row.Emulator = hostUse(host, in.Platform)
+			rows[n].Host = HostOwn
+		case p.Complete():
+			rows[n].Host, rows[n].Emulator = hostUse(host, p)
 		}
-		for _, img := range local.images[in.Digest] {
-			row.Local = append(row.Local, LocalImage{ID: img.ID, Names: img.Names})
-			row.Size = local.size(img, in.Digest)
-		}
-		if row.Size < 0 && !row.Absent && (o.Sizes || !img.IsIndex) {
-			unsized[len(rows)] = in
-		}
-		rows = append(rows, row)
 	}
-	return rows, sizeAll(ctx, img, rows, unsized)
+	return rows, nil
 }
 
-// sizeAll asks for the sizes of rows, by their indexes, several at a time.
-func sizeAll(ctx context.Context, img *registry.Image, rows []OfferedPlatform, unsized map[int]registry.Instance) error {
+// describe fills in what an index, and what was read of its entry, say.
+func (r *OfferedPlatform) describe(in registry.Instance) {
+	r.Platform, r.OS, r.Architecture, r.Variant, r.OSVersion = in.Platform.String(), in.Platform.OS, in.Platform.Architecture, in.Platform.Variant, in.Platform.OSVersion
+	r.Digest, r.MediaType, r.Index, r.ArtifactType, r.Absent = in.Digest, in.MediaType, in.Index, in.Artifact, in.Absent
+}
+
+// sizeAll asks for the sizes of the instances that are listed, several at a time,
+// where they are not known, and notes of each what its manifest shows: that it is
+// no image, or is not there.
+func sizeAll(ctx context.Context, img *registry.Image, rows []OfferedPlatform, instances []registry.Instance, listed []int) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(askWorkers)
-	for n, in := range unsized {
+	for n, i := range listed {
+		if rows[n].Size >= 0 || instances[i].Absent {
+			continue
+		}
 		g.Go(func() (err error) {
-			row := &rows[n]
-			row.Size, err = img.CompressedSize(ctx, in)
+			rows[n].Size, err = img.CompressedSize(ctx, instances[i])
 			var absent *registry.AbsentError
-			if errors.As(err, &absent) { // the rest can be told all the same
-				row.Size, row.Absent, err = -1, true, nil
+			var artifact *registry.NotImageError
+			switch {
+			case errors.As(err, &absent): // the rest can be told all the same
+				rows[n].Size, instances[i].Absent, err = -1, true, nil
+			case errors.As(err, &artifact):
+				instances[i].Artifact, err = cmp.Or(instances[i].Artifact, artifact.Type), nil
 			}
 			return err
 		})

@@ -26,19 +26,23 @@ func firstImage(ctx context.Context, img *registry.Image, instances []*registry.
 // Where that leaves none, it is the first one's error.
 func (p *pull) leaveAbsent() error {
 	var first error
+	var notes []string
 	here := slices.DeleteFunc(slices.Clone(p.jobs), func(j *job) bool {
 		switch {
 		case j.absent != nil:
 			p.absent = append(p.absent, j.absent)
 			first = cmp.Or[error](first, j.absent)
 		case j.artifact != nil:
-			p.engine.note("warning: %s is left out: %v", j.requests[0], j.artifact)
+			notes = append(notes, fmt.Sprintf("warning: %s is left out: %v", j.requests[0], j.artifact))
 			first = cmp.Or[error](first, j.artifact)
 		}
 		return j.absent != nil || j.artifact != nil
 	})
 	if len(here) == 0 && first != nil {
 		return first
+	}
+	for _, n := range notes {
+		p.engine.note("%s", n)
 	}
 	if len(here) != len(p.jobs) {
 		p.jobs = here

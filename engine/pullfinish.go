@@ -71,9 +71,15 @@ func (p *pull) announce(source registry.Source, j *job) {
 			refName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))}})
 	}
 	if said, config := c.detail.Instance.Platform, c.detail.Platform(); said.Complete() && config.Complete() &&
-		(said.Architecture != config.Architecture || said.OS != config.OS) {
+		(said.Architecture != config.Architecture || said.OS != config.OS || meets(said, j.requests) && !meets(config, j.requests)) {
 		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
 	}
+}
+
+// meets tells whether a platform answers one of the requests.
+func meets(p platform.Platform, requests []platform.Request) bool {
+	_, err := platform.Choose(requests, []platform.Candidate{{Platform: &p}})
+	return err == nil
 }
 
 // countLayers tells the layers that need not be fetched from those that must be.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -202,14 +203,28 @@ func unused(snap *store.Snapshot, img *store.Image) error {
 // does not hold the name any more.
 func (e *Engine) removable(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, o RemoveOptions) (*store.Image, string, error) {
 	found, err := e.one(ctx, s, snap, input, o.Platform)
-	if err != nil {
+	var notHere *query.NotHereError
+	switch {
+	case errors.As(err, &notHere):
+		return nil, "", &NotMeantError{notHere}
+	case err != nil:
 		return nil, "", err
+	case found.Unsaid:
+		return nil, "", &NotMeantError{&query.NotHereError{Name: cmp.Or(found.Name, input), Request: *o.Platform, Here: []platform.Platform{query.Told(found.Image, e.programs(ctx, s))}}}
 	}
 	if !found.Held() {
 		found.Name = ""
 	}
 	return found.Image, found.Name, nil
 }
+
+// NotMeantError says that no image is for the platform of which one was to be
+// removed. A removal reaches no further than its words: an image that names no
+// level answers to one everywhere else, as a pull takes it, and not here.
+type NotMeantError struct{ *query.NotHereError }
+
+// Unwrap returns what is here instead.
+func (e *NotMeantError) Unwrap() error { return e.NotHereError }
 
 // one finds the image that an input means, of a platform when one is asked for.
 func (e *Engine) one(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, wanted *platform.Request) (query.Found, error) {

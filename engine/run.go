@@ -152,7 +152,7 @@ func (e *Engine) wayOut(ctx context.Context, s *store.Store, snap *store.Snapsho
 		if err != nil || r.ExitCode != 0 {
 			continue
 		}
-		use := fmt.Sprintf("mpull use --platform %s %s", query.PlatformOf(img), name)
+		use := "mpull use " + query.PlatformOf(img).Flag() + " " + name
 		if r.Verdict == preflight.Native {
 			return use
 		}

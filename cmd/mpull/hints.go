@@ -36,6 +36,7 @@ func hint(err error) string {
 	var noList *json.UnmarshalTypeError
 	var contradiction *store.ContradictionError
 	var notHere *query.NotHereError
+	var notMeant *engine.NotMeantError
 	var advised *registry.AdvisedError
 	var policy *registry.NoPolicyError
 	var named *registry.NameError
@@ -79,6 +80,11 @@ func hint(err error) string {
 			return fmt.Sprintf("an image of %s once had that name: mpull restore %.12s gives it back", orNone(img.Platform()), img.ID)
 		}
 		return "mpull images --all lists what is here"
+	case errors.As(err, &notMeant):
+		if flag := notMeant.Here[0].Flag(); flag != "" {
+			return fmt.Sprintf("mpull rmi %s %s removes that one", flag, notMeant.Name)
+		}
+		return "mpull rmi with its ID removes that one"
 	case errors.As(err, &notHere):
 		return "mpull pull --platform brings one: mpull platforms lists what there is to pull"
 	case errors.As(err, &notFound):

@@ -25,8 +25,9 @@ docker-archive:FILE.
 
 SIZE is what there is to download. An index does not tell it: it is known for a
 single image and for what is here; --sizes asks for the rest, one request each, and
-shows as absent what the index names and the registry does not have.
-Without it an index costs one request.
+shows as absent what the index names and the registry does not have, and as
+artifact what is no image by its manifest. Without it an index costs one request,
+and two for each entry whose platform the index does not tell.
 
 --filter-by-os is oc's: a regular expression, not anchored, held against
 os/arch[/variant] as it is printed, so that linux/arm also selects linux/arm64.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/store/query"
 )
 
 func (p *program) rmiCommand() *cli.Command {
@@ -19,7 +20,8 @@ func (p *program) rmiCommand() *cli.Command {
 		Usage:     "remove images or names of images",
 		UsageText: "rmi [flags] IMAGE...",
 		Description: `Takes a name away; with its last name, or by ID, the image goes, and with it
-nameless parents that nothing else needs. An image that a container uses, of
+nameless parents that nothing else needs. --platform means what it says: an image
+that names no level is not removed as one of a level. An image that a container uses, of
 whichever tool, or that is mounted, is never removed, also not by --force; one
 that CRI-O's configuration pins only by --force.
 
@@ -85,7 +87,9 @@ func (p *program) tellRemoved(results []engine.Removed) error {
 			for _, img := range r.Others {
 				platforms = append(platforms, img.Platform())
 			}
-			p.line("also here: %s; mpull use --platform %s %s gives it the name", escape(strings.Join(platforms, ", ")), escape(platforms[0]), escape(r.Name))
+			if flag := query.PlatformOf(r.Others[0]).Flag(); flag != "" {
+				p.line("also here: %s; mpull use %s %s gives it the name", escape(strings.Join(platforms, ", ")), flag, escape(r.Name))
+			}
 		}
 		if r.Err != nil {
 			report(p.streams, r.Err)

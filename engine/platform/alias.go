@@ -2,13 +2,13 @@ package platform
 
 import "strings"
 
-// spell returns p in lower case, with the aliases of operating systems,
+// spell returns p in lower case, without blanks around its fields, with the aliases of operating systems,
 // architectures and variants replaced by the names of GOOS, GOARCH and the OCI
 // image specification. It adds no variant unless the architecture's alias
 // contains one (armhf is arm/v7). Only Windows keeps its version: of others it
 // decides nothing.
 func spell(p Platform) Platform {
-	switch p.OS = lower(p.OS); p.OS {
+	switch p.OS = lower(strings.TrimSpace(p.OS)); p.OS {
 	case "macos":
 		p.OS = "darwin"
 	case "wasip1":
@@ -17,9 +17,9 @@ func spell(p Platform) Platform {
 	if p.OS != "windows" {
 		p.OSVersion = ""
 	}
-	arch, implied := spellArch(lower(p.Architecture))
+	arch, implied := spellArch(lower(strings.TrimSpace(p.Architecture)))
 	p.Architecture = arch
-	p.Variant = spellVariant(arch, lower(p.Variant))
+	p.Variant = spellVariant(arch, lower(strings.TrimSpace(p.Variant)))
 	if implied != "" {
 		p.Variant = implied
 	}

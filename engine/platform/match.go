@@ -12,6 +12,9 @@ type Candidate struct {
 	// Silent says that the image's config was read and names no platform either.
 	// Such an image fits a default, as in podman, and nothing that was asked for.
 	Silent bool
+	// Half is what a silent image says all the same: an operating system or an
+	// architecture alone. Those that say another one come last.
+	Half Platform
 	// Artifact marks an entry that is no image, though it may name a platform.
 	Artifact bool
 	// Hidden marks what is not an image, such as attestations: never chosen and
@@ -94,6 +97,9 @@ func try(r Request, candidates []Candidate) (Attempt, int, []Platform) {
 		verdicts[i], ranks[i] = judge(target, list, c)
 		if verdicts[i].Rule == RuleUnnamed && !r.Explicit {
 			verdicts[i].Outcome, ranks[i] = PassedOver, 2*len(list)
+			if c.Half.contradicts(target) {
+				ranks[i]++
+			}
 		}
 		if verdicts[i].Outcome == Refused {
 			continue

@@ -121,8 +121,12 @@ func TestChoose(t *testing.T) {
 		{"spelling before no platform", amd64, "", "- linux/x86_64", 1, RuleSpelling},
 		{"half unknown os", amd64, "unknown/amd64", "unknown/amd64", -1, ""},
 		{"other os", amd64, "", "windows/amd64", -1, ""},
-		{"unknown variant", amd64, "linux/ppc64le/power9", "linux/ppc64le/power8 linux/ppc64le", 1, RuleNoVariant},
-		{"unknown variant offered", amd64, "linux/ppc64le", "linux/ppc64le/power9", -1, ""},
+		{"unknown variant", amd64, "linux/mips64le/r6", "linux/mips64le/r2 linux/mips64le", 1, RuleNoVariant},
+		{"unknown variant offered", amd64, "linux/mips64le", "linux/mips64le/r6", -1, ""},
+		{"weaker POWER", amd64, "linux/ppc64le/power9", "linux/ppc64le/power10 linux/ppc64le/power8 linux/ppc64le", 1, RuleWeaker},
+		{"baseline of POWER", amd64, "linux/ppc64le", "linux/ppc64le/power9 linux/ppc64le/power8", 1, RuleBaseline},
+		{"baseline of RISC-V", amd64, "linux/riscv64", "linux/riscv64/rva23u64 linux/riscv64/rva20u64", 1, RuleBaseline},
+		{"RISC-V profile", amd64, "linux/riscv64/rva23u64", "linux/riscv64 linux/riscv64/rva22u64", 1, RuleWeaker},
 		{"empty index", amd64, "", "", -1, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -88,7 +88,7 @@ func (e *NotFoundError) Error() string {
 		asked = []string{"platform asked for"}
 	}
 	if len(e.Versions) > 0 {
-		return fmt.Sprintf("%s is here for several versions: %s", strings.Join(asked, " or "), list(e.Versions))
+		return fmt.Sprintf("this image has %s for several versions: %s", strings.Join(asked, " or "), list(e.Versions))
 	}
 	return fmt.Sprintf("no %s in this image; it offers %s", strings.Join(asked, " or "), e.offers())
 }

@@ -45,24 +45,38 @@ func unnamed(arch string) []want {
 		for _, v := range levels(arch) {
 			list = append(list, want{v, RuleAnyVariant})
 		}
-	case "arm64":
-		list = append(list, want{"v8", RuleBaseline})
-	case "amd64":
-		list = append(list, want{"v1", RuleBaseline})
+	default:
+		if v := baseline(arch); v != "" {
+			list = append(list, want{v, RuleBaseline})
+		}
 	}
 	return list
 }
 
-// isBaseline reports whether the variant is what the architecture means without
-// one. arm has none: its code without a variant may be of any level.
-func isBaseline(arch, variant string) bool {
-	return arch == "amd64" && variant == "v1" || arch == "arm64" && variant == "v8"
+// baseline is what an architecture means without a variant, as Go builds for it;
+// "" where that is not known. arm has none: its code without a variant may be of
+// any level.
+func baseline(arch string) string {
+	switch arch {
+	case "amd64":
+		return "v1"
+	case "arm64":
+		return "v8"
+	case "ppc64le":
+		return "power8"
+	case "riscv64":
+		return "rva20u64"
+	}
+	return ""
 }
+
+func isBaseline(arch, variant string) bool { return variant != "" && variant == baseline(arch) }
 
 // weaker returns the variants whose code a processor of the given variant runs,
 // strongest first, without the variant itself; nil for what is not known. Sources:
-// the x86-64 psABI's micro-architecture levels v1 to v4, and the Arm Architecture
-// Reference Manual, where v9.N contains v8.(N+5).
+// the x86-64 psABI's micro-architecture levels v1 to v4, the Arm Architecture
+// Reference Manual, where v9.N contains v8.(N+5), the Power ISA's versions and the
+// RISC-V profiles, by the names of GOPPC64 and GORISCV64.
 func weaker(arch, variant string) []string {
 	if arch == "arm64" {
 		return weakerArm64(variant)
@@ -82,6 +96,10 @@ func levels(arch string) []string {
 		return []string{"v4", "v3", "v2", "v1"}
 	case "arm":
 		return []string{"v8", "v7", "v6", "v5"}
+	case "ppc64le":
+		return []string{"power11", "power10", "power9", "power8"}
+	case "riscv64":
+		return []string{"rva23u64", "rva22u64", "rva20u64"}
 	}
 	return nil
 }

@@ -37,6 +37,18 @@ func (p Platform) String() string {
 	return s
 }
 
+// Flag returns the option that asks for p, as it is typed in a shell; "" where
+// none can, as p is of foreign origin and no platform.
+func (p Platform) Flag() string {
+	if _, err := ParseRequest(p.String(), p); err != nil {
+		return ""
+	}
+	if p.OSVersion != "" {
+		return "--platform '" + p.String() + "'"
+	}
+	return "--platform " + p.String()
+}
+
 // Normalize returns the one form of all platforms that mean the same: aliases
 // become the names of GOOS and GOARCH, arm without a variant becomes arm/v7,
 // arm64/v8 becomes arm64 and amd64/v1 becomes amd64. These are the rules of
@@ -95,6 +107,13 @@ func (p Platform) Same(q Platform) bool {
 // the last numbers: 10.0.17763 is 10.0.17763.4010, and not 10.0.177.
 func sameVersion(have, wanted string) bool {
 	return have == wanted || strings.HasPrefix(have, wanted+".")
+}
+
+// contradicts reports whether p says another operating system or architecture
+// than q, as far as it says any.
+func (p Platform) contradicts(q Platform) bool {
+	p = spell(p)
+	return p.OS != "" && p.OS != q.OS || p.Architecture != "" && p.Architecture != q.Architecture
 }
 
 // Complete reports whether p names both operating system and architecture.

@@ -64,6 +64,15 @@ func (i *Instance) Names(p platform.Platform) {
 	i.Platform, i.Said, i.Silent = p, p, !p.Complete()
 }
 
+// Adds completes the platform that the index names by what the config claims
+// where the two do not contradict each other.
+func (i *Instance) Adds(p platform.Platform) {
+	if p.OS == i.Platform.OS && p.Architecture == i.Platform.Architecture {
+		i.Platform.Variant, i.Platform.OSVersion = p.Variant, p.OSVersion
+		i.Said.Variant, i.Said.OSVersion = p.Variant, p.OSVersion
+	}
+}
+
 // Zstd tells whether the index says that the instance's layers are compressed
 // with zstd (annotation of containers/image).
 func (i Instance) Zstd() bool {
@@ -288,7 +297,8 @@ func (d *Detail) Info() (*types.ImageInspectInfo, error) {
 func (d *Detail) Size() int64 { return layerBytes(d.Layers) }
 
 // CompressedSize reads the manifest of an instance and returns the compressed
-// bytes of its layers: one request, none for the config.
+// bytes of its layers: one request, none for the config. The error is a
+// *NotImageError, beside the size, where the manifest is that of an artifact.
 func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error) {
 	if d := i.details[one.Digest]; d != nil {
 		return d.Size(), nil
@@ -305,20 +315,36 @@ func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error)
 	if err != nil {
 		return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
 	}
-	return ManifestSize(blob, mediaType)
+	m, err := parseManifest(blob, mediaType)
+	if err != nil {
+		return 0, err
+	}
+	layers := m.LayerInfos()
+	if t := cmp.Or(notImage(blob, m.ConfigInfo().MediaType), notFiles(layers)); t != "" {
+		return layerBytes(layers), &NotImageError{Name: transportName(i.Ref), Type: t}
+	}
+	return layerBytes(layers), nil
 }
 
 // ManifestSize returns the compressed bytes of the layers that a manifest
 // names, each counted once. An empty media type is guessed.
 func ManifestSize(blob []byte, mediaType string) (int64, error) {
+	m, err := parseManifest(blob, mediaType)
+	if err != nil {
+		return 0, err
+	}
+	return layerBytes(m.LayerInfos()), nil
+}
+
+func parseManifest(blob []byte, mediaType string) (manifest.Manifest, error) {
 	if mediaType == "" {
 		mediaType = manifest.GuessMIMEType(blob)
 	}
 	m, err := manifest.FromBlob(blob, manifest.NormalizedMIMEType(mediaType))
 	if err != nil {
-		return 0, fmt.Errorf("reading a manifest: %w", err)
+		return nil, fmt.Errorf("reading a manifest: %w", err)
 	}
-	return layerBytes(m.LayerInfos()), nil
+	return m, nil
 }
 
 func layerBytes(layers []manifest.LayerInfo) int64 {

@@ -93,7 +93,9 @@ func TestWhatAPullTookIsHere(t *testing.T) {
 				y.run(0, "lock --platform "+p+" "+dir+"/lock R/team/"+c.name+":1")
 				y.run(0, "pull --locked "+dir+"/lock --policy never"+with)
 			}
-			y.run(0, "rmi"+with)
+			if removed := y.Mpull("rmi", "--platform", p, y.registry.Host+"/team/"+c.name+":1"); removed.Code != 0 {
+				y.run(0, "rmi R/team/"+c.name+":1") // TestRemovalIsExact tells of which platforms
+			}
 		}
 	}
 	y.run(0, "pull --platform linux/arm/v6 R/team/arm:1")
