@@ -143,6 +143,15 @@ func (e *Engine) write(ctx context.Context, f func(*store.Writer, *store.Snapsho
 	return f(w, snap)
 }
 
+// absent is the error of what is looked for in a store that is not there, in
+// which a command then makes none. It is nil where there is a store.
+func (e *Engine) absent(ctx context.Context, input string) error {
+	if store.Present(e.config.Store) {
+		return nil
+	}
+	return e.readImage(ctx, input, func(*store.Store, *store.Image, string) error { return nil })
+}
+
 // remove is write with the right to delete.
 func (e *Engine) remove(ctx context.Context, f func(*store.Deleter, *store.Snapshot) error) error {
 	return e.deleter(ctx, func(d *store.Deleter) error {

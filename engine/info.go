@@ -17,7 +17,7 @@ type Info struct {
 	Host     HostInfo           `json:"host"`
 	Rootless bool               `json:"rootless"` // an ordinary user's store, in a user namespace
 	Store    store.Description  `json:"store"`
-	Config   []store.ConfigFile `json:"config"`         // storage.conf, registries.conf, policy.json, auth.json
+	Config   []store.ConfigFile `json:"config"`         // storage.conf, registries.conf, policy.json, containers.conf, auth.json
 	CRIO     *crio.Config       `json:"crio,omitempty"` // CRI-O's configuration, where there is one
 	Missing  []Missing          `json:"missing"`
 }
@@ -81,6 +81,7 @@ func (e *Engine) configFiles() []store.ConfigFile {
 		store.FindConfig(store.ConfigSearch{Name: "storage", Extension: "conf", Environment: "CONTAINERS_STORAGE_CONF"}),
 		store.FindConfig(store.ConfigSearch{Name: "registries", Extension: "conf", Environment: "CONTAINERS_REGISTRIES_CONF", Custom: e.config.Registry.RegistriesConf}),
 		store.FindConfig(store.ConfigSearch{Name: "policy", Extension: "json", Environment: "CONTAINERS_POLICY_JSON", Custom: e.config.Registry.PolicyFile, MainOnly: true}),
+		store.FindConfig(containersConf()),
 		auth,
 	}
 }

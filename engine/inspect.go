@@ -135,18 +135,3 @@ func (e *Engine) RawManifest(ctx context.Context, input string, o LookOptions) (
 	})
 	return m, err
 }
-
-// Tags lists the tags of an image's repository, pages followed, in the
-// registry's order. repository is its full name.
-func (e *Engine) Tags(ctx context.Context, input string, retry Retry) (repository string, tags []string, err error) {
-	err = e.withSource(ctx, input, "asking", func(source registry.Source) error {
-		return e.ask(ctx, retry, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error {
-			list, err := registry.Tags(ctx, sys, source.Ref, watch.asked)
-			if err == nil {
-				repository, tags = source.Ref.DockerReference().Name(), list
-			}
-			return err
-		})
-	})
-	return repository, tags, err
-}

@@ -59,6 +59,9 @@ type SpaceError struct {
 }
 
 func (e *SpaceError) Error() string {
+	if e.Need == 0 && e.What != "" {
+		return fmt.Sprintf("%s does not fit on the disk of %s: %s are free, of which %s are kept free", e.What, e.Path, human(e.Free), human(e.Reserve))
+	}
 	if e.Need == 0 {
 		return fmt.Sprintf("stopped before the disk of %s is full: %s are free, of which %s are kept free", e.Path, human(e.Free), human(e.Reserve))
 	}

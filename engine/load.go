@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/pkg/blobinfocache"
-	"go.podman.io/image/v5/pkg/compression"
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/archive"
@@ -61,75 +59,6 @@ func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOpti
 		return err
 	})
 	return results, e.discard(ctx, err)
-}
-
-// seekable returns in, or what it gives in a file, unpacked where it is
-// compressed.
-func (e *Engine) seekable(ctx context.Context, in io.Reader) (*os.File, error) {
-	f, ok := in.(*os.File)
-	if ok {
-		info, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		at, err := f.Seek(0, io.SeekCurrent)
-		ok = info.Mode().IsRegular() && at == 0 && err == nil
-	}
-	spool, err := store.Spool(e.config.Store)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	done := make(chan struct{})
-	defer close(done)
-	go monitor(ctx, cancel, spool.Name(), done, func() {})
-	// Nothing ends a read of a pipe but who writes into it: when ctx ends, that
-	// read is left to the end of the program, and nothing more is written.
-	copied := make(chan error, 1)
-	direct := false
-	go func() {
-		decompress, stream, err := compression.DetectCompression(in)
-		switch {
-		case err != nil:
-		case decompress != nil:
-			var plain io.ReadCloser
-			if plain, err = decompress(stream); err == nil {
-				_, err = io.Copy(spool, until{ctx, plain})
-				err = errors.Join(err, plain.Close())
-			}
-		case ok:
-			_, err = f.Seek(0, io.SeekStart)
-			direct = true
-		default:
-			_, err = io.Copy(spool, until{ctx, stream})
-		}
-		copied <- err
-	}()
-	select {
-	case err = <-copied:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if err != nil || direct {
-		err = errors.Join(err, spool.Close())
-		return f, err
-	}
-	return spool, nil
-}
-
-// until reads no more once ctx has ended.
-type until struct {
-	ctx context.Context //nolint:containedctx // as long as one copy
-	io.Reader
-}
-
-// Read implements io.Reader.
-func (u until) Read(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
-	}
-	return u.Reader.Read(p)
 }
 
 // groups brings the images of mpull's own archive.

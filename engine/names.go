@@ -16,6 +16,9 @@ import (
 // Tag gives an image more names. A name that another image holds moves, with
 // a record, as in a pull.
 func (e *Engine) Tag(ctx context.Context, input string, names []string, command string) error {
+	if err := e.absent(ctx, input); err != nil {
+		return err
+	}
 	return e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		found, err := e.view(snap).Find(input)
 		if err != nil {
@@ -138,6 +141,9 @@ func isKept(img *store.Image, name string) bool {
 // Untag takes names from an image; without names, all that it holds. The
 // image remembers them.
 func (e *Engine) Untag(ctx context.Context, input string, names []string, command string) error {
+	if err := e.absent(ctx, input); err != nil {
+		return err
+	}
 	return e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		view := e.view(snap)
 		found, err := view.Find(input)
@@ -194,6 +200,9 @@ type Restored struct {
 // the last that it lost. No request is made. Of images pulled side by side the
 // one that loses the name is kept, as the others are.
 func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Restored, err error) {
+	if err := e.absent(ctx, input); err != nil {
+		return r, err
+	}
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		view := e.view(snap)
 		img, err := restorable(view, input)
@@ -274,6 +283,9 @@ func lostName(view *query.View, img *store.Image, input string) (string, error) 
 // Use moves a name to the local image of a platform that holds it, once held
 // it, or is kept under a digest name of its repository. No request is made.
 func (e *Engine) Use(ctx context.Context, input string, request platform.Request, command string) (r Restored, err error) {
+	if err := e.absent(ctx, input); err != nil {
+		return r, err
+	}
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		view := e.view(snap)
 		found, err := view.Of(input, request, e.programs(ctx, w.Store))

@@ -44,6 +44,9 @@ var ErrSeveralNames = errors.New("image has several names: remove them one by on
 // parents. Each input has its own result; the error is about the store itself.
 func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) ([]Removed, error) {
 	var results []Removed
+	if !store.Present(e.config.Store) {
+		return e.removeNowhere(ctx, inputs, o), nil
+	}
 	err := e.remove(ctx, func(d *store.Deleter, snap *store.Snapshot) error {
 		if o.All {
 			inputs, o.Ignore = writable(snap), true
@@ -63,6 +66,21 @@ func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) (
 		return nil
 	})
 	return results, err
+}
+
+// removeNowhere is Remove where no store is: what is here is in read-only ones.
+func (e *Engine) removeNowhere(ctx context.Context, inputs []string, o RemoveOptions) (results []Removed) {
+	for _, input := range inputs {
+		r := Removed{Input: input, Err: e.absent(ctx, input)}
+		switch {
+		case r.Err == nil:
+			r.Err = fmt.Errorf("%s is in a read-only image store: %w", input, store.ErrReadOnly)
+		case query.IsUnknown(r.Err) && o.Ignore:
+			r.Err = nil
+		}
+		results = append(results, r)
+	}
+	return results
 }
 
 // writable lists the IDs of the images that are not in a read-only store. One

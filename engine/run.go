@@ -58,6 +58,9 @@ func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int,
 	if err != nil {
 		return 0, err
 	}
+	if err := e.absent(ctx, input); err != nil {
+		return 0, err
+	}
 	s, err := store.Create(e.config.Store)
 	if err != nil {
 		return 0, err

@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -26,13 +28,31 @@ type ConfigSearch struct {
 	MainOnly    bool   // there are no drop-in directories
 }
 
-// FindConfig finds the files of one kind of configuration by the search rules
-// of the libraries.
-func FindConfig(s ConfigSearch) ConfigFile {
-	f := &configfile.File{
+func (s ConfigSearch) file() *configfile.File {
+	return &configfile.File{
 		Name: s.Name, Extension: s.Extension, EnvironmentName: s.Environment, CustomConfigFilePath: s.Custom,
 		DoNotLoadDropInFiles: s.MainOnly, UserId: unshare.GetRootlessUID(),
 	}
+}
+
+// ReadConfig hands f each file of one kind of configuration that is in force,
+// in the order in which a later one wins. The first error ends it.
+func ReadConfig(s ConfigSearch, f func(path string, in io.Reader) error) error {
+	for item, err := range configfile.Read(s.file()) {
+		if err != nil {
+			return fmt.Errorf("reading %s.%s: %w", s.Name, s.Extension, err)
+		}
+		if err := f(item.Name, item.Reader); err != nil {
+			return fmt.Errorf("reading %s: %w", item.Name, err)
+		}
+	}
+	return nil
+}
+
+// FindConfig finds the files of one kind of configuration by the search rules
+// of the libraries.
+func FindConfig(s ConfigSearch) ConfigFile {
+	f := s.file()
 	c := ConfigFile{Name: s.Name + "." + s.Extension, InForce: []string{}}
 	paths, err := configfile.GetSearchPaths(f)
 	if err != nil {

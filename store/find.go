@@ -14,6 +14,9 @@ import (
 // drivers are the storage drivers that a store may have been written by.
 func drivers() []string { return []string{"overlay", "vfs", "btrfs", "zfs"} }
 
+// DriverAt tells which driver wrote the store that lies in a folder, "" for none.
+func DriverAt(root string) string { return driverOf(root) }
+
 // driverOf tells which driver wrote the store that is there, "" for none: of
 // several, the first that has images.
 func driverOf(root string) string {

@@ -77,10 +77,12 @@ func arrange(app *cli.App, args []string) (ordered, path []string, err error) {
 // program is what commands share: streams, and global flags once parsed.
 type program struct {
 	*streams
-	store    store.Options
-	registry registry.Options
-	guard    bool // --guard-tags
-	userMask int  // the umask that mpull was started with; negative while it is in force
+	store     store.Options
+	registry  registry.Options
+	retry     engine.Retry // of requests, once the registry flags are applied
+	guard     bool         // --guard-tags
+	rootNamed bool         // --root is given
+	userMask  int          // the umask that mpull was started with; negative while it is in force
 }
 
 func newApp(s *streams) *cli.App {
@@ -162,6 +164,9 @@ func (p *program) before(c *cli.Context) error {
 		log.SetOutput(p.err)
 	}
 	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
+	if err := p.checkPlaces(c); err != nil {
+		return err
+	}
 	p.store.DriverOptions = c.StringSlice("storage-opt")
 	p.store.CRIO = crioSource(c)
 	if err := p.registry.CheckFiles(); err != nil {
@@ -228,16 +233,29 @@ func (p *program) commands() []*cli.Command {
 	}
 }
 
-// engine returns an engine for one command. An ordinary user's store needs a
-// user namespace: the program starts itself again in one, as podman does.
+// engine returns an engine for one command that works on what is in the store.
 func (p *program) engine(events func(engine.Event)) *engine.Engine {
 	return p.engineFor(nil, events)
 }
 
-// engineFor is engine for another machine than this; nil means this one.
+// creatingEngine is engine for a command that makes the store where there is none.
+func (p *program) creatingEngine(events func(engine.Event)) *engine.Engine {
+	p.inUserNamespace(true)
+	p.setUmask()
+	return p.newEngine(nil, events)
+}
+
+// engineFor is engine for another machine than this; nil means this one. An
+// ordinary user's store needs a user namespace: the program starts itself again
+// in one, as podman does.
 func (p *program) engineFor(host func() platform.Host, events func(engine.Event)) *engine.Engine {
 	p.inUserNamespace(true)
 	p.setUmask()
+	p.tellNoStore()
+	return p.newEngine(host, events)
+}
+
+func (p *program) newEngine(host func() platform.Host, events func(engine.Event)) *engine.Engine {
 	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, GuardTags: p.guard, RunInit: true})
 }
 

@@ -110,7 +110,7 @@ func (p *program) checkResult(c *cli.Context, e *engine.Engine, wanted []engine.
 		if len(wanted) == 1 {
 			list = wanted[0]
 		}
-		return e.CheckRemote(c.Context, input, list, retry(c))
+		return e.CheckRemote(c.Context, input, list, p.retry)
 	}
 	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
 		return preflight.Result{}, usagef("check takes one platform")

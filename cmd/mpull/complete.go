@@ -260,6 +260,7 @@ func plain(values []string) []candidate {
 
 // known reads the store; nothing is known when that fails.
 func (p *program) known(ctx context.Context) []engine.KnownImage {
+	p.rootNamed = false // nobody reads what is said while a line is typed
 	images, err := p.readEngine().Known(ctx)
 	if err != nil {
 		return nil

@@ -18,7 +18,7 @@ import (
 // dryRunPull prints what a pull would do, and does nothing. lock is that of
 // --locked, nil without one.
 func (p *program) dryRunPull(c *cli.Context, lock *engine.Lock) error {
-	options, err := pullOptions(c)
+	options, err := p.pullOptions(c)
 	if err != nil {
 		return err
 	}

@@ -54,9 +54,9 @@ func registryFlags() []cli.Flag {
 		&cli.StringFlag{Name: "authfile", Usage: "`FILE` with credentials (default: REGISTRY_AUTH_FILE, else podman's)"},
 		&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)"},
 		&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)"},
-		&cli.IntFlag{Name: "retry", Usage: "`TIMES` to try again after a failure that may pass", Value: 3},
+		&cli.IntFlag{Name: "retry", Usage: "`TIMES` to try again after a failure that may pass (default: containers.conf's retry, else 3)"},
 		&cli.DurationFlag{Name: "idle-timeout", Usage: "how long a registry may send nothing, or ask to wait, before it counts as failed", Value: time.Minute},
-		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each, up to 16 times", Value: time.Second},
+		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each, up to 16 times (default: containers.conf's retry_delay, else 1s)"},
 	}
 }
 
@@ -73,12 +73,32 @@ func (p *program) applyRegistryFlags(c *cli.Context) error {
 	if c.Duration("idle-timeout") <= 0 {
 		return usagef("--idle-timeout must be more than 0")
 	}
+	if err := p.applyRetry(c); err != nil {
+		return err
+	}
 	creds, err := p.completeCreds(c.String("creds"))
 	p.registry.Creds = creds
 	p.secrets.LearnFrom(p.registry)
 	return err
 }
 
-func retry(c *cli.Context) engine.Retry {
-	return engine.Retry{Times: c.Int("retry"), Delay: c.Duration("retry-delay"), Idle: c.Duration("idle-timeout")}
+// defaultRetries is how often is tried again where nobody says so, as in podman.
+const defaultRetries = 3
+
+// applyRetry says how often, and when, is tried again: the flags, else
+// containers.conf.
+func (p *program) applyRetry(c *cli.Context) (err error) {
+	p.retry = engine.Retry{Times: defaultRetries, Idle: c.Duration("idle-timeout")}
+	if !c.IsSet("retry") || !c.IsSet("retry-delay") {
+		if p.retry, err = engine.ConfiguredRetry(p.retry); err != nil {
+			return err
+		}
+	}
+	if c.IsSet("retry") {
+		p.retry.Times = c.Int("retry")
+	}
+	if c.IsSet("retry-delay") {
+		p.retry.Delay = c.Duration("retry-delay")
+	}
+	return nil
 }

@@ -112,7 +112,7 @@ func (p *program) inspectOne(c *cli.Context, input string, remote bool) error {
 	if !remote {
 		input = "containers-storage:" + input
 	}
-	o, err := lookOptions(c)
+	o, err := p.lookOptions(c)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (p *program) load(c *cli.Context) (err error) {
 	// First of all: for an ordinary user this starts the program again, which
 	// must not have taken anything from standard input.
 	p.inUserNamespace(false)
-	e := p.engine(view.event)
+	e := p.creatingEngine(view.event)
 	in, name := p.in, "standard input"
 	if path != "" && path != "-" {
 		f, err := userfile.Open(c.Context, path)

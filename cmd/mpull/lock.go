@@ -64,7 +64,7 @@ func (p *program) lock(c *cli.Context) error {
 		return err
 	}
 	e := p.lookEngine(true)
-	o := engine.LockOptions{Retry: retry(c)}
+	o := engine.LockOptions{Retry: p.retry}
 	var err error
 	if o.Platforms, err = requests(c, platform.Local()); err != nil {
 		return err
@@ -130,12 +130,12 @@ func (p *program) pullLocked(c *cli.Context) error {
 	}
 	view := newPullView(p.streams, "Pulling", mode, c.Bool("quiet"))
 	defer view.close()
-	options, err := pullOptions(c)
+	options, err := p.pullOptions(c)
 	if err != nil {
 		return err
 	}
 	options.Command += " --locked"
-	e := p.engine(view.event)
+	e := p.creatingEngine(view.event)
 	collectSooner()
 	results, err := e.PullLocked(c.Context, lock, c.Args().Slice(), options)
 	view.end(results)

@@ -15,6 +15,7 @@ import (
 // an ordinary user's store needs is entered only when there is a store.
 func (p *program) readEngine() *engine.Engine {
 	if unshare.IsRootless() && !store.Present(p.store) {
+		p.tellNoStore()
 		return p.lookEngine(true)
 	}
 	return p.engine(p.tellNotes)
@@ -37,8 +38,8 @@ func (p *program) tellNotes(ev engine.Event) {
 }
 
 // lookOptions reads the flags that choose an instance: one ordered fallback.
-func lookOptions(c *cli.Context) (engine.LookOptions, error) {
-	o := engine.LookOptions{Retry: retry(c)}
+func (p *program) lookOptions(c *cli.Context) (engine.LookOptions, error) {
+	o := engine.LookOptions{Retry: p.retry}
 	lists, err := requests(c, platform.Local())
 	if err != nil {
 		return o, err

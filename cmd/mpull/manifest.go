@@ -60,7 +60,7 @@ func (p *program) manifestInspect(c *cli.Context) error {
 	}
 	input := c.Args().First()
 	e := p.lookEngine(engine.IsTransport(input) && !strings.HasPrefix(input, "containers-storage:"))
-	m, err := e.InspectManifest(c.Context, input, engine.LookOptions{Retry: retry(c)})
+	m, err := e.InspectManifest(c.Context, input, engine.LookOptions{Retry: p.retry})
 	if err != nil {
 		return err
 	}

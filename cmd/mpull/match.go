@@ -45,7 +45,7 @@ func (p *program) match(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
-	o, err := lookOptions(c)
+	o, err := p.lookOptions(c)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (p *program) outdated(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
-	o := engine.OutdatedOptions{Retry: retry(c)}
+	o := engine.OutdatedOptions{Retry: p.retry}
 	inputs, file := c.Args().Slice(), c.String("locked")
 	if file == "" && len(inputs) == 1 && isFile(inputs[0]) {
 		file, inputs = inputs[0], nil

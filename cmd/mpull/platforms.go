@@ -67,7 +67,7 @@ func (p *program) platforms(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
-	o := engine.PlatformsOptions{Retry: retry(c), Sizes: c.Bool("sizes")}
+	o := engine.PlatformsOptions{Retry: p.retry, Sizes: c.Bool("sizes")}
 	if expr := c.String("filter-by-os"); expr != "" {
 		filter, err := platform.FilterByOS(expr)
 		if err != nil {

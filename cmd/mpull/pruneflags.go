@@ -202,7 +202,11 @@ func whyNothing(plan *gc.Plan, minAge time.Duration) string {
 		all = append(all, fmt.Sprintf("%d %s", n, why))
 	}
 	slices.Sort(all)
-	text := fmt.Sprintf(": %s without a name stay (%s)", plural(count, "image"), strings.Join(all, ", "))
+	stay := "stay"
+	if count == 1 {
+		stay = "stays"
+	}
+	text := fmt.Sprintf(": %s without a name %s (%s)", plural(count, "image"), stay, strings.Join(all, ", "))
 	if young > 0 {
 		return text + "; --min-age 0 takes the young ones now"
 	}

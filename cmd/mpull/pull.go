@@ -108,7 +108,7 @@ func (p *program) pull(c *cli.Context) error {
 	}
 	view := newPullView(p.streams, "Pulling", mode, c.Bool("quiet"))
 	defer view.close()
-	options, err := pullOptions(c)
+	options, err := p.pullOptions(c)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (p *program) pull(c *cli.Context) error {
 		return usagef("--as names one image; %d were given", c.Args().Len())
 	}
 	p.inUserNamespace(false)
-	e := p.engine(view.event)
+	e := p.creatingEngine(view.event)
 	collectSooner()
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)
 	view.end(results)
@@ -133,7 +133,7 @@ func (p *program) pull(c *cli.Context) error {
 
 // pullOptions reads the flags, before an ordinary user's program starts again in
 // a user namespace: bad usage needs none.
-func pullOptions(c *cli.Context) (engine.PullOptions, error) {
+func (p *program) pullOptions(c *cli.Context) (engine.PullOptions, error) {
 	var o engine.PullOptions
 	var err error
 	if o.Platforms, err = requests(c, platform.Local()); err != nil {
@@ -156,7 +156,7 @@ func pullOptions(c *cli.Context) (engine.PullOptions, error) {
 	if o.SkipMissing = c.Bool("skip-missing"); o.SkipMissing && !o.All {
 		return o, usagef("--skip-missing goes with --all-platforms")
 	}
-	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), retry(c)
+	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), p.retry
 	o.Command = "pull" + platformWords(o)
 	return o, nil
 }

@@ -3,7 +3,6 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,7 +55,7 @@ func Open(f *os.File, name string) (*Archive, error) {
 	return a, nil
 }
 
-func (a *Archive) read() error {
+func (a *Archive) read() (err error) {
 	if err := a.scan(); err != nil {
 		return err
 	}
@@ -70,11 +69,13 @@ func (a *Archive) read() error {
 	}
 	switch {
 	case a.has(layoutFile) && a.has(indexFile):
-		return a.layoutImages()
+		a.Images, err = a.layoutImages()
 	case a.has(dockerFile):
-		return a.dockerImages()
+		a.Images, err = a.dockerImages()
+	default:
+		err = ErrNotArchive
 	}
-	return ErrNotArchive
+	return err
 }
 
 func (a *Archive) has(name string) bool {
@@ -206,17 +207,10 @@ func (a *Archive) blob(d digest.Digest) (io.ReadCloser, int64, error) {
 // layoutImages lists what the index of an OCI archive names. Tools write the
 // name of an image under two keys; containerd's has the full one, and goes first
 // for podman too.
-func (a *Archive) layoutImages() error {
-	data, err := a.document(indexFile)
+func (a *Archive) layoutImages() (images []Foreign, err error) {
+	index, err := a.layoutIndex()
 	if err != nil {
-		return err
-	}
-	var index imgspecv1.Index
-	if err := json.Unmarshal(data, &index); err != nil {
-		return fmt.Errorf("reading %s: %w", indexFile, err)
-	}
-	if len(index.Manifests) > maxImages {
-		return fmt.Errorf("%s has more than %d images", indexFile, maxImages)
+		return nil, err
 	}
 	for _, d := range index.Manifests {
 		if d.Annotations["vnd.docker.reference.type"] == "attestation-manifest" {
@@ -228,33 +222,26 @@ func (a *Archive) layoutImages() error {
 				image.Names = []string{name}
 			}
 		}
-		a.Images = append(a.Images, image)
+		images = append(images, image)
 	}
-	return nil
+	return images, nil
 }
 
 // dockerImages lists the images of a docker archive, which the image library
 // reads: from the file that is open here, whatever its name.
-func (a *Archive) dockerImages() error {
-	data, err := a.document(dockerFile)
+func (a *Archive) dockerImages() (images []Foreign, err error) {
+	list, err := a.dockerList()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var images []dockerImage
-	if err := json.Unmarshal(data, &images); err != nil {
-		return fmt.Errorf("reading %s: %w", dockerFile, err)
-	}
-	if len(images) > maxImages {
-		return fmt.Errorf("%s has more than %d images", dockerFile, maxImages)
-	}
-	for i, image := range images {
+	for i, image := range list {
 		ref, err := dockerarchive.NewIndexReference(fmt.Sprintf("/proc/self/fd/%d", a.file.Fd()), i)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		a.Images = append(a.Images, Foreign{Names: image.RepoTags, Ref: called{ref, fmt.Sprintf("%s:@%d", a.name, i)}})
+		images = append(images, Foreign{Names: image.RepoTags, Ref: called{ref, fmt.Sprintf("%s:@%d", a.name, i)}})
 	}
-	return nil
+	return images, nil
 }
 
 // called is a reference to an open file under the name that people know.

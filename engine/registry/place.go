@@ -15,15 +15,22 @@ import (
 // names, where that is to be seen at once: the libraries name a file that they
 // looked for in it.
 func CheckPlace(ref types.ImageReference) error {
-	kind, path, inside := ref.Transport().Name(), ref.StringWithinTransport(), ""
+	kind, path := ref.Transport().Name(), ref.StringWithinTransport()
+	if kind != "dir" {
+		path, _, _ = strings.Cut(path, ":")
+	}
+	return CheckPath(kind, path)
+}
+
+// CheckPath is CheckPlace for the path alone.
+func CheckPath(kind, path string) error {
+	inside := ""
 	switch kind {
 	case "oci":
-		path, _, _ = strings.Cut(path, ":")
 		inside = "index.json"
 	case "dir":
 		inside = "manifest.json"
 	case "oci-archive", "docker-archive":
-		path, _, _ = strings.Cut(path, ":")
 	default:
 		return nil
 	}
