@@ -11,7 +11,7 @@ import (
 )
 
 // known are the keys of podman's JSON whose values are not podman's, each with
-// the reason. docs/podman.md has the same list.
+// the reason. docs/coming-from.md has the same list.
 func known() map[string]string {
 	return map[string]string{
 		"RepoTags": "podman leaves it null in images --format json, and fills it in templates; here it is filled in both",

@@ -2,37 +2,24 @@ package main
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-)
 
-// quotedLines are the command lines in a document: in code blocks, behind a prompt or
-// not, and in backquotes.
-var quotedLines = []*regexp.Regexp{regexp.MustCompile("`(mpull [^`]+)`"), regexp.MustCompile(`(?m)^    (?:\$ )?(?:sudo )?(mpull .+)$`)}
+	"github.com/mpull/mpull/integration/doclines"
+)
 
 // TestDocumentsNameCommandsThatAreThere reads each command line of README, docs
 // and examples as mpull does: its command and its flags are there, and so are
-// the values that only one of a few can be. Those of the help are also run
-// (integration.TestExamples).
+// the values that only one of a few can be. integration.TestExamples runs them.
 func TestDocumentsNameCommandsThatAreThere(t *testing.T) {
-	paths, err := filepath.Glob("../../docs/*.md")
+	quoted, err := doclines.In("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := map[string]string{}
-	for _, path := range append(paths, "../../README.md") {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, form := range quotedLines {
-			for _, m := range form.FindAllStringSubmatch(string(text), -1) {
-				lines[m[1]] = path
-			}
-		}
+	for _, l := range quoted {
+		lines[l.Text] = l.File
 	}
 	app := testApp()
 	for _, path := range allPaths(app) {
