@@ -127,6 +127,8 @@ type check struct {
 	user    *walker // as the container's user
 	cwd     string
 	passed  string // a file of PATH that is not executable
+	dir     string // a directory of PATH that has the name of the command
+	dead    *fault // a link of PATH with its name, that leads to nothing
 	last    loaded // the last execve
 	alone   bool   // libraries are not looked at
 	held    bool   // the emulator is a file that the kernel holds open
@@ -225,6 +227,10 @@ func (k *check) native(l loaded) {
 		k.res.Hint = "it may end at once: " + carriage(l.first)
 	case l.short != "":
 		k.res.Hint = "it may end at once: " + l.short
+	default:
+		if hint := k.hintWrapped(l); hint != "" {
+			k.res.Hint = "it may end at once: " + hint
+		}
 	}
 	if c := k.cmd.Claimed; !l.levelled && c.Architecture == k.host.Platform.Architecture && level(c.Variant) > level(k.host.Platform.Variant) && level(k.host.Platform.Variant) > 0 {
 		k.res.Hint = "the image says it is for " + c.String() + ", more than the CPU's " + k.host.Platform.Variant +

@@ -81,7 +81,7 @@ func (k *check) makeDir(dir string) *fault {
 	case f == nil && n.info.Type.IsDir():
 		return nil
 	case f == nil:
-		return &fault{unix.ENOTDIR, dir, "the working directory is not a directory"}
+		return &fault{errno: unix.ENOTDIR, at: dir, why: "the working directory is not a directory"}
 	case f.errno != unix.ENOENT:
 		return f
 	}
@@ -98,7 +98,7 @@ func (k *check) makeDir(dir string) *fault {
 		if fi.Type.IsDir() {
 			return nil // missing only as it was written
 		}
-		return &fault{unix.EEXIST, dir, "the working directory is a link to nothing, which the runtime cannot make"}
+		return &fault{errno: unix.EEXIST, at: dir, why: "the working directory is a link to nothing, which the runtime cannot make"}
 	}
 	k.runtime.cache[made] = cached{info: FileInfo{Type: fs.ModeDir, Perm: 0o755}}
 	k.step("working directory %q is made by the runtime", made)
@@ -121,9 +121,9 @@ func (k *check) search(name string) (string, *fault) {
 	list, passed := k.cmd.path(), ""
 	switch {
 	case list == "":
-		return "", &fault{unix.ENOENT, name, "PATH is empty"}
+		return "", &fault{errno: unix.ENOENT, at: name, why: "PATH is empty"}
 	case name == "" || name == "." || name == "..":
-		return "", &fault{unix.ENOENT, quote(name), "is no name to look for in PATH"}
+		return "", &fault{errno: unix.ENOENT, at: quote(name), why: "is no name to look for in PATH"}
 	}
 	for dir := range strings.SplitSeq(list, ":") {
 		candidate := joinPath(dir, name)
@@ -131,7 +131,12 @@ func (k *check) search(name string) (string, *fault) {
 		switch {
 		case f != nil && f.errno == 0:
 			return "", f
-		case f != nil || n.info.Type.IsDir():
+		case f != nil:
+			if f.link != "" && k.dead == nil {
+				k.dead = f
+			}
+		case n.info.Type.IsDir():
+			k.dir = orElse(k.dir, n.path)
 		case !k.user.cred.may(n.info, 1):
 			k.passed = n.path
 			passed = ", " + quote(candidate) + " is not executable for this user"
@@ -142,7 +147,7 @@ func (k *check) search(name string) (string, *fault) {
 			return candidate, nil
 		}
 	}
-	return "", &fault{unix.ENOENT, name, "not found in PATH " + quote(list) + passed}
+	return "", &fault{errno: unix.ENOENT, at: name, why: "not found in PATH " + quote(list) + passed}
 }
 
 // joinPath joins like a runtime: an empty element of PATH is the working
@@ -162,10 +167,10 @@ func (k *check) open(name string) (node, *fault) {
 		return n, f
 	}
 	if n.info.Type != 0 {
-		return n, &fault{unix.EACCES, n.path, "is not a regular file"}
+		return n, &fault{errno: unix.EACCES, at: n.path, why: "is not a regular file"}
 	}
 	if !k.user.cred.may(n.info, 1) {
-		return n, &fault{unix.EACCES, n.path, "is not executable for this user"}
+		return n, &fault{errno: unix.EACCES, at: n.path, why: "is not executable for this user"}
 	}
 	return n, nil
 }

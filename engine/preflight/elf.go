@@ -143,7 +143,9 @@ func (l *loading) loadELF(p *program) *fault {
 	if err := p.readSegments(); err != nil {
 		return l.bad(p, unix.ENOEXEC, err)
 	}
-	l.out.short = p.shortProgram()
+	if l.out.short = p.shortProgram(); l.out.short == "" && p.header.Type == platform.ELFTypeDyn && p.header.Entry == 0 {
+		l.out.short = "the file names no first instruction, as shared libraries do: name the program that uses it"
+	}
 	ld, f := l.loader(p)
 	if f != nil {
 		return f
@@ -153,7 +155,7 @@ func (l *loading) loadELF(p *program) *fault {
 	}
 	switch e := l.mapped(p, ld); {
 	case e.killed != "":
-		return &fault{errKilled, p.id.path, "the kernel kills the process with SIGSEGV while loading: " + e.killed}
+		return &fault{errno: errKilled, at: p.id.path, why: "the kernel kills the process with SIGSEGV while loading: " + e.killed}
 	case e.unsure != "":
 		return &fault{at: p.id.path, why: e.unsure}
 	}
@@ -174,7 +176,7 @@ func (l *loading) bad(p *program, errno unix.Errno, err error) *fault {
 	if errors.Is(err, errShort) {
 		l.out.short = p.cutShort()
 	}
-	return &fault{errno, p.id.path, "is a malformed program: " + err.Error()}
+	return &fault{errno: errno, at: p.id.path, why: "is a malformed program: " + err.Error()}
 }
 
 // isIO tells a failing read of ours from a finding about the file.
@@ -221,7 +223,7 @@ func (l *loading) interpName(p *program, s segment) (string, *fault) {
 func (l *loading) openLoader(p *program, name string) (*program, *fault) {
 	img, f := l.openImage(name)
 	if f != nil {
-		return nil, &fault{f.errno, name, "the loader of " + quote(p.id.path) + " (" + f.Error() + ")"}
+		return nil, &fault{errno: f.errno, at: name, why: "the loader of " + quote(p.id.path) + " (" + f.Error() + ")", link: f.link, target: f.target}
 	}
 	ld := &program{image: img, loader: p.loader, order: p.order, page: p.page}
 	if f := l.checkLoader(ld); f != nil {
@@ -242,7 +244,7 @@ func (l *loading) checkLoader(ld *program) *fault {
 	}
 	h, ok := platform.DecodeELF(head, ld.loader.Class64, ld.order)
 	if !ok || !ld.loader.Accepts(h) {
-		return &fault{unix.ELIBBAD, ld.id.path, "is a loader that does not fit the program"}
+		return &fault{errno: unix.ELIBBAD, at: ld.id.path, why: "is a loader that does not fit the program"}
 	}
 	ld.header = h
 	if err := ld.readSegments(); err != nil {

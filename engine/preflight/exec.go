@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -54,6 +55,7 @@ type ending struct {
 	loader      string // loader that the program names
 	short       string // what to do about a file that is cut short
 	windows     bool   // a #! line that ends with a carriage return
+	env         string // the program that a #! line has env look for
 }
 
 const (
@@ -74,7 +76,7 @@ func (k *check) load(name string, b platform.Binfmt) (out loaded) {
 			break
 		}
 		if depth > maxHops {
-			l.out.fault = &fault{errTooDeep, name, "more than five interpreters in a row"}
+			l.out.fault = &fault{errno: errTooDeep, at: name, why: "more than five interpreters in a row"}
 			break
 		}
 		hop, f := l.search()
@@ -163,6 +165,9 @@ func (l *loading) search() (hop bool, f *fault) {
 		l.note("%s begins with #!, interpreter %q", l.cur.id.path, line)
 		l.out.first, l.out.script = l.cur.id.path, line
 		l.out.windows = l.out.windows || returns(l.cur.head)
+		if path.Base(line) == "env" {
+			l.out.env = envProgram(l.cur.head)
+		}
 		if f := l.hop(line, nil); f != nil {
 			return true, f
 		}
@@ -201,7 +206,7 @@ func (l *loading) hop(name string, h *platform.Handler) *fault {
 	l.interp = name
 	if l.passFD || h != nil && (h.Has('O') || h.Has('C')) {
 		if l.passing {
-			return &fault{unix.ENOEXEC, name, "a handler with flag O is followed by another interpreter"}
+			return &fault{errno: unix.ENOEXEC, at: name, why: "a handler with flag O is followed by another interpreter"}
 		}
 		l.passing = true
 	}
@@ -214,7 +219,7 @@ func missing(f *fault, name, prev string, h *platform.Handler) *fault {
 	if h != nil {
 		what = "the interpreter of handler " + quote(h.Name)
 	}
-	return &fault{f.errno, name, what + " (" + f.Error() + ")"}
+	return &fault{errno: f.errno, at: name, why: what + " (" + f.Error() + ")", link: f.link, target: f.target}
 }
 
 // heldImage is the interpreter that a handler with flag F holds open.

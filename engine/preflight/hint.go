@@ -15,7 +15,7 @@ import (
 // wayOut says what to do about a fault, in one line; "" when nothing is known.
 func (k *check) wayOut(f *fault) string {
 	switch f.errno {
-	case unix.ENOENT, errNoLibrary:
+	case unix.ENOENT, unix.ENOTDIR, errNoLibrary:
 		return k.hintMissing(f)
 	case errNoVersion, errNoSymbol:
 		return "it was built for a newer library than the image has: build it in the base image that it runs on, use a newer base image, or build it statically (Go: CGO_ENABLED=0)"
@@ -30,6 +30,8 @@ func (k *check) wayOut(f *fault) string {
 // hintMissing is the way out where something is not there.
 func (k *check) hintMissing(f *fault) string {
 	switch {
+	case f.link != "":
+		return hintLink(f)
 	case f.errno == errNoLibrary:
 		return "install the package that has it into the image, or build the program statically"
 	case k.res.Emulator != "" && k.held:
@@ -59,7 +61,10 @@ func (k *check) hintMissing(f *fault) string {
 		return hint + ", or use a base image with the shell"
 	}
 	if k.passed != "" {
-		return chmod(k.passed)
+		return k.notExecutable(k.passed)
+	}
+	if hint := k.hintName(argv[0]); hint != "" {
+		return hint
 	}
 	if !strings.Contains(argv[0], "/") {
 		if n, f := k.user.walk(k.cwd, argv[0]); f == nil && n.info.Type == 0 {
@@ -89,10 +94,10 @@ func (k *check) hintInterpreter(name string) string {
 	}
 	shell := k.shell()
 	switch base := path.Base(name); {
+	case k.inPath(base) != "":
+		return "write #!" + k.inPath(base) + " in its first line"
 	case shell != "" && strings.HasSuffix(base, "sh"):
 		return "install " + base + " into the image (Debian: apt-get install " + base + "; Alpine: apk add " + base + "), or write #!" + shell + " if the script does without"
-	case k.there(path.Join("/usr/bin", base)):
-		return "write #!/usr/bin/" + base + " in its first line"
 	}
 	return "install what provides " + name + " into the image, or use a base image that has it"
 }
@@ -129,14 +134,14 @@ func (k *check) hintPermission(f *fault) string {
 		someoneElse = ""
 	}
 	switch {
-	case n.info.Type.IsDir() && f.at == k.res.File || n.info.Type.IsDir() && n.path == k.dirAsked():
-		return "it is a directory: name the program in it"
+	case n.info.Type.IsDir() && (f.at == k.res.File || f.at == k.last.script || f.at == k.last.loader || n.path == k.dirAsked()):
+		return n.path + " is a directory: name the program in it"
 	case n.info.Type.IsDir():
 		return "let others search it: chmod a+x " + n.path + " before the image is built" + someoneElse
 	case n.info.Type == fs.ModeSymlink || n.info.Type != 0:
 		return ""
 	case n.info.Perm&0o111 == 0:
-		return chmod(n.path)
+		return k.notExecutable(n.path)
 	}
 	return "let others execute it: chmod a+rx " + n.path + " before the image is built" + someoneElse
 }
@@ -161,7 +166,7 @@ func (k *check) hintFormat(f *fault) string {
 	case isELF(head):
 		return k.hintForeign()
 	}
-	return hintContent(k.last.head, k.last.path, k.shell())
+	return k.hintContent(k.last.head, k.last.path)
 }
 
 func orElse(s, other string) string {
@@ -172,57 +177,6 @@ func orElse(s, other string) string {
 }
 
 func isELF(head []byte) bool { return strings.HasPrefix(string(head), "\x7fELF") }
-
-// hintContent tells what a file is that is no program, by its first bytes.
-func hintContent(head []byte, file, shell string) string {
-	text, full := string(head), strings.TrimRight(string(head), "\x00")
-	starts := func(s string) bool { return strings.HasPrefix(text, s) }
-	switch {
-	case full == "":
-		return "copy the file again before the image is built: what was meant to be in it is lost"
-	case starts("\xef\xbb\xbf#!"):
-		return `a byte order mark stands before #!: sed -i '1s/^\xEF\xBB\xBF//' ` + file + ", and build the image again"
-	case starts("\xff\xfe"), starts("\xfe\xff"):
-		return "it is text in UTF-16: save it as UTF-8 without a byte order mark, and build the image again"
-	case starts("version https://git-lfs.github.com/"):
-		return "it is a pointer of git-lfs, not the program: git lfs pull, and build the image again"
-	case starts("MZ"):
-		return "it is a program for Windows: build it for Linux (Go: GOOS=linux; .NET: --os linux), or run it on Windows"
-	case starts("\xcf\xfa\xed\xfe"), starts("\xce\xfa\xed\xfe"), starts("\xfe\xed\xfa\xcf"), starts("\xfe\xed\xfa\xce"), starts("\xca\xfe\xba\xbe\x00\x00\x00") && head[7] < 20:
-		return "it is a program for macOS: build it for Linux (Go: GOOS=linux; Rust: --target with -linux-)"
-	case starts("\xca\xfe\xba\xbe"):
-		return `it is a Java class: write ["java", "` + strings.TrimSuffix(path.Base(file), ".class") + `"] in a base image with Java`
-	case starts("\x00asm"):
-		return "it is WebAssembly: start it by a runtime for it, such as wasmtime in the image, or register one as binfmt_misc handler"
-	case starts("PK\x03\x04") && strings.HasSuffix(file, ".jar"):
-		return `it is a Java archive: write ["java", "-jar", "` + file + `"] in a base image with Java`
-	case starts("PK\x03\x04"), starts("\x1f\x8b"), starts("\x28\xb5\x2f\xfd"), starts("\xfd7zXZ\x00"), starts("BZh"), len(text) > 262 && text[257:262] == "ustar":
-		return "it is an archive or compressed: unpack it before the image is built"
-	case starts("!<arch>\n"):
-		return "it is a library for the linker: link it to a program"
-	case !isText(full):
-		return ""
-	case starts("#!"):
-		return "the first line names no interpreter: write #!" + orElse(shell, "/bin/sh") + " there"
-	}
-	return hintText(text, file, shell)
-}
-
-// hintText is the way out for text without #!.
-func hintText(text, file, shell string) string {
-	if i := strings.Index(text, "#!"); i > 0 && strings.TrimSpace(text[:i]) == "" {
-		return "#! must be the first two bytes: delete the empty lines or spaces before it in " + file
-	}
-	if shell == "" {
-		return "a script needs #! and its interpreter in the first line, and an interpreter in the image, which has not even a shell"
-	}
-	return "write #!" + shell + " in its first line, or start it with --entrypoint '" + List([]string{shell, file}) + "'"
-}
-
-// isText reports whether bytes are text for people.
-func isText(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' && r != '\x1b' })
-}
 
 // shortProgram is the way out for a program that ends before its segments do.
 func (p *program) shortProgram() string {
@@ -243,8 +197,10 @@ func (k *check) hintForeign() string {
 	switch {
 	case k.res.Platform.Actual == "":
 		return ""
-	case machineOf(k.res.Platform.Actual) == machineOf(k.res.Host) && k.last.head[16]+k.last.head[17] == 1: // ET_REL
+	case k.last.head[16]+k.last.head[17] == 1: // ET_REL
 		return "it is an object file: link it to a program"
+	case k.last.head[16]+k.last.head[17] == 4: // ET_CORE
+		return "it is a memory dump of a program that crashed, named core: copy the program itself"
 	case machineOf(k.res.Platform.Actual) == machineOf(k.res.Host):
 		return "build or copy the program again: its file is damaged, or made for another system"
 	}

@@ -102,6 +102,39 @@ func hints() []hinted {
 		{"no x bit, of the interpreter", func(tr tree) { tr.File("bin/sh", elfSpec{}.Bytes(), 0o644); tr.Text("app", "#!/bin/sh\n") }, run("/app"), []string{"chmod +x /bin/sh"}, chmodded("bin/sh")},
 		{"not for others", func(tr tree) { tr.File("app", elfSpec{}.Bytes(), 0o700) }, Command{Cmd: []string{"/app"}, User: "1000"}, []string{"chmod a+rx /app", "--user 0"}, chmodded("app")},
 		{"directory not for others", func(tr tree) { tr.ELF("root/app", elfSpec{}); must(os.Chmod(tr.At("root"), 0o700)) }, Command{Cmd: []string{"/root/app"}, User: "1000"}, []string{"chmod a+x /root", "--user 0"}, func(_ tree, c *Command) { c.User = "0" }},
+		{"dangling link", func(tr tree) { tr.Link("app", "opt/current/app"); tr.Link("opt/current", "v1"); tr.Dir("opt", 0o755) }, run("/app"), []string{"/opt/current is a link to v1, which is not in the image"}, func(tr tree, _ *Command) { tr.ELF("opt/v1/app", elfSpec{}) }},
+		{"dangling link in PATH", func(tr tree) { tr.Dir("bin", 0o755); tr.Link("bin/app", "/opt/app") }, Command{Cmd: []string{"app"}}, []string{"/bin/app is a link to /opt/app"}, func(tr tree, _ *Command) { tr.ELF("opt/app", elfSpec{}) }},
+		{"dangling interpreter", func(tr tree) {
+			tr.Dir("bin", 0o755)
+			tr.Link("bin/bash", "/usr/bin/bash")
+			tr.Text("app", "#!/bin/bash\n")
+		}, run("/app"), []string{"/bin/bash is a link to /usr/bin/bash"}, func(tr tree, _ *Command) { tr.ELF("usr/bin/bash", elfSpec{}) }},
+		{"directory in PATH", func(tr tree) { tr.ELF("bin/app/app", elfSpec{}) }, Command{Cmd: []string{"app"}}, []string{"/bin/app is a directory"}, entrypoint("/bin/app/app")},
+		{"interpreter is a directory", func(tr tree) { tr.ELF("bin/lang/run", elfSpec{}); tr.Text("app", "#!/bin/lang\n") }, run("/app"), []string{"/bin/lang is a directory"}, func(tr tree, _ *Command) { tr.Text("app", "#!/bin/lang/run\n") }},
+		{"slash at the end", func(tr tree) { tr.ELF("app", elfSpec{}) }, run("/app/"), []string{"a slash at the end", "--entrypoint /app"}, entrypoint("/app")},
+		{"blank at the end", func(tr tree) { tr.ELF("app", elfSpec{}) }, run("/app\r"), []string{"line end", "--entrypoint /app"}, entrypoint("/app")},
+		{"a variable", func(tr tree) { tr.ELF("bin/app", elfSpec{}) }, Command{Cmd: []string{"$APP"}, Env: []string{"APP=app"}}, []string{"only a shell", "--entrypoint app"}, entrypoint("app")},
+		{"a variable in a path", func(tr tree) { tr.ELF("opt/app", elfSpec{}) }, Command{Cmd: []string{"${HOME_OF_APP}/app"}, Env: []string{"HOME_OF_APP=/opt"}}, []string{"--entrypoint /opt/app"}, entrypoint("/opt/app")},
+		{"home", func(tr tree) { tr.ELF("root/app", elfSpec{}) }, run("~/app"), []string{"only a shell", "--entrypoint /root/app"}, entrypoint("/root/app")},
+		{"a relative interpreter", app("#!sh\n"), run("/app"), []string{"write #!/bin/sh in"}, func(tr tree, _ *Command) { app("#!/bin/sh\n")(tr) }},
+		{"Python", func(tr tree) { tr.ELF("usr/local/bin/python3", elfSpec{}); tr.Text("app.py", "import os\n") }, run("/app.py"), []string{"for python3", `--entrypoint '["/usr/local/bin/python3","/app.py"]'`}, entrypoint("/usr/local/bin/python3", "/app.py")},
+		{"Python without x bit", func(tr tree) { tr.ELF("usr/bin/python3", elfSpec{}); tr.File("app.py", []byte("import os\n"), 0o644) }, run("/app.py"), []string{"make it executable", `'["/usr/bin/python3","/app.py"]'`}, entrypoint("/usr/bin/python3", "/app.py")},
+		{"no Python", app("import os\n"), Command{Cmd: []string{"/app"}, WorkingDir: "/"}, []string{"#!/bin/sh"}, replaced("app")},
+		{"JavaScript without node", func(tr tree) { tr.Text("app.js", "let x = 1;\n") }, run("/app.js"), []string{"for node, which the image does not have"}, func(tr tree, c *Command) { tr.ELF("bin/node", elfSpec{}); entrypoint("node", "/app.js")(tr, c) }},
+		{"Java archive without x bit", func(tr tree) { tr.File("app.jar", []byte("PK\x03\x04abc"), 0o644) }, run("/app.jar"), []string{`["java", "-jar", "/app.jar"]`}, replaced("app.jar")},
+		{"env without its program", func(tr tree) { tr.ELF("usr/bin/env", elfSpec{}); tr.Text("app", "#!/usr/bin/env -S node --flag\n") }, run("/app"), []string{"at once", "env looks for node"}, func(tr tree, _ *Command) { tr.ELF("bin/node", elfSpec{}) }},
+		{"a list in single quotes", func(tr tree) { tr.ELF("bin/sh", elfSpec{}); tr.ELF("app", elfSpec{}) }, run("/bin/sh", "-c", "['/app', '-x']"), []string{"at once", "double quotes"}, entrypoint("/app", "-x")},
+		{"shared library", func(tr tree) {
+			tr.ELF("app", elfSpec{})
+			tr.File("lib/app.so", func() []byte { b := elfSpec{Type: 3}.Bytes(); clear(b[24:32]); return b }(), 0o755)
+		}, run("/lib/app.so"), []string{"at once", "shared libraries"}, entrypoint("/app")},
+		{"memory dump", func(tr tree) { tr.ELF("app", elfSpec{Type: 4}) }, run("/app"), []string{"memory dump"}, replaced("app")},
+		{"UTF-16 without a mark", app("#\x00!\x00/\x00b\x00i\x00n\x00"), run("/app"), []string{"UTF-16"}, replaced("app")},
+		{"a.out", app("\x0b\x01\x64\x00\x00\x10\x00\x00"), run("/app"), []string{"a.out"}, replaced("app")},
+		{"web page", app("<!DOCTYPE html>\n<html>"), run("/app"), []string{"web server", "--fail"}, replaced("app")},
+		{"answer of an API", app("{\"message\": \"Not Found\"}"), run("/app"), []string{"web server"}, replaced("app")},
+		{"a link as text", func(tr tree) { tr.ELF("opt/app", elfSpec{}); tr.Text("app", "opt/app") }, run("/app"), []string{"core.symlinks", "ln -sf opt/app /app"}, func(tr tree, _ *Command) { must(os.Remove(tr.At("app"))); tr.Link("app", "opt/app") }},
+		{"script for Windows", func(tr tree) { tr.ELF("bin/sh", elfSpec{}); tr.Text("app.bat", "@echo off\r\n") }, run("/app.bat"), []string{"for Windows"}, replaced("app.bat")},
 		{"directory", func(tr tree) { tr.ELF("app/app", elfSpec{}) }, run("/app"), []string{"directory"}, entrypoint("/app/app")},
 	}
 }

@@ -206,7 +206,7 @@ func (k *linking) find(of *object, name string) (*program, string, *fault) {
 		case fits:
 			return lib, at, nil
 		case k.loader.picky() || strings.Contains(name, "/") || !elf:
-			return nil, "", &fault{errNoLibrary, of.path, "needs the library " + quote(name) + ", and " + quote(at) + " is not one for this program"}
+			return nil, "", &fault{errno: errNoLibrary, at: of.path, why: "needs the library " + quote(name) + ", and " + quote(at) + " is not one for this program"}
 		default:
 			foreign = ", but for one of another machine, " + quote(at)
 		}
@@ -216,7 +216,7 @@ func (k *linking) find(of *object, name string) (*program, string, *fault) {
 			return nil, "", &fault{at: of.path, why: "what the loader puts in for a part of " + quote(at) + " is not known"}
 		}
 	}
-	return nil, "", &fault{errNoLibrary, of.path, "needs the library " + quote(name) + ", which is nowhere in the image where its loader looks" + foreign}
+	return nil, "", &fault{errno: errNoLibrary, at: of.path, why: "needs the library " + quote(name) + ", which is nowhere in the image where its loader looks" + foreign}
 }
 
 // in is where name may be: in each directory, and before in those below it

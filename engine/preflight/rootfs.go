@@ -97,6 +97,9 @@ type fault struct {
 	errno unix.Errno
 	at    string // path inside the root that failed
 	why   string // detail for people
+	link  string // the link that leads to what is not there, if one does
+	// target is what that link says.
+	target string
 }
 
 // Error names the path, quoted when it holds anything but plain text, and why.
@@ -169,6 +172,9 @@ type walkState struct {
 	dir   string
 	links int
 	name  string
+	// link is the one followed last; behind its target len(behind) bytes follow.
+	link, target string
+	behind       int
 }
 
 // run walks rest from the directory reached. A link puts its target in front
@@ -189,18 +195,22 @@ func (s *walkState) run(rest string) (node, *fault) {
 		mustDir = mustDir || slash && last
 		next, target, f := s.step(part, last)
 		if f != nil {
+			if f.errno == unix.ENOENT && s.link != "" && len(rest) > s.behind {
+				f.link, f.target = s.link, s.target
+			}
 			return node{}, f
 		}
 		if target == "" {
 			s.dir, rest = next, after
 			continue
 		}
+		s.link, s.target, s.behind = next, target, 0
 		if target[0] == '/' {
 			s.dir = "/"
 		}
 		rest = target
 		if !last {
-			rest += "/" + after
+			rest, s.behind = rest+"/"+after, len(after)+1
 		}
 	}
 }
@@ -217,8 +227,8 @@ func (s *walkState) stat(p string) (FileInfo, *fault) {
 	return fi, &fault{at: p, why: "cannot be read here: " + err.Error()}
 }
 
-// step looks one part up in the directory reached. It returns the path
-// reached, or the target when the part is a link.
+// step looks one part up in the directory reached. It returns its path, and the
+// target when it is a link.
 func (s *walkState) step(part string, last bool) (next, target string, f *fault) {
 	dir, f := s.stat(s.dir)
 	if f != nil {
@@ -244,7 +254,7 @@ func (s *walkState) step(part string, last bool) (next, target string, f *fault)
 		return next, "", f
 	}
 	target, f = s.follow(next, fi, dir, last)
-	return "", target, f
+	return next, target, f
 }
 
 // follow reads a link, as pick_link and may_follow_link of fs/namei.c.

@@ -1,6 +1,9 @@
 package preflight
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // parseScript finds the interpreter in a #! line, as load_script of
 // fs/binfmt_script.c does since Linux 5.1. head holds the first 256 bytes of
@@ -30,6 +33,22 @@ func parseScript(head []byte) (interpreter string, ok bool) {
 	}
 	rest := skip(name, func(c byte) bool { return !ends(c) })
 	return string(name[:len(name)-len(rest)]), true
+}
+
+// envProgram is the program that env looks for when a #! line starts it: "" where
+// that is told by options other than -S.
+func envProgram(head []byte) string {
+	line, _, _ := bytes.Cut(head, []byte("\n"))
+	for i, word := range strings.Fields(strings.TrimRight(string(line), "\x00")) {
+		switch {
+		case i == 0, i == 1 && bytes.HasPrefix(line, []byte("#! ")), word == "-S", strings.Contains(word, "="):
+		case word[0] == '-' || strings.ContainsAny(word, "$\\\"'"):
+			return ""
+		default:
+			return word
+		}
+	}
+	return ""
 }
 
 // returns reports whether a #! line ends with a carriage return: as part of the

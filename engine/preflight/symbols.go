@@ -241,7 +241,7 @@ func (k *linking) compareSymbols() *fault {
 	case first && k.preloads():
 		return &fault{at: at, why: "needs the symbol " + quote(name) + ", which none of its libraries has; whether what LD_PRELOAD or /etc/ld.so.preload names has it is not looked at"}
 	case first:
-		return &fault{errNoSymbol, at, "needs the symbol " + quote(name) + ", which none of its libraries has"}
+		return &fault{errno: errNoSymbol, at: at, why: "needs the symbol " + quote(name) + ", which none of its libraries has"}
 	case k.out.odd == "" && !k.preloads():
 		k.out.odd = "it ends when it calls " + quote(name) + ", which " + at + " needs and none of its libraries has"
 	}

@@ -111,5 +111,5 @@ func (k *linking) compareVersion(of, lib *object, v version) *fault {
 	case lib.dyn.has == nil, ok && hash == v.hash:
 		return nil
 	}
-	return &fault{errNoVersion, of.path, fmt.Sprintf("needs the version %s of %s, which %s does not have", quote(v.name), quote(v.file), quote(lib.path))}
+	return &fault{errno: errNoVersion, at: of.path, why: fmt.Sprintf("needs the version %s of %s, which %s does not have", quote(v.name), quote(v.file), quote(lib.path))}
 }

@@ -99,11 +99,11 @@ func TestArtifactsByTheirLayers(t *testing.T) {
 	wasm := artifact("application/vnd.oci.image.config.v1+json", "application/wasm")
 	signature := artifact("application/vnd.oci.image.config.v1+json", "application/vnd.dev.cosign.simplesigning.v1+json")
 	helm := artifact("application/vnd.cncf.helm.config.v1+json", "application/vnd.cncf.helm.chart.content.v1.tar+gzip")
-	real := claiming(t, "linux/s390x", 80, v1.Platform{OS: "linux", Architecture: "s390x"})
+	image390 := claiming(t, "linux/s390x", 80, v1.Platform{OS: "linux", Architecture: "s390x"})
 	y := newTry(t, map[string]v1.ImageIndex{
 		"team/mixed:1": index(entry{add: wasm, platform: on("linux", "amd64")}, entry{add: signature, platform: on("linux", "arm64")},
-			entry{add: helm, platform: on("linux", "riscv64")}, entry{add: real, platform: on("linux", "s390x")}),
-		"team/nameless:1": index(entry{add: wasm}, entry{add: real}),
+			entry{add: helm, platform: on("linux", "riscv64")}, entry{add: image390, platform: on("linux", "s390x")}),
+		"team/nameless:1": index(entry{add: wasm}, entry{add: image390}),
 	}, map[string]v1.Image{"team/helm:1": helm})
 	r := y.run(0, "platforms --sizes R/team/mixed:1", "!own")
 	if n := strings.Count(r.Stdout, " artifact "); n != 3 {
