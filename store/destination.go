@@ -22,7 +22,9 @@ func (w *Writer) Destination(ctx context.Context, id string, survey *unpack.Surv
 	put := func(options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error) {
 		unpacking(options.OriginalDigest)
 		layer, size, gate, err := surveying(ctx, survey, options, file, put)
-		if err == nil && !w.intact(layer, gate) {
+		if err == nil && gate != nil {
+			err = w.whole(ctx, layer, gate.Intact)
+		} else if err == nil {
 			err = w.readsBack(ctx, layer)
 		}
 		return layer, size, err
@@ -112,13 +114,13 @@ func (e *TornLayerError) Error() string {
 
 func (e *TornLayerError) Unwrap() error { return e.Err }
 
-// intact tells that a layer need not be read back to know that it could be.
-func (w *Writer) intact(l *storage.Layer, gate *unpack.Gate) bool {
-	if gate == nil {
-		return false
+// whole makes sure that a layer which the library has just unpacked could be
+// read back. It is, unless its files tell as much.
+func (w *Writer) whole(ctx context.Context, l *storage.Layer, intact func(dir string) bool) error {
+	if dir, err := w.layerDir(l.ID); err == nil && dir != "" && intact(dir) {
+		return nil
 	}
-	dir, err := w.layerDir(l.ID)
-	return err == nil && dir != "" && gate.Intact(dir)
+	return w.readsBack(ctx, l)
 }
 
 // readsBack reads a layer that the library has just unpacked, and removes it

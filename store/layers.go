@@ -5,17 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/mpull/mpull/store/unpack"
 )
 
 // FetchLayers makes the layers of an image present in the store in one pass
-// over their bytes, in parallel. ok is false, with the reason, when this store
+// over their bytes, in parallel; where the driver cannot stage layers, the
+// library unpacks them out of files, in a second one. ok is false, with the reason, when this store
 // or one of these layers needs the library's own path instead; nothing is
 // there then that was not before, but layers that were finished. So it is when
 // what was staged vanishes: storage before 1.54 (podman 4) removes the staging
 // directory of every process when it shuts down, but not where the library stages.
 func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener, opts unpack.Options) (result unpack.Result, ok bool, reason string, err error) {
+	now, err := DiskOf(w.Root())
+	if err != nil {
+		return result, false, "", err
+	}
+	opts.Library = &unpack.Library{
+		Spool: func() (*os.File, error) { return SpoolIn(w.Root()) },
+		Tar:   w.LayerTar, Check: w.whole, Room: now.Free,
+	}
 	result, err = unpack.Fetch(ctx, w.lib, layers, open, opts)
 	var unsupported *unpack.UnsupportedError
 	if errors.As(err, &unsupported) {

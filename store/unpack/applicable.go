@@ -11,8 +11,8 @@ import (
 // Applicable says why Fetch cannot be used on this store for these layers, or
 // "" when it can. It looks at facts only and fetches nothing; Fetch may still
 // refuse a layer because of what is in it.
-func Applicable(store storage.Store, layers []Layer) string {
-	if reason := storeReason(store); reason != "" {
+func Applicable(store storage.Store, layers []Layer, opts Options) string {
+	if reason := storeReason(store, opts); reason != "" {
 		return reason
 	}
 	for i, l := range layers {
@@ -23,7 +23,7 @@ func Applicable(store storage.Store, layers []Layer) string {
 	return ""
 }
 
-func storeReason(store storage.Store) string {
+func storeReason(store storage.Store, opts Options) string {
 	if os.Geteuid() != 0 {
 		return "running neither as root nor in a user namespace"
 	}
@@ -31,10 +31,16 @@ func storeReason(store storage.Store) string {
 	if err != nil {
 		return fmt.Sprintf("storage driver: %v", err)
 	}
-	if _, ok := driver.(graphdriver.DriverWithDiffer); !ok {
+	if opts.Library == nil && !stages(driver) {
 		return fmt.Sprintf("storage driver %q cannot stage layers", driver.String())
 	}
 	return ""
+}
+
+// stages tells whether a driver takes layers that were unpacked beside it.
+func stages(driver graphdriver.Driver) bool {
+	_, ok := driver.(graphdriver.DriverWithDiffer)
+	return ok
 }
 
 func layerReason(l Layer) string {

@@ -83,7 +83,7 @@ func (c *Chunked) debug(text string) {
 // that is done here. It returns nothing where the layer has to come whole.
 func (s *stager) stageChunked(ctx context.Context, index int, l Layer) (*graphdriver.DriverWithDifferOutput, error) {
 	c := s.opts.Chunked
-	if c == nil || c.Parts == nil || s.ids != nil || l.Annotations[chunkedMark] == "" || !s.listed(ctx) {
+	if c == nil || c.Parts == nil || s.spools() || s.ids != nil || l.Annotations[chunkedMark] == "" || !s.listed(ctx) {
 		return nil, nil
 	}
 	var counted tallied

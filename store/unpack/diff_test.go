@@ -68,6 +68,10 @@ func TestSameInEachSetting(t *testing.T) {
 		{name: "ignore_chown_errors", options: []string{"overlay.ignore_chown_errors=true"}},
 		{name: "ID maps", mapped: true},
 		{name: "sync", options: []string{"overlay.sync=filesystem"}},
+		{name: "vfs", driver: "vfs"},
+		{name: "vfs without room", driver: "vfs", full: true},
+		{name: "vfs with ID maps", driver: "vfs", mapped: true},
+		{name: "vfs with ignore_chown_errors", driver: "vfs", options: []string{"ignore_chown_errors=true"}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			if err != nil && strings.Contains(fmt.Sprint(s.options), "mount_program") {
@@ -128,8 +132,11 @@ func sameAsLibrary(t *testing.T, k kind, in setting) {
 	ours, library := in.newStore(t), in.newStore(t)
 
 	libraryErr := img.copyInto(t, library)
-	_, err := Fetch(t.Context(), ours, img.layers, img.open, Options{})
+	_, err := in.fetch(t.Context(), ours, img.layers, img.open, Options{})
 	refused := isUnsupported(err)
+	if in.driver != "" && err != nil && libraryErr != nil {
+		return // it was the library that unpacked it
+	}
 	if err != nil && !refused || refused && !k.refused && libraryErr == nil {
 		t.Fatalf("%v (library: %v)", err, libraryErr)
 	}
@@ -165,7 +172,7 @@ func sameOnOtherBase(t *testing.T, ours storage.Store, in setting, twin Layer, a
 		return // such a blob is another one each time
 	}
 	asked := 0
-	_, err := Fetch(t.Context(), ours, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+	_, err := in.fetch(t.Context(), ours, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 		if l.Digest == twin.Digest {
 			asked++
 		}
@@ -191,8 +198,7 @@ func sameOnOtherBase(t *testing.T, ours storage.Store, in setting, twin Layer, a
 func assertReadBack(t *testing.T, store storage.Store, img image) {
 	t.Helper()
 	for i, id := range chainIDs(img.layers) {
-		dir := filepath.Join(store.GraphRoot(), "overlay", id, "diff")
-		tar, err := Tar(t.Context(), dir, filepath.Join(store.GraphRoot(), "overlay-layers", id+".tar-split.gz"))
+		tar, err := Tar(t.Context(), filesOf(store, id), filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", id+".tar-split.gz"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -37,6 +37,9 @@ type Options struct {
 	// Chunked, unless it is nil, has layers that list their files fetched in
 	// parts, and the files of others listed.
 	Chunked *Chunked
+	// Library is what the library needs to unpack layers where the driver cannot
+	// stage them. Nil refuses such a store.
+	Library *Library
 }
 
 // Result says what a Fetch did.
@@ -52,7 +55,8 @@ type Result struct {
 //
 // Layers that the store has are not fetched, nor blobs that it has on top of
 // other layers. What is not there is staged in parallel, largest first, and
-// applied in order, each layer as soon as those below are in. On an error or
+// applied in order, each layer as soon as those below are in. Where the driver
+// cannot stage, a layer is staged as a file, and the library applies it. On an error or
 // when ctx is cancelled, everything that was staged is removed, while layers
 // that were applied stay and are found by the next Fetch. The error is the one
 // that came first.
@@ -64,7 +68,7 @@ type Result struct {
 // Several calls may work on one store, in one process and in many. The caller
 // keeps the layers from being removed until an image refers to them.
 func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener, opts Options) (Result, error) {
-	if reason := Applicable(store, layers); reason != "" {
+	if reason := Applicable(store, layers, opts); reason != "" {
 		return Result{}, &UnsupportedError{Reason: reason}
 	}
 	if opts.Group == nil {
@@ -78,11 +82,14 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 		chain:  chainIDs(layers),
 		cancel: cancel,
 	}
-	if c := opts.Chunked; c != nil {
+	defer f.wait()
+	if driver, err := store.GraphDriver(); err == nil && !stages(driver) {
+		f.survey = &Survey{MaxBytes: opts.MaxBytes, MaxEntries: opts.MaxEntries, Room: opts.Library.Room}
+		f.roomy = opts.Library.roomy(layers)
+	} else if c := opts.Chunked; c != nil {
 		f.partly = newPartly(store, c.PullOptions)
 		f.listed = onceWith(f.prepareChunked)
 	}
-	defer f.wait()
 	// Before looking what is there, lest another call finishes in between.
 	f.claims = opts.Group.claim(f.chain)
 	defer f.release()
@@ -149,6 +156,9 @@ func (f *fetcher) whole(i int) bool {
 	if !f.store.Exists(f.chain[i]) {
 		return false
 	}
+	if f.spools() {
+		return true // the library replaces nothing there
+	}
 	_, err := os.Lstat(f.diff(i))
 	return !errors.Is(err, os.ErrNotExist) || f.elsewhere(i)
 }
@@ -163,6 +173,9 @@ func (f *fetcher) elsewhere(i int) bool {
 // in archives are mapped to those on disk: as in the layer below, else as the
 // store says, unless the mapping is left to whoever mounts it.
 func (f *fetcher) mapIDs(first int) error {
+	if f.spools() {
+		return nil // it will do so itself
+	}
 	uids, gids := f.store.UIDMap(), f.store.GIDMap()
 	if first > 0 && first < len(f.chain) {
 		below, err := f.store.Layer(f.chain[first-1])
@@ -254,7 +267,13 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 	if !ok {
 		return false, context.Cause(ctx)
 	}
-	applied, err := f.apply(ctx, i, output.DriverWithDifferOutput)
+	var applied bool
+	var err error
+	if f.spools() {
+		applied, err = f.put(ctx, i, output.spooled)
+	} else {
+		applied, err = f.apply(ctx, i, output.DriverWithDifferOutput)
+	}
 	f.opts.Group.release(c)
 	return applied && output.fetched, err
 }
@@ -266,7 +285,12 @@ func (f *fetcher) wait() {
 		if staged == nil {
 			continue
 		}
-		if output, ok := <-staged; ok {
+		output, ok := <-staged
+		switch {
+		case !ok:
+		case f.spools():
+			output.spooled.close()
+		default:
 			// What cannot be removed now is removed when the store shuts down.
 			_ = f.store.CleanupStagedLayer(output.DriverWithDifferOutput)
 		}

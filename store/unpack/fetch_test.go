@@ -464,10 +464,13 @@ func TestApplicableStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer vfs.Free()
-	if got := Applicable(vfs, nil); !strings.Contains(got, "vfs") {
+	if got := Applicable(vfs, nil, Options{}); !strings.Contains(got, "vfs") {
 		t.Errorf("vfs: %q", got)
 	}
-	if got := Applicable(newStore(t), nil); got != "" {
+	if got := Applicable(vfs, nil, Options{Library: &Library{}}); got != "" {
+		t.Errorf("vfs with the library: %q", got)
+	}
+	if got := Applicable(newStore(t), nil, Options{}); got != "" {
 		t.Errorf("overlay: %q", got)
 	}
 }

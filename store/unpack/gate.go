@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"go.podman.io/storage/pkg/archive"
 )
@@ -28,7 +29,7 @@ func (s *Survey) Gate(ctx context.Context, blob io.Reader) (*Gate, error) {
 		return nil, errors.Join(errors.New("it is compressed twice"), plain.Close())
 	}
 	read, write := io.Pipe()
-	g := &Gate{PipeReader: read, done: make(chan struct{}), passage: &passage{in: in, out: write}}
+	g := &Gate{PipeReader: read, done: make(chan struct{}), passage: &passage{in: in, out: write, inventory: inventory{names: new(atomic.Int64)}}}
 	g.stop = context.AfterFunc(ctx, func() { _ = write.CloseWithError(context.Cause(ctx)) }) // always nil
 	go func() {
 		defer close(g.done)
@@ -54,6 +55,10 @@ func (g *Gate) Close() error {
 	<-g.done
 	return g.refusal
 }
+
+// Intact tells, without reading them, that the files which the library made of
+// the tar in the directory dir are what it says. Close comes before it.
+func (g *Gate) Intact(dir string) bool { return g.passage.intact(dir) }
 
 // pass copies a tar behind the eyes of the survey.
 func (s *Survey) pass(ctx context.Context, p *passage, out *io.PipeWriter) error {

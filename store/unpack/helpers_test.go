@@ -3,6 +3,7 @@ package unpack
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -61,8 +62,56 @@ func newStore(t testing.TB, options ...string) storage.Store {
 // setting is a way in which a store writes its layers.
 type setting struct {
 	name    string
+	driver  string   // "" is overlay
 	options []string // of the driver
 	mapped  bool     // root's files belong to another
+	full    bool     // there is no room for tars
+}
+
+// fetch is Fetch with what the setting needs for it.
+func (s setting) fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener, opts Options) (Result, error) {
+	if s.driver == "" {
+		return Fetch(ctx, store, layers, open, opts)
+	}
+	opts.Library = &Library{
+		Spool: func() (*os.File, error) {
+			f, err := os.CreateTemp(store.GraphRoot(), "spool-")
+			if err != nil {
+				return nil, err
+			}
+			return f, os.Remove(f.Name())
+		},
+		Tar: func(ctx context.Context, id string) (io.ReadCloser, error) {
+			return Tar(ctx, filesOf(store, id), filepath.Join(store.GraphRoot(), s.driver+"-layers", id+".tar-split.gz"))
+		},
+		Check: func(ctx context.Context, l *storage.Layer, intact func(string) bool) error {
+			if dir := filesOf(store, l.ID); intact(dir) {
+				return nil
+			}
+			tar, err := Tar(ctx, filesOf(store, l.ID), filepath.Join(store.GraphRoot(), s.driver+"-layers", l.ID+".tar-split.gz"))
+			if err == nil {
+				var got digest.Digest
+				got, err = digest.FromReader(tar)
+				if err = errors.Join(err, tar.Close()); err == nil && got == l.UncompressedDigest {
+					return nil
+				}
+			}
+			return errors.Join(&UnsupportedError{Reason: "it does not read back", Err: err}, store.DeleteLayer(l.ID))
+		},
+		Room: 1 << 30,
+	}
+	if s.full {
+		opts.Library.Room = 1 << 10
+	}
+	return Fetch(ctx, store, layers, open, opts)
+}
+
+// filesOf is the directory of a layer's files.
+func filesOf(store storage.Store, id string) string {
+	if store.GraphDriverName() == "vfs" {
+		return filepath.Join(store.GraphRoot(), "vfs", "dir", id)
+	}
+	return filepath.Join(store.GraphRoot(), "overlay", id, "diff")
 }
 
 func (s setting) newStore(t testing.TB) storage.Store {
@@ -71,7 +120,7 @@ func (s setting) newStore(t testing.TB) storage.Store {
 	dir := t.TempDir()
 	o := storage.StoreOptions{
 		GraphRoot: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"),
-		GraphDriverName: "overlay", GraphDriverOptions: s.options,
+		GraphDriverName: cmp.Or(s.driver, "overlay"), GraphDriverOptions: s.options,
 	}
 	if s.mapped {
 		o.UIDMap = []idtools.IDMap{{ContainerID: 0, HostID: 1000, Size: 60000}}

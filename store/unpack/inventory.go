@@ -2,6 +2,7 @@ package unpack
 
 import (
 	"archive/tar"
+	"sync/atomic"
 
 	splittar "github.com/vbatts/tar-split/archive/tar"
 	"golang.org/x/sys/unix"
@@ -11,9 +12,11 @@ import (
 // that the library made of it whether they are it.
 type inventory struct {
 	files []content
-	room  int   // bytes that names took
-	total int64 // bytes of the tar
-	odd   bool  // there is more to it, which only reading the layer back shows
+	room  int64         // bytes of their names
+	names *atomic.Int64 // the same of all inventories that are kept at a time
+	total int64         // bytes of the tar
+	known int64         // of them, those that the record of it has, or knows a file for
+	odd   bool          // there is more to it, which only reading the layer back shows
 }
 
 // content is the name and size of an entry with contents.
@@ -22,34 +25,48 @@ type content struct {
 	size int64
 }
 
-// maxNames bounds the memory of an inventory.
+// maxNames bounds the memory of the inventories of one Survey.
 const maxNames = 32 << 20
 
 // note adds an entry, of which raw are the headers after the padding of the one
 // before.
 func (v *inventory) note(recorded *splittar.Header, raw []byte, padding int64) {
 	hdr, err := parseHeader(raw, padding)
+	v.known += int64(len(raw)) + recorded.Size
 	if err != nil || hdr.Name != recorded.Name || hdr.Size != recorded.Size || hdr.Typeflag != recorded.Typeflag ||
 		isSparse(recorded.PAXRecords, recorded.Typeflag) || hdr.Size > 0 && hdr.Typeflag != tar.TypeReg {
 		v.odd = true
 	}
-	v.room += len(recorded.Name)
-	if v.odd || v.room > maxNames {
-		v.odd, v.files = true, nil
+	if v.odd {
+		v.forget()
 		return
 	}
-	if recorded.Size > 0 {
-		v.files = append(v.files, content{recorded.Name, recorded.Size})
+	if recorded.Size == 0 {
+		return
 	}
+	n := int64(len(recorded.Name))
+	v.room += n
+	if v.names.Add(n) > maxNames {
+		v.odd = true
+		v.forget()
+		return
+	}
+	v.files = append(v.files, content{recorded.Name, recorded.Size})
 }
 
-// Intact tells, without reading them, that the files which the library made of
-// a tar in the directory dir have the contents that the tar gave them: each is
+// forget gives the memory back.
+func (v *inventory) forget() {
+	v.files = nil
+	v.names.Add(-v.room)
+	v.room = 0
+}
+
+// intact tells, without reading them, that the files which the library made of
+// the tar in the directory dir have the contents that the tar gave them: each is
 // there with its size, none is in the place of another, and the tar has nothing
-// that a record of it could lack. Close comes before it.
-func (g *Gate) Intact(dir string) bool {
-	v := &g.passage.inventory
-	if v.odd || v.total%512 != 0 {
+// that a record of it could lack.
+func (v *inventory) intact(dir string) bool {
+	if v.odd || v.known != v.total {
 		return false
 	}
 	t, err := openTree(dir)

@@ -132,6 +132,9 @@ func listTar(in io.Reader) ([]byte, error) {
 
 // tarOf opens the tar of a layer of the store.
 func (s *stager) tarOf(ctx context.Context, id string) (io.ReadCloser, error) {
+	if s.spools() {
+		return s.opts.Library.Tar(ctx, id)
+	}
 	driver, err := s.store.GraphDriver()
 	if err != nil {
 		return nil, err

@@ -93,16 +93,12 @@ func xattrs(t testing.TB, path string) string {
 func describe(t testing.TB, store storage.Store, since time.Time, ids ...string) []string {
 	t.Helper()
 	var out []string
-	data, err := os.ReadFile(filepath.Join(store.GraphRoot(), "overlay-layers", "layers.json"))
+	data, err := os.ReadFile(filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", "layers.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var records []map[string]any
 	if err := json.Unmarshal(data, &records); err != nil {
-		t.Fatal(err)
-	}
-	driver, err := store.GraphDriver()
-	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range records {
@@ -118,13 +114,9 @@ func describe(t testing.TB, store storage.Store, since time.Time, ids ...string)
 		}
 		out = append(out, "layer "+string(line))
 		id := r["id"].(string)
-		metadata, err := driver.Metadata(id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, lines(t, metadata["UpperDir"], since)...)
+		out = append(out, lines(t, filesOf(store, id), since)...)
 		out = append(out, tarSplit(t, store, id)...)
-		lower, _ := os.ReadFile(filepath.Join(filepath.Dir(metadata["UpperDir"]), "lower"))
+		lower, _ := os.ReadFile(filepath.Join(filepath.Dir(filesOf(store, id)), "lower"))
 		out = append(out, fmt.Sprintf("lowers %d", strings.Count(string(lower), ":")))
 	}
 	return out
@@ -135,7 +127,7 @@ func describe(t testing.TB, store storage.Store, since time.Time, ids ...string)
 // happens to return it.
 func tarSplit(t testing.TB, store storage.Store, id string) []string {
 	t.Helper()
-	f, err := os.Open(filepath.Join(store.GraphRoot(), "overlay-layers", id+".tar-split.gz"))
+	f, err := os.Open(filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", id+".tar-split.gz"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,8 @@ type stager struct {
 	opts    Options
 	chunks  *sync.Pool
 	ids     *idtools.IDMappings // of the owners of files
+	survey  *Survey             // of layers that the library unpacks; nil where the driver stages them
+	roomy   bool                // such layers are kept as tars
 	bytes   atomic.Int64        // unpacked so far, all layers
 	entries atomic.Int64
 
@@ -45,28 +47,41 @@ func (d differ) ApplyDiff(dest string, options *archive.TarOptions, differ *grap
 // Close implements graphdriver.Differ.
 func (d differ) Close() error { return nil }
 
-// staged is a layer that waits to be applied or given to CleanupStagedLayer.
+// staged is a layer that waits to be applied or given to CleanupStagedLayer, or
+// to be unpacked by the library.
 type staged struct {
 	*graphdriver.DriverWithDifferOutput
+	spooled *spooled
 	fetched bool // from where the opener reads, not from the store
+}
+
+// prepare stages what feed writes.
+func (s *stager) prepare(ctx context.Context, index int, l Layer, feed feed) (made staged, err error) {
+	if s.spools() {
+		made.spooled, err = s.spool(ctx, index, l, feed)
+		return made, err
+	}
+	made.DriverWithDifferOutput, err = s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
+		return s.unpack(ctx, l, to, feed)
+	})
+	return made, err
 }
 
 // stage unpacks one layer: out of the store where that has the blob already,
 // on top of other layers, else by fetching it. No store lock is held meanwhile.
 func (s *stager) stage(ctx context.Context, index int, l Layer) (staged, error) {
-	if output, err := s.stageTwin(ctx, index, l); output != nil || err != nil {
-		return staged{output, false}, err
+	if made, ok, err := s.stageTwin(ctx, index, l); ok || err != nil {
+		return made, err
 	}
 	if output, err := s.stageChunked(ctx, index, l); output != nil || err != nil {
-		return staged{output, true}, err
+		return staged{DriverWithDifferOutput: output, fetched: true}, err
 	}
 	for {
 		var got blobRead
-		output, err := s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
-			return s.unpack(ctx, l, to, s.fetch(index, l, &got))
-		})
+		made, err := s.prepare(ctx, index, l, s.fetch(index, l, &got))
 		if err == nil || ctx.Err() != nil || !got.doubtful(err) {
-			return staged{output, true}, err
+			made.fetched = true
+			return made, err
 		}
 		if s.opts.OnRead != nil {
 			s.opts.OnRead(index, -got.size)
@@ -116,12 +131,39 @@ func (s *stager) fill(index int, l Layer, unpack func(target) (graphdriver.Drive
 	return nil, fmt.Errorf("layer %d (%s): %w", index+1, l.Digest, err)
 }
 
-// feed starts what writes a layer's tar into a stream. It returns what ends
-// that early, and what is to be verified when all of it was written.
-type feed func(ctx context.Context, group *errgroup.Group, layer *stream) (stop func() error, verify func() error, err error)
+// feed starts what writes a layer's tar into a stream, and what was read for
+// that, as it came, to tee. It returns what ends that early, and what is to be
+// verified when all of it was written.
+type feed func(ctx context.Context, group *errgroup.Group, layer *stream, tee io.Writer) (stop func() error, verify func() error, err error)
 
-// unpack runs the pipeline of one layer: write its tar, hash it, and unpack it,
-// each in its own goroutine.
+// pipe runs the pipeline of one layer: write its tar, hash it, and take it, each
+// in its own goroutine. What is read for it goes to blob too, the tar to plain.
+// It returns the size of the tar.
+func (s *stager) pipe(ctx context.Context, l Layer, feed feed, blob, plain io.Writer, take func(context.Context, io.Reader) error) (size int64, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	layer := newStream(ctx, s.chunks, 2)
+	stop, verify, err := feed(ctx, group, layer, blob)
+	if err != nil {
+		return 0, err
+	}
+	stop = sync.OnceValue(stop)
+	defer func() { err = errors.Join(err, stop()) }()
+	// Closing is what ends a Read in progress.
+	defer context.AfterFunc(ctx, func() { _ = stop() })()
+
+	hash := sha256.New()
+	group.Go(func() (err error) {
+		size, err = layer.readers[0].WriteTo(io.MultiWriter(hash, plain))
+		return err
+	})
+	group.Go(func() error { return take(ctx, layer.readers[1]) })
+	if err := group.Wait(); err != nil {
+		return size, err
+	}
+	return size, errors.Join(verify(), same("DiffID", l.DiffID, hash))
+}
+
+// unpack has a layer unpacked.
 func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out graphdriver.DriverWithDifferOutput, err error) {
 	record, err := scratchFile(to.scratch)
 	if err != nil {
@@ -132,39 +174,17 @@ func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out
 			err = errors.Join(err, record.Close())
 		}
 	}()
-	group, ctx := errgroup.WithContext(ctx)
-	layer := newStream(ctx, s.chunks, 2)
-	stop, verify, err := feed(ctx, group, layer)
+	var recorded int64
+	size, err := s.pipe(ctx, l, feed, io.Discard, io.Discard, func(_ context.Context, tar io.Reader) (err error) {
+		recorded, err = s.untar(tar, to, record, &out)
+		return err
+	})
 	if err != nil {
 		return out, err
 	}
-	stop = sync.OnceValue(stop)
-	defer func() { err = errors.Join(err, stop()) }()
-	// Closing is what ends a Read in progress.
-	defer context.AfterFunc(ctx, func() { _ = stop() })()
-
-	hash := sha256.New()
-	group.Go(func() (err error) {
-		out.Size, err = layer.readers[0].WriteTo(hash)
-		return err
-	})
-	var contents graphdriver.DriverWithDifferOutput
-	var recorded int64
-	group.Go(func() (err error) {
-		recorded, err = s.untar(layer.readers[1], to, record, &contents)
-		return err
-	})
-	if err := group.Wait(); err != nil {
-		return out, err
-	}
-	out.UIDs, out.GIDs, out.RootDirMode = contents.UIDs, contents.GIDs, contents.RootDirMode
-	out.BigData = contents.BigData
+	out.Size, out.TarSplit = size, record
 	out.CompressedDigest, out.UncompressedDigest = l.Digest, l.DiffID
-	out.TarSplit = record
-	if err := errors.Join(verify(), same("DiffID", l.DiffID, hash)); err != nil {
-		return out, err
-	}
-	if recorded != out.Size {
+	if recorded != size {
 		return out, refuse("recording", fmt.Errorf("it ends within its last block: %w", errTorn))
 	}
 	return out, nil
@@ -172,7 +192,7 @@ func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out
 
 // fetch feeds what the opener reads: it hashes the blob and decompresses it.
 func (s *stager) fetch(index int, l Layer, got *blobRead) feed {
-	return func(ctx context.Context, group *errgroup.Group, layer *stream) (stop, verify func() error, err error) {
+	return func(ctx context.Context, group *errgroup.Group, layer *stream, tee io.Writer) (stop, verify func() error, err error) {
 		body, err := s.open(ctx, l)
 		if err != nil {
 			return nil, nil, err
@@ -180,7 +200,7 @@ func (s *stager) fetch(index int, l Layer, got *blobRead) feed {
 		got.body = body
 		blob, hash := newStream(ctx, s.chunks, 1), sha256.New()
 		group.Go(func() (err error) {
-			got.size, err = s.readBlob(index, l, body, blob, hash)
+			got.size, err = s.readBlob(index, l, body, blob, io.MultiWriter(hash, tee))
 			return err
 		})
 		group.Go(func() error { return s.decompress(ctx, index, blob.readers[0], layer) })
@@ -207,29 +227,23 @@ func scratchFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-func (s *stager) readBlob(index int, l Layer, body io.Reader, to *stream, h hash.Hash) (size int64, err error) {
+func (s *stager) readBlob(index int, l Layer, body io.Reader, to *stream, as io.Writer) (size int64, err error) {
 	err = to.fill(body, func(p []byte) error {
 		size += int64(len(p))
 		if l.Size >= 0 && size > l.Size {
 			return &MismatchError{"blob size", fmt.Sprint(l.Size), "larger"}
 		}
-		h.Write(p)
 		if s.opts.OnRead != nil {
 			s.opts.OnRead(index, int64(len(p)))
 		}
-		return nil
+		_, err := as.Write(p)
+		return err
 	})
 	return size, err
 }
 
 func (s *stager) decompress(ctx context.Context, index int, blob *chunkReader, to *stream) error {
-	plain, err := decompress(blob, func(window int64) (func(), error) {
-		return s.opts.Group.window(ctx, window, func(waits bool) {
-			if s.opts.OnWait != nil {
-				s.opts.OnWait(index, waits)
-			}
-		})
-	})
+	plain, err := decompress(blob, s.window(ctx, index))
 	if err != nil {
 		return refuse("decompressing", err)
 	}
@@ -241,6 +255,17 @@ func (s *stager) decompress(ctx context.Context, index int, blob *chunkReader, t
 	// covers all of it.
 	_, err = io.Copy(io.Discard, blob)
 	return err
+}
+
+// window asks for the memory that a decompressor needs.
+func (s *stager) window(ctx context.Context, index int) func(int64) (func(), error) {
+	return func(window int64) (func(), error) {
+		return s.opts.Group.window(ctx, window, func(waits bool) {
+			if s.opts.OnWait != nil {
+				s.opts.OnWait(index, waits)
+			}
+		})
+	}
 }
 
 func (s *stager) countBytes(p []byte) error {

@@ -23,6 +23,7 @@ type Survey struct {
 	Room int64
 
 	bytes, entries, sparse atomic.Int64
+	names                  atomic.Int64 // of the inventories
 }
 
 // Read reads a layer, compressed or not. The only errors are a *LimitError and
@@ -55,7 +56,10 @@ func (s *Survey) walk(ctx context.Context, plain io.Reader, p *passage) error {
 		raw := r.RawBytes()
 		if errors.Is(err, io.EOF) {
 			p.release()
-			_, err = io.Copy(io.Discard, limited) // what follows the archive is recorded
+			rest, err := io.Copy(io.Discard, limited) // what follows the archive is recorded
+			if p != nil {
+				p.known += int64(len(raw)) + rest
+			}
 			return err
 		}
 		if err == nil {

@@ -3,36 +3,37 @@ package unpack
 import (
 	"context"
 	"errors"
+	"io"
 
 	"go.podman.io/storage"
-	graphdriver "go.podman.io/storage/drivers"
 	"golang.org/x/sync/errgroup"
 )
 
 // stageTwin unpacks a layer out of one that the store made from the same blob
-// and that has other layers below it, so that the blob need not come again. It
-// returns nothing where there is none, and where that one cannot be read or is
+// and that has other layers below it, so that the blob need not come again. ok
+// is false where there is none, and where that one cannot be read or is
 // damaged: then the blob is fetched after all, and counts against the limits
 // once more.
-func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (*graphdriver.DriverWithDifferOutput, error) {
+func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (made staged, ok bool, err error) {
 	twin := s.twin(l)
 	if twin == nil {
-		return nil, nil
+		return made, false, nil
 	}
-	output, err := s.fill(index, l, func(to target) (graphdriver.DriverWithDifferOutput, error) {
-		out, err := s.unpack(ctx, l, to, s.reread(twin.ID))
-		out.CompressedDigest, out.TOCDigest = twin.CompressedDigest, twin.TOCDigest // no more than is known
-		return out, err
-	})
+	made, err = s.prepare(ctx, index, l, s.reread(twin.ID))
+	if made.DriverWithDifferOutput != nil {
+		made.CompressedDigest, made.TOCDigest = twin.CompressedDigest, twin.TOCDigest // no more than is known
+	}
 	var limit *LimitError
 	var unsupported *UnsupportedError
 	switch {
+	case err == nil:
+		return made, true, nil
 	case ctx.Err() != nil:
-		return output, errors.Join(err, context.Cause(ctx))
+		return made, false, errors.Join(err, context.Cause(ctx))
 	case errors.As(err, &limit), errors.As(err, &unsupported):
-		return nil, err
+		return made, false, err
 	}
-	return output, nil // nil after other errors
+	return made, false, nil
 }
 
 // twin returns a layer of the store that was made from the blob of l,
@@ -44,8 +45,8 @@ func (s *stager) twin(l Layer) *storage.Layer {
 		return nil
 	}
 	for _, t := range layers {
-		same := t.CompressedDigest == l.Digest || t.TOCDigest != "" && t.TOCDigest.String() == l.Annotations[chunkedMark]
-		if same && len(t.UIDMap) == 0 && len(t.GIDMap) == 0 {
+		listed := !s.spools() && t.TOCDigest != "" && t.TOCDigest.String() == l.Annotations[chunkedMark]
+		if (t.CompressedDigest == l.Digest || listed) && len(t.UIDMap) == 0 && len(t.GIDMap) == 0 {
 			return &t
 		}
 	}
@@ -54,12 +55,17 @@ func (s *stager) twin(l Layer) *storage.Layer {
 
 // reread feeds the tar of a layer of the store, put together again.
 func (s *stager) reread(id string) feed {
-	return func(ctx context.Context, group *errgroup.Group, layer *stream) (stop, verify func() error, err error) {
+	return func(ctx context.Context, group *errgroup.Group, layer *stream, tee io.Writer) (stop, verify func() error, err error) {
 		tar, err := s.tarOf(ctx, id)
 		if err != nil {
 			return nil, nil, err
 		}
-		group.Go(func() error { return layer.fill(tar, s.countBytes) })
+		group.Go(func() error {
+			return layer.fill(tar, func(p []byte) error {
+				_, err := tee.Write(p)
+				return errors.Join(err, s.countBytes(p))
+			})
+		})
 		return tar.Close, func() error { return nil }, nil
 	}
 }

@@ -1,0 +1,182 @@
+package unpack
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/archive"
+)
+
+// Library is what is needed to have the library unpack layers, where the driver
+// cannot stage them.
+type Library struct {
+	// Spool returns an empty file, which nobody finds and which goes when it is closed.
+	Spool func() (*os.File, error)
+	// Tar opens the tar of a layer of the store.
+	Tar func(ctx context.Context, id string) (io.ReadCloser, error)
+	// Check looks at a layer that was unpacked. intact tells of the directory
+	// that has its files, without reading them, that they are what the tar says;
+	// where it does not, they may be. An error ends the Fetch.
+	Check func(ctx context.Context, l *storage.Layer, intact func(dir string) bool) error
+	// Room limits the bytes of all sparse files: what is free on the disk.
+	Room int64
+}
+
+// usualShrinking is more than the layers of nearly all images shrink to.
+const usualShrinking = 8
+
+// roomy tells that there is room for tars in place of blobs, which then need
+// not be decompressed a second time.
+func (l *Library) roomy(layers []Layer) bool {
+	room := l.Room / usualShrinking
+	for _, layer := range layers {
+		if layer.Size < 0 || layer.Size > room {
+			return false
+		}
+		room -= layer.Size
+	}
+	return true
+}
+
+// spools tells that layers are staged as files, for the library.
+func (s *stager) spools() bool { return s.survey != nil }
+
+// spooled is a layer in a file, checked and surveyed.
+type spooled struct {
+	file *os.File // as it came, or its tar
+	size int64    // of the blob; negative when it is not known
+	inventory
+}
+
+func (s *spooled) close() {
+	s.forget()
+	_ = s.file.Close() // it has no name: nothing is lost
+}
+
+// spool writes a layer to a file on its way through the survey, so that one
+// reading shows all that has to be known before the library unpacks it.
+func (s *stager) spool(ctx context.Context, index int, l Layer, feed feed) (_ *spooled, err error) {
+	file, err := s.opts.Library.Spool()
+	if err != nil {
+		return nil, err
+	}
+	made := &spooled{file: file, size: l.Size}
+	defer func() {
+		if err != nil {
+			made.close()
+		}
+	}()
+	var blob, plain io.Writer = file, io.Discard
+	if s.roomy {
+		blob, plain = plain, blob
+	}
+	_, err = s.pipe(ctx, l, feed, blob, plain, func(ctx context.Context, tar io.Reader) error {
+		return s.look(ctx, tar, &made.inventory)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("layer %d (%s): %w", index+1, l.Digest, err)
+	}
+	return made, nil
+}
+
+// look surveys a tar, and notes what is in it.
+func (s *stager) look(ctx context.Context, tar io.Reader, in *inventory) error {
+	buffered := bufio.NewReaderSize(tar, copyBuffer)
+	if head, _ := buffered.Peek(10); archive.DetectCompression(head) != archive.Uncompressed {
+		return &UnsupportedError{Reason: "the library would take its tar for a compressed one"}
+	}
+	p := &passage{in: buffered, out: io.Discard, inventory: inventory{names: &s.survey.names}}
+	err := s.survey.walk(ctx, &tally{p, s.survey}, p)
+	*in = p.inventory
+	if err != nil && ctx.Err() != nil {
+		return errStopped
+	}
+	return refuse("reading tar", err)
+}
+
+// put has the library unpack a layer, unless another process has made it.
+func (f *fetcher) put(ctx context.Context, i int, from *spooled) (applied bool, err error) {
+	defer from.close()
+	if f.whole(i) {
+		return false, nil
+	}
+	parent := ""
+	if i > 0 {
+		parent = f.chain[i-1]
+	}
+	tar, err := f.openSpooled(ctx, i, from)
+	if err != nil {
+		return false, err
+	}
+	options := &storage.LayerOptions{OriginalDigest: f.layers[i].Digest, UncompressedDigest: f.layers[i].DiffID}
+	if from.size >= 0 {
+		options.OriginalSize = &from.size
+	}
+	layer, _, err := f.store.PutLayer(f.chain[i], parent, nil, "", false, options, tar)
+	tar.Close()
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return false, context.Cause(ctx)
+	case errors.Is(err, storage.ErrDuplicateID):
+		return false, nil
+	case err == nil:
+		err = f.opts.Library.Check(ctx, layer, from.intact)
+	}
+	if err != nil {
+		return false, f.parentGone(i, err)
+	}
+	return true, nil
+}
+
+// openSpooled opens the tar of a spooled layer. It is decompressed here, by the
+// same decompressor as before and beside whoever reads it: the library sees the
+// bytes that were surveyed and no others. It ends with ctx.
+func (f *fetcher) openSpooled(ctx context.Context, i int, from *spooled) (*spooledTar, error) {
+	if _, err := from.file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	plain, err := decompress(from.file, f.window(ctx, i))
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	tar := newStream(ctx, f.chunks, 1)
+	t := &spooledTar{chunkReader: tar.readers[0], cause: func() error { return context.Cause(ctx) }, done: make(chan struct{})}
+	t.stop = func() { cancel(errStopped) }
+	go func() {
+		defer close(t.done)
+		defer plain.Close()
+		if err := tar.fill(plain, func([]byte) error { return nil }); err != nil {
+			cancel(err)
+		}
+	}()
+	return t, nil
+}
+
+// spooledTar is the tar of a spooled layer.
+type spooledTar struct {
+	*chunkReader
+	cause func() error
+	stop  func()
+	done  chan struct{}
+}
+
+func (t *spooledTar) Read(p []byte) (int, error) {
+	n, err := t.chunkReader.Read(p)
+	if errors.Is(err, errStopped) {
+		err = t.cause()
+	}
+	return n, err
+}
+
+// Close ends the reading.
+func (t *spooledTar) Close() {
+	t.stop()
+	<-t.done
+}
