@@ -182,7 +182,7 @@ func oddities() []hostileLayer {
 }
 
 // TestHostileLayers pulls layers that try to leave their folder, and layers
-// that are odd or broken: in overlay mpull unpacks most, in vfs the library all.
+// that are odd or broken: in overlay mpull unpacks most, in vfs it reads them before the library unpacks all.
 func TestHostileLayers(t *testing.T) {
 	for _, driver := range []string{"overlay", "vfs"} {
 		t.Run(driver, func(t *testing.T) { hostileLayers(t, driver) })
