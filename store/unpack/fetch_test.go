@@ -104,6 +104,28 @@ func TestFetchFails(t *testing.T) {
 	}
 }
 
+// TestFetchFailsForTheLibrary fails before anything of a layer is there, and in
+// its middle, where the library is to unpack it.
+func TestFetchFailsForTheLibrary(t *testing.T) {
+	needStore(t)
+	vfs, broken := setting{driver: "vfs"}, errors.New("registry is down")
+	for name, body := range map[string]io.ReadCloser{"open": nil, "read": io.NopCloser(io.MultiReader(strings.NewReader("\x1f\x8b\x08"), failing{broken}))} {
+		store, img := vfs.newStore(t), newImage(t, numbered(t, 2)...)
+		_, err := vfs.fetch(t.Context(), store, img.layers, func(context.Context, Layer) (io.ReadCloser, error) {
+			if body == nil {
+				return nil, broken
+			}
+			return body, nil
+		}, Options{})
+		if !errors.Is(err, broken) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if layers, err := store.Layers(); err != nil || len(layers) != 0 {
+			t.Errorf("%s: %d layers, %v", name, len(layers), err)
+		}
+	}
+}
+
 func mismatch(err error) *MismatchError {
 	var m *MismatchError
 	errors.As(err, &m)

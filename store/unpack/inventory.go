@@ -54,8 +54,11 @@ func (v *inventory) note(recorded *splittar.Header, raw []byte, padding int64) {
 	v.files = append(v.files, content{recorded.Name, recorded.Size})
 }
 
-// forget gives the memory back.
+// forget gives the memory back. The zero value has none.
 func (v *inventory) forget() {
+	if v.names == nil {
+		return
+	}
 	v.files = nil
 	v.names.Add(-v.room)
 	v.room = 0
