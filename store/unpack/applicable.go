@@ -3,6 +3,8 @@ package unpack
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
@@ -31,14 +33,25 @@ func storeReason(store storage.Store, opts Options) string {
 	if err != nil {
 		return fmt.Sprintf("storage driver: %v", err)
 	}
-	if opts.Library == nil && !stages(driver) {
+	if opts.Library == nil && !stages(store) {
 		return fmt.Sprintf("storage driver %q cannot stage layers", driver.String())
 	}
 	return ""
 }
 
-// stages tells whether a driver takes layers that were unpacked beside it.
-func stages(driver graphdriver.Driver) bool {
+// stages tells whether the driver takes layers that were unpacked beside it. It
+// does not with composefs, where it wants them by what their files hold.
+func stages(store storage.Store) bool {
+	driver, err := store.GraphDriver()
+	if err != nil {
+		return false
+	}
+	for _, option := range store.GraphOptions() {
+		key, value, _ := strings.Cut(option, "=")
+		if on, err := strconv.ParseBool(value); err == nil && on && strings.HasSuffix(strings.ToLower(key), "use_composefs") {
+			return false
+		}
+	}
 	_, ok := driver.(graphdriver.DriverWithDiffer)
 	return ok
 }

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,12 +66,16 @@ type setting struct {
 	driver  string   // "" is overlay
 	options []string // of the driver
 	mapped  bool     // root's files belong to another
-	full    bool     // there is no room for tars
+}
+
+// spools tells that the library unpacks in this setting.
+func (s setting) spools() bool {
+	return s.driver != "" || slices.Contains(s.options, "overlay.use_composefs=true")
 }
 
 // fetch is Fetch with what the setting needs for it.
 func (s setting) fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener, opts Options) (Result, error) {
-	if s.driver == "" {
+	if !s.spools() {
 		return Fetch(ctx, store, layers, open, opts)
 	}
 	opts.Library = &Library{
@@ -82,13 +87,13 @@ func (s setting) fetch(ctx context.Context, store storage.Store, layers []Layer,
 			return f, os.Remove(f.Name())
 		},
 		Tar: func(ctx context.Context, id string) (io.ReadCloser, error) {
-			return Tar(ctx, filesOf(store, id), filepath.Join(store.GraphRoot(), s.driver+"-layers", id+".tar-split.gz"))
+			return Tar(ctx, filesOf(store, id), filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", id+".tar-split.gz"))
 		},
 		Check: func(ctx context.Context, l *storage.Layer, intact func(string) bool) error {
 			if dir := filesOf(store, l.ID); intact(dir) {
 				return nil
 			}
-			tar, err := Tar(ctx, filesOf(store, l.ID), filepath.Join(store.GraphRoot(), s.driver+"-layers", l.ID+".tar-split.gz"))
+			tar, err := Tar(ctx, filesOf(store, l.ID), filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", l.ID+".tar-split.gz"))
 			if err == nil {
 				var got digest.Digest
 				got, err = digest.FromReader(tar)
@@ -99,9 +104,6 @@ func (s setting) fetch(ctx context.Context, store storage.Store, layers []Layer,
 			return errors.Join(&UnsupportedError{Reason: "it does not read back", Err: err}, store.DeleteLayer(l.ID))
 		},
 		Room: 1 << 30,
-	}
-	if s.full {
-		opts.Library.Room = 1 << 10
 	}
 	return Fetch(ctx, store, layers, open, opts)
 }

@@ -10,6 +10,7 @@ import (
 
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/archive"
+	"golang.org/x/sync/errgroup"
 )
 
 // Library is what is needed to have the library unpack layers, where the driver
@@ -27,28 +28,12 @@ type Library struct {
 	Room int64
 }
 
-// usualShrinking is more than the layers of nearly all images shrink to.
-const usualShrinking = 8
-
-// roomy tells that there is room for tars in place of blobs, which then need
-// not be decompressed a second time.
-func (l *Library) roomy(layers []Layer) bool {
-	room := l.Room / usualShrinking
-	for _, layer := range layers {
-		if layer.Size < 0 || layer.Size > room {
-			return false
-		}
-		room -= layer.Size
-	}
-	return true
-}
-
-// spools tells that layers are staged as files, for the library.
+// spools tells that a layer is staged as a file, out of which the library unpacks it.
 func (s *stager) spools() bool { return s.survey != nil }
 
 // spooled is a layer in a file, checked and surveyed.
 type spooled struct {
-	file *os.File // as it came, or its tar
+	file *os.File // as it came, or the tar of its twin
 	size int64    // of the blob; negative when it is not known
 	inventory
 }
@@ -71,11 +56,7 @@ func (s *stager) spool(ctx context.Context, index int, l Layer, feed feed) (_ *s
 			made.close()
 		}
 	}()
-	var blob, plain io.Writer = file, io.Discard
-	if s.roomy {
-		blob, plain = plain, blob
-	}
-	_, err = s.pipe(ctx, l, feed, blob, plain, func(ctx context.Context, tar io.Reader) error {
+	_, err = s.pipe(ctx, l, feed, file, func(ctx context.Context, tar io.Reader) error {
 		return s.look(ctx, tar, &made.inventory)
 	})
 	if err != nil {
@@ -99,28 +80,39 @@ func (s *stager) look(ctx context.Context, tar io.Reader, in *inventory) error {
 	return refuse("reading tar", err)
 }
 
-// put has the library unpack a layer, unless another process has made it.
-func (f *fetcher) put(ctx context.Context, i int, from *spooled) (applied bool, err error) {
+// put has the library unpack a layer, unless another process has made it. It
+// is decompressed beside that, by what decompressed it before: the library sees
+// the bytes that were surveyed and no others, and no more of them when ctx ends.
+func (f *fetcher) put(ctx context.Context, i int, made staged) (applied bool, err error) {
+	from := made.spooled
 	defer from.close()
 	if f.whole(i) {
 		return false, nil
 	}
-	parent := ""
-	if i > 0 {
-		parent = f.chain[i-1]
-	}
-	tar, err := f.openSpooled(ctx, i, from)
-	if err != nil {
+	if _, err := from.file.Seek(0, io.SeekStart); err != nil {
 		return false, err
 	}
 	options := &storage.LayerOptions{OriginalDigest: f.layers[i].Digest, UncompressedDigest: f.layers[i].DiffID}
 	if from.size >= 0 {
 		options.OriginalSize = &from.size
 	}
-	layer, _, err := f.store.PutLayer(f.chain[i], parent, nil, "", false, options, tar)
-	tar.Close()
+	parent := ""
+	if i > 0 {
+		parent = f.chain[i-1]
+	}
+	group, reading := errgroup.WithContext(ctx)
+	reading, stop := context.WithCancel(reading)
+	tar := newStream(reading, f.chunks, 1)
+	group.Go(func() error {
+		return f.decompress(reading, i, from.file, tar, func([]byte) error { return nil })
+	})
+	layer, _, err := f.store.PutLayer(f.chain[i], parent, nil, "", false, options, tar.readers[0])
+	stop()
+	if failed := group.Wait(); err != nil && failed != nil && !errors.Is(failed, errStopped) {
+		err = failed
+	}
 	switch {
-	case ctx.Err() != nil && err != nil:
+	case err != nil && ctx.Err() != nil:
 		return false, context.Cause(ctx)
 	case errors.Is(err, storage.ErrDuplicateID):
 		return false, nil
@@ -131,52 +123,4 @@ func (f *fetcher) put(ctx context.Context, i int, from *spooled) (applied bool, 
 		return false, f.parentGone(i, err)
 	}
 	return true, nil
-}
-
-// openSpooled opens the tar of a spooled layer. It is decompressed here, by the
-// same decompressor as before and beside whoever reads it: the library sees the
-// bytes that were surveyed and no others. It ends with ctx.
-func (f *fetcher) openSpooled(ctx context.Context, i int, from *spooled) (*spooledTar, error) {
-	if _, err := from.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	plain, err := decompress(from.file, f.window(ctx, i))
-	if err != nil {
-		cancel(nil)
-		return nil, err
-	}
-	tar := newStream(ctx, f.chunks, 1)
-	t := &spooledTar{chunkReader: tar.readers[0], cause: func() error { return context.Cause(ctx) }, done: make(chan struct{})}
-	t.stop = func() { cancel(errStopped) }
-	go func() {
-		defer close(t.done)
-		defer plain.Close()
-		if err := tar.fill(plain, func([]byte) error { return nil }); err != nil {
-			cancel(err)
-		}
-	}()
-	return t, nil
-}
-
-// spooledTar is the tar of a spooled layer.
-type spooledTar struct {
-	*chunkReader
-	cause func() error
-	stop  func()
-	done  chan struct{}
-}
-
-func (t *spooledTar) Read(p []byte) (int, error) {
-	n, err := t.chunkReader.Read(p)
-	if errors.Is(err, errStopped) {
-		err = t.cause()
-	}
-	return n, err
-}
-
-// Close ends the reading.
-func (t *spooledTar) Close() {
-	t.stop()
-	<-t.done
 }

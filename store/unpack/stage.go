@@ -28,7 +28,6 @@ type stager struct {
 	chunks  *sync.Pool
 	ids     *idtools.IDMappings // of the owners of files
 	survey  *Survey             // of layers that the library unpacks; nil where the driver stages them
-	roomy   bool                // such layers are kept as tars
 	bytes   atomic.Int64        // unpacked so far, all layers
 	entries atomic.Int64
 
@@ -137,12 +136,12 @@ func (s *stager) fill(index int, l Layer, unpack func(target) (graphdriver.Drive
 type feed func(ctx context.Context, group *errgroup.Group, layer *stream, tee io.Writer) (stop func() error, verify func() error, err error)
 
 // pipe runs the pipeline of one layer: write its tar, hash it, and take it, each
-// in its own goroutine. What is read for it goes to blob too, the tar to plain.
-// It returns the size of the tar.
-func (s *stager) pipe(ctx context.Context, l Layer, feed feed, blob, plain io.Writer, take func(context.Context, io.Reader) error) (size int64, err error) {
+// in its own goroutine. What is read for it goes to tee too. It returns the size
+// of the tar.
+func (s *stager) pipe(ctx context.Context, l Layer, feed feed, tee io.Writer, take func(context.Context, io.Reader) error) (size int64, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	layer := newStream(ctx, s.chunks, 2)
-	stop, verify, err := feed(ctx, group, layer, blob)
+	stop, verify, err := feed(ctx, group, layer, tee)
 	if err != nil {
 		return 0, err
 	}
@@ -153,7 +152,7 @@ func (s *stager) pipe(ctx context.Context, l Layer, feed feed, blob, plain io.Wr
 
 	hash := sha256.New()
 	group.Go(func() (err error) {
-		size, err = layer.readers[0].WriteTo(io.MultiWriter(hash, plain))
+		size, err = layer.readers[0].WriteTo(hash)
 		return err
 	})
 	group.Go(func() error { return take(ctx, layer.readers[1]) })
@@ -175,7 +174,7 @@ func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out
 		}
 	}()
 	var recorded int64
-	size, err := s.pipe(ctx, l, feed, io.Discard, io.Discard, func(_ context.Context, tar io.Reader) (err error) {
+	size, err := s.pipe(ctx, l, feed, io.Discard, func(_ context.Context, tar io.Reader) (err error) {
 		recorded, err = s.untar(tar, to, record, &out)
 		return err
 	})
@@ -203,7 +202,7 @@ func (s *stager) fetch(index int, l Layer, got *blobRead) feed {
 			got.size, err = s.readBlob(index, l, body, blob, io.MultiWriter(hash, tee))
 			return err
 		})
-		group.Go(func() error { return s.decompress(ctx, index, blob.readers[0], layer) })
+		group.Go(func() error { return s.decompress(ctx, index, blob.readers[0], layer, s.countBytes) })
 		return body.Close, func() error {
 			if l.Size >= 0 && got.size != l.Size {
 				return &MismatchError{"blob size", fmt.Sprint(l.Size), fmt.Sprint(got.size)}
@@ -242,30 +241,25 @@ func (s *stager) readBlob(index int, l Layer, body io.Reader, to *stream, as io.
 	return size, err
 }
 
-func (s *stager) decompress(ctx context.Context, index int, blob *chunkReader, to *stream) error {
-	plain, err := decompress(blob, s.window(ctx, index))
+func (s *stager) decompress(ctx context.Context, index int, blob io.Reader, to *stream, each func([]byte) error) error {
+	plain, err := decompress(blob, func(window int64) (func(), error) {
+		return s.opts.Group.window(ctx, window, func(waits bool) {
+			if s.opts.OnWait != nil {
+				s.opts.OnWait(index, waits)
+			}
+		})
+	})
 	if err != nil {
 		return refuse("decompressing", err)
 	}
 	defer plain.Close()
-	if err := to.fill(plain, s.countBytes); err != nil {
+	if err := to.fill(plain, each); err != nil {
 		return refuse("decompressing", err)
 	}
 	// A decoder may be content before its input ends; the blob's digest
 	// covers all of it.
 	_, err = io.Copy(io.Discard, blob)
 	return err
-}
-
-// window asks for the memory that a decompressor needs.
-func (s *stager) window(ctx context.Context, index int) func(int64) (func(), error) {
-	return func(window int64) (func(), error) {
-		return s.opts.Group.window(ctx, window, func(waits bool) {
-			if s.opts.OnWait != nil {
-				s.opts.OnWait(index, waits)
-			}
-		})
-	}
 }
 
 func (s *stager) countBytes(p []byte) error {

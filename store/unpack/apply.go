@@ -1,0 +1,128 @@
+package unpack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"go.podman.io/storage"
+	graphdriver "go.podman.io/storage/drivers"
+	"go.podman.io/storage/pkg/system"
+	"golang.org/x/sys/unix"
+)
+
+// apply commits a staged layer, unless another process has done so. Either way
+// the output is used up.
+func (f *fetcher) apply(ctx context.Context, i int, from staged) (applied bool, err error) {
+	output := from.DriverWithDifferOutput
+	defer func() {
+		if !applied {
+			err = errors.Join(err, f.store.CleanupStagedLayer(output))
+		}
+	}()
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	// The library replaces the files of a layer that exists already, also
+	// under a running container. Of several processes of ours only one is
+	// between looking and applying. The lock is not on the staging directory:
+	// storage before 1.54 (podman 4) removes that whole when it shuts down.
+	unlock, err := lockDir(ctx, f.store.GraphRoot())
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if f.whole(i) {
+		return false, nil
+	}
+	parent := ""
+	if i > 0 {
+		parent = f.chain[i-1]
+	}
+	if err := f.inherit(output, parent); err != nil {
+		return false, f.parentGone(i, err)
+	}
+	if f.store.Exists(f.chain[i]) {
+		return f.mend(i, output)
+	}
+	target := output.Target
+	_, err = f.store.ApplyStagedLayer(storage.ApplyStagedLayerOptions{
+		ID: f.chain[i], ParentLayer: parent, DiffOutput: output,
+		DiffOptions: &graphdriver.ApplyDiffWithDifferOpts{},
+	})
+	if errors.Is(err, storage.ErrDuplicateID) {
+		return false, nil
+	}
+	if err != nil {
+		return false, f.parentGone(i, err)
+	}
+	_ = os.Remove(filepath.Dir(target)) // the driver leaves it, empty, until the store shuts down
+	return true, nil
+}
+
+// mend gives a layer that has lost its files the staged ones, unless another
+// tool does so at this moment. Its record is right: the same DiffIDs lie below.
+func (f *fetcher) mend(i int, output *graphdriver.DriverWithDifferOutput) (applied bool, err error) {
+	driver, err := f.store.GraphDriver()
+	if err == nil && driver.SyncMode() == graphdriver.SyncModeFilesystem {
+		err = system.Syncfs(output.Target) // as the library does before it records a layer
+	}
+	if err != nil {
+		return false, err
+	}
+	err = unix.Renameat2(unix.AT_FDCWD, output.Target, unix.AT_FDCWD, f.diff(i), unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EEXIST) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("layer %d (%s): %w", i+1, f.layers[i].Digest, err)
+	}
+	return true, f.store.CleanupStagedLayer(output)
+}
+
+// diff is where the driver keeps the files of a layer.
+func (f *fetcher) diff(i int) string {
+	return filepath.Join(f.store.GraphRoot(), "overlay", f.chain[i], "diff")
+}
+
+// lockPoll is how often a lock that another process holds is tried.
+const lockPoll = 10 * time.Millisecond
+
+// lockDir waits for an exclusive flock(2) on a directory, or until ctx ends.
+func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(lockPoll)
+	defer tick.Stop()
+	for {
+		err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = d.Close() }, nil // closing unlocks
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, errors.Join(&os.PathError{Op: "flock", Path: dir, Err: err}, d.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("waiting for the lock %s, held by another process: %w", dir, context.Cause(ctx)), d.Close())
+		case <-tick.C:
+		}
+	}
+}
+
+type ids struct{ uid, gid int }
+
+func owner(path string) (ids, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return ids{}, err
+	}
+	s := st.Sys().(*syscall.Stat_t)
+	return ids{int(s.Uid), int(s.Gid)}, nil
+}
