@@ -29,7 +29,7 @@ func (w *Writer) Destination(ctx context.Context, id string, survey *unpack.Surv
 		}
 		return layer, size, err
 	}
-	return storagetransport.Transport.NewStoreReference(surveyed{w.lib, w.Store, put}, nil, id)
+	return storagetransport.Transport.NewStoreReference(surveyed{w.lib, w, put}, nil, id)
 }
 
 // putting has the library unpack a layer.
@@ -42,7 +42,7 @@ type putting func(options *storage.LayerOptions, diff io.Reader) (*storage.Layer
 // contradicts itself. Nor does a half image that is here keep out the whole one.
 type surveyed struct {
 	storage.Store
-	own *Store
+	own *Writer
 	put func(options *storage.LayerOptions, file io.ReadSeeker, put putting) (*storage.Layer, int64, error)
 }
 
@@ -53,7 +53,11 @@ func (s surveyed) PutLayer(id, parent string, names []string, mountLabel string,
 		return nil, 0, fmt.Errorf("layer %s: the library hands over no file (%T) to look at", id, diff)
 	}
 	return s.put(options, file, func(options *storage.LayerOptions, diff io.Reader) (*storage.Layer, int64, error) {
-		return s.Store.PutLayer(id, parent, names, mountLabel, writeable, options, diff)
+		layer, size, err := s.Store.PutLayer(id, parent, names, mountLabel, writeable, options, diff)
+		if err != nil {
+			s.own.takeAway(id)
+		}
+		return layer, size, err
 	})
 }
 

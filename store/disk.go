@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -11,6 +12,7 @@ import (
 type Disk struct {
 	Free  int64 // what an ordinary user may still write
 	Total int64
+	Files int64 // how many more there may be; any number where the file system does not count them
 }
 
 // DiskOf reads the state of the file system of path, or of the nearest folder
@@ -24,5 +26,9 @@ func DiskOf(path string) (Disk, error) {
 		return Disk{}, fmt.Errorf("reading the free space at %s: %w", path, err)
 	}
 	block := int64(st.Frsize) //nolint:unconvert // 32 bits wide on 32-bit machines
-	return Disk{Free: int64(st.Bavail) * block, Total: int64(st.Blocks) * block}, nil
+	disk := Disk{Free: int64(st.Bavail) * block, Total: int64(st.Blocks) * block, Files: int64(st.Ffree)}
+	if st.Files == 0 {
+		disk.Files = math.MaxInt64
+	}
+	return disk, nil
 }

@@ -4,17 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+
+	"go.podman.io/storage"
 
 	"github.com/mpull/mpull/store/unpack"
 )
 
 // FetchLayers makes the layers of an image present in the store in one pass
-// over their bytes, in parallel; where the driver cannot stage layers, the
-// library unpacks them out of files, in a second one. ok is false, with the reason, when this store
-// or one of these layers needs the library's own path instead; nothing is
-// there then that was not before, but layers that were finished. So it is when
+// over their bytes, in parallel; where the driver cannot stage layers, that pass
+// leads to files, out of which the library unpacks them. ok is false, with the
+// reason, when one of these layers needs the library's own path instead; nothing
+// is there then that was not before, but layers that were finished. So it is when
 // what was staged vanishes: storage before 1.54 (podman 4) removes the staging
 // directory of every process when it shuts down, but not where the library stages.
 func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener, opts unpack.Options) (result unpack.Result, ok bool, reason string, err error) {
@@ -24,7 +27,7 @@ func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open un
 	}
 	opts.Library = &unpack.Library{
 		Spool: func() (*os.File, error) { return SpoolIn(w.Root()) },
-		Tar:   w.LayerTar, Check: w.whole, Room: now.Free,
+		Tar:   w.LayerTar, Put: w.putWhole, Room: now.Free,
 	}
 	result, err = unpack.Fetch(ctx, w.lib, layers, open, opts)
 	var unsupported *unpack.UnsupportedError
@@ -35,4 +38,15 @@ func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open un
 		return result, false, fmt.Sprintf("another tool took away what was staged: %v", err), nil
 	}
 	return result, err == nil, "", err
+}
+
+// putWhole has the library unpack a layer, and makes sure that it could be read
+// back. It is, unless its files tell as much.
+func (w *Writer) putWhole(ctx context.Context, id, parent string, options *storage.LayerOptions, tar io.Reader, intact func(dir string) bool) error {
+	layer, _, err := w.lib.PutLayer(id, parent, nil, "", false, options, tar)
+	if err != nil {
+		w.takeAway(id)
+		return err
+	}
+	return w.whole(ctx, layer, intact)
 }

@@ -110,13 +110,18 @@ func toLayer(l *storage.Layer) Layer {
 	if l.UncompressedDigest == "" {
 		size = -1 // without a digest the library never set the size
 	}
-	incomplete, _ := l.Flags["incomplete"].(bool)
 	return Layer{
 		ID: l.ID, Parent: l.Parent, Created: l.Created,
 		CompressedDigest: l.CompressedDigest, UncompressedDigest: l.UncompressedDigest, TOCDigest: l.TOCDigest,
 		CompressedSize: l.CompressedSize, UncompressedSize: size,
-		ReadOnly: l.ReadOnly, Incomplete: incomplete,
+		ReadOnly: l.ReadOnly, Incomplete: incomplete(l),
 	}
+}
+
+// incomplete tells that a layer is being written, or was left by a writer that died.
+func incomplete(l *storage.Layer) bool {
+	flag, _ := l.Flags["incomplete"].(bool)
+	return flag
 }
 
 func toContainer(c *storage.Container) Container {

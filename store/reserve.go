@@ -1,11 +1,13 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 )
 
@@ -51,9 +53,52 @@ func (s *Store) keepReserve() {
 	}
 }
 
+// minFiles are as many files as are there for a moment while a list is replaced.
+const minFiles = 8
+
 // useReserve gives the reserve back to a disk that is too full for a deletion.
 func (s *Store) useReserve() {
-	if disk, err := DiskOf(s.Root()); err == nil && disk.Free < s.reserveSize() {
+	if disk, err := DiskOf(s.Root()); err == nil && (disk.Free < s.reserveSize() || disk.Files < minFiles) {
 		_ = os.Remove(filepath.Join(s.Root(), reserveFile))
 	}
+}
+
+// takeAway removes what the library has begun of a layer and could not finish.
+// It does so itself, but not on a full disk: there it cannot write its list
+// anew, nor can whoever opens the store next, which all of them try.
+func (w *Writer) takeAway(id string) {
+	w.useReserve()
+	l, err := w.lib.Layer(id)
+	if err != nil || !incomplete(l) || w.lib.DeleteLayer(id) == nil {
+		return
+	}
+	if w.emptyUnfinished(id) == nil { // its own files are in the way
+		_ = w.lib.DeleteLayer(id) // what failed before is the error
+	}
+}
+
+// emptyUnfinished removes the files of a layer that nobody finishes.
+func (w *Writer) emptyUnfinished(id string) error {
+	lists, err := w.lockLists()
+	if err != nil {
+		return err
+	}
+	defer lists.release()
+	at, ok := lists.layers.at[id]
+	if !ok {
+		return storage.ErrLayerUnknown
+	}
+	var l storage.Layer
+	if err := json.Unmarshal(lists.layers.raw[at], &l); err != nil || !incomplete(&l) {
+		return errors.Join(err, ErrInUse)
+	}
+	dir, err := w.layerDir(id)
+	if err != nil || dir == "" {
+		return err
+	}
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, f.Name())))
+	}
+	return err
 }

@@ -54,6 +54,7 @@ func (w *Writer) putLayer(ctx context.Context, id, parent string, l unpack.Layer
 		return nil
 	}
 	if err != nil {
+		w.takeAway(id)
 		return err
 	}
 	if layer.UncompressedDigest != l.DiffID { // the file changed between the two readings

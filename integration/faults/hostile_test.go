@@ -183,11 +183,7 @@ func oddities() []hostileLayer {
 
 // TestHostileLayers pulls layers that try to leave their folder, and layers
 // that are odd or broken: in overlay mpull unpacks most, in vfs it reads them before the library unpacks all.
-func TestHostileLayers(t *testing.T) {
-	for _, driver := range []string{"overlay", "vfs"} {
-		t.Run(driver, func(t *testing.T) { hostileLayers(t, driver) })
-	}
-}
+func TestHostileLayers(t *testing.T) { eachDriver(t, hostileLayers) }
 
 func hostileLayers(t *testing.T, driver string) {
 	b, reg := newBed(t), newRegistry(t)
@@ -282,11 +278,7 @@ func untouched(t *testing.T, name, canary, old string) {
 
 // TestBombs pulls small images that unpack to much more than they may. Each is
 // stopped at its limit and the space comes back.
-func TestBombs(t *testing.T) {
-	for _, driver := range []string{"overlay", "vfs"} {
-		t.Run(driver, func(t *testing.T) { bombs(t, driver) })
-	}
-}
+func TestBombs(t *testing.T) { eachDriver(t, bombs) }
 
 func bombs(t *testing.T, driver string) {
 	const limit = 32 << 20

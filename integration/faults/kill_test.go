@@ -24,10 +24,13 @@ type killRounds struct {
 // TestKill kills mpull and its children at random moments of pulls that move a
 // tag, of tagging and of prunes. After each kill the store is judged, the tag
 // is the old or the new image, and the same command succeeds.
-func TestKill(t *testing.T) {
-	kills := figure(t, 8, 100, 1000)
+func TestKill(t *testing.T) { eachDriver(t, kill) }
+
+func kill(t *testing.T, driver string) {
+	kills := figure(t, 5, 50, 500)
 	random := rand.New(rand.NewPCG(7, uint64(kills)))
 	b, reg := newBed(t), newRegistry(t)
+	b.Driver = driver
 	slow(reg, 2*time.Millisecond)
 	name := reg.Host + "/app:latest"
 	spec := testimage.Spec{Layers: 6, Files: 20}

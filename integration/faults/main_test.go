@@ -58,6 +58,14 @@ func newBed(t testing.TB) *testbed.Bed {
 	return testbed.New(t, testenv.Binary())
 }
 
+// eachDriver runs a test in stores where mpull unpacks, and where the library does.
+func eachDriver(t *testing.T, test func(t *testing.T, driver string)) {
+	t.Helper()
+	for _, driver := range []string{"overlay", "vfs"} {
+		t.Run(driver, func(t *testing.T) { test(t, driver) })
+	}
+}
+
 func newRegistry(t testing.TB) *testregistry.Registry {
 	t.Helper()
 	r := testregistry.New()

@@ -16,10 +16,13 @@ import (
 // TestSignals ends pulls with signals at random moments. Each ends with the
 // signal's exit code and leaves nothing: no half image, no download, no staging
 // directory, no child, no mount, and the tag as it was or moved.
-func TestSignals(t *testing.T) {
+func TestSignals(t *testing.T) { eachDriver(t, signals) }
+
+func signals(t *testing.T, driver string) {
 	rounds := figure(t, 4, 50, 200)
 	random := rand.New(rand.NewPCG(3, uint64(rounds)))
 	b, reg := newBed(t), newRegistry(t)
+	b.Driver = driver
 	slow(reg, 2*time.Millisecond)
 	name := reg.Host + "/app:latest"
 	spec := testimage.Spec{Layers: 6, Files: 20}
@@ -54,7 +57,7 @@ func TestSignals(t *testing.T) {
 			t.Fatalf("round %d, %s: %d half images, the tag is %q", n, sig, v.Half, v.Names[name])
 		}
 		old = v.Names[name]
-		for _, pattern := range []string{"mpull-downloads/*", "overlay/tempdirs/*", "overlay-layers/tmp/*"} {
+		for _, pattern := range []string{"mpull-downloads/*", "overlay/tempdirs/*", "overlay-layers/tmp/*", "vfs-layers/tmp/*", "vfs/dir/staging/*", ".mpull-spool-*"} {
 			if left, err := filepath.Glob(filepath.Join(b.Root, pattern)); err != nil || len(left) > 0 {
 				t.Fatalf("round %d, %s: left: %v, %v", n, sig, left, err)
 			}

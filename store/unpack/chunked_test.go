@@ -75,8 +75,8 @@ func TestChunkedLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := newStore(t)
-			fetchChunked(t, store, first, nil)
-			fetchChunked(t, store, second, lie)
+			fetchChunked(t, setting{}, store, first, nil)
+			fetchChunked(t, setting{}, store, second, lie)
 		})
 	}
 	for name, annotation := range map[string]string{
@@ -84,22 +84,31 @@ func TestChunkedLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := newStore(t)
-			fetchChunked(t, store, first, nil)
+			fetchChunked(t, setting{}, store, first, nil)
 			bent := second
 			bent.annotations = map[string]string{}
 			for k, v := range second.annotations {
 				bent.annotations[k] = v
 			}
 			bent.annotations["io.github.containers.zstd-chunked.manifest-position"] = annotation
-			fetchChunked(t, store, bent, nil)
+			fetchChunked(t, setting{}, store, bent, nil)
 		})
 	}
+	t.Run("vfs", func(t *testing.T) { // where nobody asks for parts
+		in := setting{driver: "vfs"}
+		store := in.newStore(t)
+		fetchChunked(t, in, store, first, nil)
+		fetchChunked(t, in, store, second, func(l *Layer, data []byte, _ int64) []byte {
+			t.Errorf("a part of %s was asked for", l.Digest)
+			return data
+		})
+	})
 	t.Run("another list", func(t *testing.T) { // of files that are here, so that nothing else need come
 		store := newStore(t)
-		fetchChunked(t, store, first, nil)
+		fetchChunked(t, setting{}, store, first, nil)
 		bent := first
 		bent.diffID, bent.whole = second.diffID, second.whole
-		fetchChunked(t, store, bent, nil)
+		fetchChunked(t, setting{}, store, bent, nil)
 	})
 }
 
@@ -113,7 +122,7 @@ func (c chunkedLayer) layer() Layer {
 	return Layer{Digest: digest.FromBytes(c.whole), Size: int64(len(c.whole)), DiffID: c.diffID, MediaType: mediaZstd, Annotations: c.annotations}
 }
 
-func fetchChunked(t *testing.T, store storage.Store, c chunkedLayer, lie func(l *Layer, data []byte, off int64) []byte) {
+func fetchChunked(t *testing.T, in setting, store storage.Store, c chunkedLayer, lie func(l *Layer, data []byte, off int64) []byte) {
 	t.Helper()
 	l := c.layer()
 	parts := func(_ context.Context, l Layer, wanted []Part) (Parts, error) {
@@ -133,7 +142,7 @@ func fetchChunked(t *testing.T, store storage.Store, c chunkedLayer, lie func(l 
 	open := func(context.Context, Layer) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(c.whole)), nil
 	}
-	result, err := Fetch(t.Context(), store, []Layer{l}, open, Options{Chunked: &Chunked{Parts: parts}})
+	result, err := in.fetch(t.Context(), store, []Layer{l}, open, Options{Chunked: &Chunked{Parts: parts}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,6 +151,9 @@ func fetchChunked(t *testing.T, store storage.Store, c chunkedLayer, lie func(l 
 		t.Fatalf("%+v, %v", made, err)
 	}
 	s := &stager{store: store}
+	if in.spools() {
+		s.survey, s.opts.Library = &Survey{}, in.library(store)
+	}
 	tar, err := s.tarOf(t.Context(), made.ID)
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func TestSameAsLibrary(t *testing.T) {
 func TestSameInEachSetting(t *testing.T) {
 	needStore(t)
 	t.Setenv("_CONTAINERS_OVERLAY_DISABLE_IDMAP", "yes") // or the kernel would map what is mounted, and no file
-	bin := t.TempDir() // nothing is mounted with what mkcomposefs makes
+	bin := t.TempDir()                                   // nothing is mounted with what mkcomposefs makes
 	if err := os.WriteFile(filepath.Join(bin, "mkcomposefs"), []byte("#!/bin/sh\nexec cat\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -30,10 +30,20 @@ func numbered(t testing.TB, n int) []blob {
 	return out
 }
 
+// eachWay runs a test in a store that stages layers, and in one that has the
+// library unpack them.
+func eachWay(t *testing.T, test func(t *testing.T, in setting)) {
+	needStore(t)
+	for _, in := range []setting{{name: "overlay"}, {name: "vfs", driver: "vfs"}} {
+		t.Run(in.name, func(t *testing.T) { test(t, in) })
+	}
+}
+
 // TestFetchFails checks what each failure is reported as, and that it leaves
 // nothing behind.
-func TestFetchFails(t *testing.T) {
-	needStore(t)
+func TestFetchFails(t *testing.T) { eachWay(t, fetchFails) }
+
+func fetchFails(t *testing.T, in setting) {
 	broken := errors.New("registry is down")
 	bomb := gzipped(t, newTar(t).file("zeros", many(20<<20, "\x00")).bytes())
 	for _, tt := range []struct {
@@ -91,8 +101,8 @@ func TestFetchFails(t *testing.T) {
 			if tt.edit != nil {
 				tt.edit(&img.layers[0])
 			}
-			store := newStore(t)
-			_, err := Fetch(t.Context(), store, img.layers, open, tt.opts)
+			store := in.newStore(t)
+			_, err := in.fetch(t.Context(), store, img.layers, open, tt.opts)
 			if !tt.check(err) {
 				t.Errorf("error is %v (%T)", err, err)
 			}
@@ -101,28 +111,6 @@ func TestFetchFails(t *testing.T) {
 			}
 			assertNoStaging(t, store)
 		})
-	}
-}
-
-// TestFetchFailsForTheLibrary fails before anything of a layer is there, and in
-// its middle, where the library is to unpack it.
-func TestFetchFailsForTheLibrary(t *testing.T) {
-	needStore(t)
-	vfs, broken := setting{driver: "vfs"}, errors.New("registry is down")
-	for name, body := range map[string]io.ReadCloser{"open": nil, "read": io.NopCloser(io.MultiReader(strings.NewReader("\x1f\x8b\x08"), failing{broken}))} {
-		store, img := vfs.newStore(t), newImage(t, numbered(t, 2)...)
-		_, err := vfs.fetch(t.Context(), store, img.layers, func(context.Context, Layer) (io.ReadCloser, error) {
-			if body == nil {
-				return nil, broken
-			}
-			return body, nil
-		}, Options{})
-		if !errors.Is(err, broken) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if layers, err := store.Layers(); err != nil || len(layers) != 0 {
-			t.Errorf("%s: %d layers, %v", name, len(layers), err)
-		}
 	}
 }
 
@@ -161,12 +149,14 @@ func endlessHeaders(t testing.TB) blob {
 	return gzipped(t, join(bytes.Repeat(one, 20), rawHeader("f", '0', 0, nil), make([]byte, 1024)))
 }
 
-func TestFetchCancelled(t *testing.T) {
-	store := newStore(t)
+func TestFetchCancelled(t *testing.T) { eachWay(t, fetchCancelled) }
+
+func fetchCancelled(t *testing.T, in setting) {
+	store := in.newStore(t)
 	img := newImage(t, numbered(t, 3)...)
 	reason := errors.New("user pressed Ctrl-C")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	_, err := Fetch(ctx, store, img.layers, func(ctx context.Context, _ Layer) (io.ReadCloser, error) {
+	_, err := in.fetch(ctx, store, img.layers, func(ctx context.Context, _ Layer) (io.ReadCloser, error) {
 		cancel(reason)
 		return hanging(ctx), nil
 	}, Options{})
@@ -174,6 +164,60 @@ func TestFetchCancelled(t *testing.T) {
 		t.Errorf("error is %v, want %v", err, reason)
 	}
 	assertNoStaging(t, store)
+}
+
+// TestFetchCancelledWithTheLibrary ends a Fetch while the library would unpack,
+// and while a layer of the store is read for another image.
+func TestFetchCancelledWithTheLibrary(t *testing.T) {
+	needStore(t)
+	vfs, blobs, reason := setting{driver: "vfs"}, numbered(t, 4), errors.New("user pressed Ctrl-C")
+	for name, tt := range map[string]struct {
+		blobs []blob
+		end   func(l *Library, end func())
+		added int
+	}{
+		"between two layers": {[]blob{blobs[1], blobs[2], blobs[3]}, func(l *Library, end func()) {
+			put := l.Put
+			l.Put = func(ctx context.Context, id, parent string, options *storage.LayerOptions, tar io.Reader, intact func(string) bool) error {
+				defer end()
+				return put(ctx, id, parent, options, tar, intact)
+			}
+		}, 1},
+		"in a layer of the store": {[]blob{blobs[1], blobs[0]}, func(l *Library, end func()) {
+			tar := l.Tar
+			l.Tar = func(ctx context.Context, id string) (io.ReadCloser, error) {
+				end()
+				return tar(ctx, id)
+			}
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, img := vfs.newStore(t), newImage(t, tt.blobs...)
+			first := newImage(t, blobs[0])
+			if _, err := vfs.fetch(t.Context(), store, first.layers, first.open, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			opts := Options{Library: vfs.library(store)}
+			tt.end(opts.Library, func() { cancel(reason) })
+			_, err := Fetch(ctx, store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+				if tt.added == 0 {
+					return hanging(ctx), nil
+				}
+				return img.open(ctx, l)
+			}, opts)
+			if !errors.Is(err, reason) {
+				t.Errorf("error is %v, want %v", err, reason)
+			}
+			if layers, err := store.Layers(); err != nil || len(layers) != 1+tt.added {
+				t.Errorf("%d layers, want %d, %v", len(layers), 1+tt.added, err)
+			}
+			if _, err := vfs.fetch(t.Context(), store, img.layers, img.open, Options{}); err != nil {
+				t.Error(err)
+			}
+			assertNothingLeftToCopy(t, store, img)
+		})
+	}
 }
 
 // waitFor returns when the store has a layer; the test's deadline bounds it.
@@ -185,12 +229,14 @@ func waitFor(ctx context.Context, store storage.Store, id string) {
 
 // TestFetchKeepsFinishedLayers fails a pull and finds on the next one that only
 // what was not finished is fetched.
-func TestFetchKeepsFinishedLayers(t *testing.T) {
-	store := newStore(t)
+func TestFetchKeepsFinishedLayers(t *testing.T) { eachWay(t, fetchKeepsFinishedLayers) }
+
+func fetchKeepsFinishedLayers(t *testing.T, in setting) {
+	store := in.newStore(t)
 	img := newImage(t, numbered(t, 4)...)
 	ids := chainIDs(img.layers)
 	broken := errors.New("connection reset")
-	_, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+	_, err := in.fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 		if l.Digest == img.layers[2].Digest {
 			waitFor(ctx, store, ids[1])
 			return nil, broken
@@ -201,7 +247,7 @@ func TestFetchKeepsFinishedLayers(t *testing.T) {
 		t.Fatalf("error is %v", err)
 	}
 	var opened atomic.Int64
-	result, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+	result, err := in.fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 		opened.Add(1)
 		return img.open(ctx, l)
 	}, Options{})
@@ -304,11 +350,13 @@ func TestFetchTwin(t *testing.T) {
 }
 
 // TestFetchParentGone removes a layer while the next one is on its way.
-func TestFetchParentGone(t *testing.T) {
-	store := newStore(t)
+func TestFetchParentGone(t *testing.T) { eachWay(t, fetchParentGone) }
+
+func fetchParentGone(t *testing.T, in setting) {
+	store := in.newStore(t)
 	img := newImage(t, numbered(t, 2)...)
 	ids := chainIDs(img.layers)
-	_, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+	_, err := in.fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 		if l.Digest == img.layers[1].Digest {
 			waitFor(ctx, store, ids[0])
 			if err := store.DeleteLayer(ids[0]); err != nil {
@@ -321,7 +369,7 @@ func TestFetchParentGone(t *testing.T) {
 	if !errors.As(err, &gone) || gone.Parent != ids[0] {
 		t.Fatalf("error is %v", err)
 	}
-	if _, err := Fetch(t.Context(), store, img.layers, img.open, Options{}); err != nil {
+	if _, err := in.fetch(t.Context(), store, img.layers, img.open, Options{}); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	assertNoStaging(t, store)
@@ -329,8 +377,10 @@ func TestFetchParentGone(t *testing.T) {
 
 // TestGroupSharesLayers fetches images with common layers at the same time and
 // counts that each blob is read once.
-func TestGroupSharesLayers(t *testing.T) {
-	store := newStore(t)
+func TestGroupSharesLayers(t *testing.T) { eachWay(t, groupSharesLayers) }
+
+func groupSharesLayers(t *testing.T, in setting) {
+	store := in.newStore(t)
 	common := numbered(t, 4)
 	group := NewGroup(2)
 	var opened sync.Map
@@ -342,7 +392,7 @@ func TestGroupSharesLayers(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, img := range images {
 		wg.Go(func() {
-			_, err := Fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
+			_, err := in.fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 				if _, twice := opened.LoadOrStore(l.Digest, true); twice {
 					t.Errorf("blob %s is read twice", l.Digest)
 				}
@@ -364,8 +414,10 @@ func TestGroupSharesLayers(t *testing.T) {
 
 // TestGroupTakesOver lets the call that fetches a layer fail while another one
 // waits for it.
-func TestGroupTakesOver(t *testing.T) {
-	store := newStore(t)
+func TestGroupTakesOver(t *testing.T) { eachWay(t, groupTakesOver) }
+
+func groupTakesOver(t *testing.T, in setting) {
+	store := in.newStore(t)
 	img := newImage(t, numbered(t, 3)...)
 	group := NewGroup(4)
 	broken := errors.New("broken")
@@ -373,7 +425,7 @@ func TestGroupTakesOver(t *testing.T) {
 	var first error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_, first = Fetch(t.Context(), store, img.layers, func(context.Context, Layer) (io.ReadCloser, error) {
+		_, first = in.fetch(t.Context(), store, img.layers, func(context.Context, Layer) (io.ReadCloser, error) {
 			claimed <- struct{}{}
 			<-waiting
 			return nil, broken
@@ -385,7 +437,7 @@ func TestGroupTakesOver(t *testing.T) {
 	wg.Go(func() {
 		close(waiting)
 	})
-	if _, err := Fetch(ctx, store, img.layers, img.open, Options{Group: group}); err != nil {
+	if _, err := in.fetch(ctx, store, img.layers, img.open, Options{Group: group}); err != nil {
 		t.Errorf("second: %v", err)
 	}
 	wg.Wait()

@@ -75,10 +75,14 @@ func (s setting) spools() bool {
 
 // fetch is Fetch with what the setting needs for it.
 func (s setting) fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener, opts Options) (Result, error) {
-	if !s.spools() {
-		return Fetch(ctx, store, layers, open, opts)
+	if s.spools() {
+		opts.Library = s.library(store)
 	}
-	opts.Library = &Library{
+	return Fetch(ctx, store, layers, open, opts)
+}
+
+func (s setting) library(store storage.Store) *Library {
+	return &Library{
 		Spool: func() (*os.File, error) {
 			f, err := os.CreateTemp(store.GraphRoot(), "spool-")
 			if err != nil {
@@ -89,11 +93,12 @@ func (s setting) fetch(ctx context.Context, store storage.Store, layers []Layer,
 		Tar: func(ctx context.Context, id string) (io.ReadCloser, error) {
 			return Tar(ctx, filesOf(store, id), filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", id+".tar-split.gz"))
 		},
-		Check: func(ctx context.Context, l *storage.Layer, intact func(string) bool) error {
-			if dir := filesOf(store, l.ID); intact(dir) {
-				return nil
+		Put: func(ctx context.Context, id, parent string, options *storage.LayerOptions, from io.Reader, intact func(string) bool) error {
+			l, _, err := store.PutLayer(id, parent, nil, "", false, options, from)
+			if err != nil || intact(filesOf(store, id)) {
+				return err
 			}
-			tar, err := Tar(ctx, filesOf(store, l.ID), filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", l.ID+".tar-split.gz"))
+			tar, err := Tar(ctx, filesOf(store, id), filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", id+".tar-split.gz"))
 			if err == nil {
 				var got digest.Digest
 				got, err = digest.FromReader(tar)
@@ -101,11 +106,10 @@ func (s setting) fetch(ctx context.Context, store storage.Store, layers []Layer,
 					return nil
 				}
 			}
-			return errors.Join(&UnsupportedError{Reason: "it does not read back", Err: err}, store.DeleteLayer(l.ID))
+			return errors.Join(&UnsupportedError{Reason: "it does not read back", Err: err}, store.DeleteLayer(id))
 		},
 		Room: 1 << 30,
 	}
-	return Fetch(ctx, store, layers, open, opts)
 }
 
 // filesOf is the directory of a layer's files.

@@ -20,10 +20,10 @@ type Library struct {
 	Spool func() (*os.File, error)
 	// Tar opens the tar of a layer of the store.
 	Tar func(ctx context.Context, id string) (io.ReadCloser, error)
-	// Check looks at a layer that was unpacked. intact tells of the directory
-	// that has its files, without reading them, that they are what the tar says;
-	// where it does not, they may be. An error ends the Fetch.
-	Check func(ctx context.Context, l *storage.Layer, intact func(dir string) bool) error
+	// Put unpacks a layer and makes sure that it could be read back. intact tells
+	// of the directory that has its files, without reading them, that they are
+	// what the tar says; where it does not, they may be.
+	Put func(ctx context.Context, id, parent string, options *storage.LayerOptions, tar io.Reader, intact func(dir string) bool) error
 	// Room limits the bytes of all sparse files: what is free on the disk.
 	Room int64
 }
@@ -86,6 +86,9 @@ func (s *stager) look(ctx context.Context, tar io.Reader, in *inventory) error {
 func (f *fetcher) put(ctx context.Context, i int, made staged) (applied bool, err error) {
 	from := made.spooled
 	defer from.close()
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
 	if f.whole(i) {
 		return false, nil
 	}
@@ -106,7 +109,7 @@ func (f *fetcher) put(ctx context.Context, i int, made staged) (applied bool, er
 	group.Go(func() error {
 		return f.decompress(reading, i, from.file, tar, func([]byte) error { return nil })
 	})
-	layer, _, err := f.store.PutLayer(f.chain[i], parent, nil, "", false, options, tar.readers[0])
+	err = f.opts.Library.Put(ctx, f.chain[i], parent, options, tar.readers[0], from.intact)
 	stop()
 	if failed := group.Wait(); err != nil && failed != nil && !errors.Is(failed, errStopped) {
 		err = failed
@@ -116,10 +119,7 @@ func (f *fetcher) put(ctx context.Context, i int, made staged) (applied bool, er
 		return false, context.Cause(ctx)
 	case errors.Is(err, storage.ErrDuplicateID):
 		return false, nil
-	case err == nil:
-		err = f.opts.Library.Check(ctx, layer, from.intact)
-	}
-	if err != nil {
+	case err != nil:
 		return false, f.parentGone(i, err)
 	}
 	return true, nil
