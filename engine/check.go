@@ -27,6 +27,7 @@ type CheckOptions struct {
 	WorkingDir string            // replaces the config's WorkingDir
 	Env        []string          // added to the config's Env
 	empty      []string          // directories that are mounted empty over those of the image
+	program    bool              // only the program counts, not whether a runtime can mount the image
 }
 
 // Check predicts whether a local image starts on the host. Nothing is run or
@@ -90,8 +91,10 @@ func onFiles(s *store.Store, img *store.Image, o CheckOptions, f func(preflight.
 	if s.Driver() == "overlay" {
 		root.AskRecords(func(i int) (map[string]bool, error) { return store.OpaqueDirs(dirs[i]) })
 	}
-	if why := preflight.Unmountable(root); why != "" && command.Bad == "" {
-		command.Bad, command.BadHint = why, "build the image without it"
+	if command.Bad == "" && !o.program {
+		if command.Bad = preflight.Unmountable(root); command.Bad != "" {
+			command.BadHint = "build the image without it"
+		}
 	}
 	f(preflight.Mounted(root, o.empty...), command)
 	return root.Close()

@@ -160,7 +160,7 @@ func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool 
 		}
 		g.Go(func() error {
 			actual := ""
-			err := onFiles(st, img, CheckOptions{}, func(root preflight.RootFS, command preflight.Command) {
+			err := onFiles(st, img, CheckOptions{program: true}, func(root preflight.RootFS, command preflight.Command) {
 				actual = preflight.Actual(ctx, root, command, host)
 			})
 			if p, wrong := platform.Parse(actual); err == nil && wrong == nil {

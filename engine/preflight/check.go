@@ -148,7 +148,10 @@ func (k *check) start() {
 		k.refuse(why, hint)
 		return
 	}
-	c, err := k.runtime.lookupUser(k.cmd.User)
+	c, err := rootCred(), error(nil)
+	if !k.alone || k.cmd.User != "" { // root may search every directory, whatever its groups
+		c, err = k.runtime.lookupUser(k.cmd.User)
+	}
 	if err != nil {
 		k.refuse("user "+quote(k.cmd.User)+": "+err.Error(), "choose a user of the image's /etc/passwd, or a numeric one")
 		return

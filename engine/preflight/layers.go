@@ -52,8 +52,12 @@ func OpenLayers(lowestFirst []string, ids IDMaps) (*Layers, error) {
 // paths; lowestFirst counts the layers as OpenLayers does. It is called at most
 // once for each layer, for those whose marks this process may not read.
 func (l *Layers) AskRecords(opaque func(lowestFirst int) (map[string]bool, error)) {
+	table, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return
+	}
 	for i, d := range l.top {
-		if d.marksHidden() {
+		if d.marksHidden(string(table)) {
 			d.recorded = sync.OnceValues(func() (map[string]bool, error) { return opaque(len(l.top) - 1 - i) })
 		}
 	}
@@ -242,18 +246,14 @@ func (d *Dir) mayHide(at string) error {
 }
 
 // marksHidden tells whether the directory's owner is root of another user
-// namespace, whose marks are hidden from this process: the kernel gives
+// namespace than the one with this table of IDs, whose marks are hidden from this process: the kernel gives
 // trusted.* to CAP_SYS_ADMIN of the initial one only (fs/xattr.c).
-func (d *Dir) marksHidden() bool {
-	table, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		return false
-	}
+func (d *Dir) marksHidden(table string) bool {
 	var st unix.Stat_t
 	if unix.Fstat(d.fd, &st) != nil {
 		return false
 	}
-	return st.Uid == overflowID || rootOutside(string(table), st.Uid)
+	return st.Uid == overflowID || rootOutside(table, st.Uid)
 }
 
 // rootOutside tells whether a user ID of a namespace, whose table is given, is

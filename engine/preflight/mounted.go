@@ -3,7 +3,6 @@ package preflight
 import (
 	"errors"
 	"io/fs"
-	"slices"
 	"strings"
 )
 
@@ -15,14 +14,7 @@ import (
 // See "Default Filesystems" and "Default Devices" of the OCI runtime
 // specification's config-linux.md.
 func Mounted(root RootFS, empty ...string) RootFS {
-	m := mounted{RootFS: root}
-	for _, dir := range append([]string{"/dev"}, empty...) {
-		// The runtime follows links to the place where it mounts.
-		if fi, err := root.Lstat(dir); err != nil || fi.Type.IsDir() {
-			m.fresh = append(m.fresh, dir)
-		}
-	}
-	return m
+	return mounted{RootFS: root, over: append([]string{"/dev"}, empty...)}
 }
 
 // Unmountable says why a runtime cannot make a container of a root filesystem:
@@ -41,7 +33,14 @@ func Unmountable(root RootFS) string {
 
 type mounted struct {
 	RootFS
-	fresh []string // directories of which nothing of the image shows
+	over []string // directories of which nothing of the image shows, see fresh
+}
+
+// fresh tells whether nothing of the image shows at or below dir, one of m.over:
+// where the image has a link there, the runtime follows it and mounts elsewhere.
+func (m mounted) fresh(dir string) bool {
+	fi, err := m.RootFS.Lstat(dir)
+	return err != nil || fi.Type.IsDir()
 }
 
 var errKernels = errors.New("the runtime mounts a file system of the kernel there")
@@ -55,8 +54,8 @@ func (m mounted) Lstat(name string) (FileInfo, error) {
 			return FileInfo{}, errKernels
 		}
 	}
-	for _, dir := range m.fresh {
-		if name != dir && !strings.HasPrefix(name, dir+"/") {
+	for _, dir := range m.over {
+		if name != dir && !strings.HasPrefix(name, dir+"/") || !m.fresh(dir) {
 			continue
 		}
 		if fi, ok := ofRuntime(name); ok {
@@ -71,7 +70,7 @@ func (m mounted) Lstat(name string) (FileInfo, error) {
 }
 
 func (m mounted) Readlink(name string) (string, error) {
-	if target, ok := deviceLinks()[name]; ok && slices.Contains(m.fresh, "/dev") {
+	if target, ok := deviceLinks()[name]; ok && m.fresh("/dev") {
 		return target, nil
 	}
 	return m.RootFS.Readlink(name)
