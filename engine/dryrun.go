@@ -28,7 +28,8 @@ type PullPlan struct {
 	Layers     int                 `json:"layers"`
 	LayersHere int                 `json:"layersHere"`
 	Bytes      int64               `json:"bytes"`      // compressed, of all layers
-	Download   int64               `json:"download"`   // compressed bytes to fetch, less what is here
+	Download   int64               `json:"download"`   // compressed bytes to fetch, less what is here or kept
+	Kept       int64               `json:"kept"`       // bytes that an interrupted pull left
 	DiskNeeded int64               `json:"diskNeeded"` // bytes, at the least: without as much the pull is refused
 	DiskFree   int64               `json:"diskFree"`   // bytes; -1 when not known
 	Name       string              `json:"name"`       // the name that the image gets, "" for none
@@ -106,7 +107,7 @@ func (p *pull) planAll(ctx context.Context, r *reading) error {
 		if err := p.allowed(ctx, r.img, j.choice); err != nil {
 			return err
 		}
-		m := lackOf(p.snap, j.choice.detail)
+		m := p.lackOf(r.source, j.choice.detail)
 		plan := p.planOf(r, j, m)
 		if err := p.planName(plan, p.target(r.source), j.named); err != nil {
 			return err
@@ -143,17 +144,17 @@ func (p *pull) planOf(r *reading, j *job, m lack) *PullPlan {
 	plan := &PullPlan{
 		Reference: refName(r.source.Ref), Platform: d.Platform().String(), Rule: j.choice.rule, Foreign: j.choice.foreign,
 		ID: imageID(d), Digest: d.Digest, Bytes: d.Size(), DiskFree: p.free(),
-		Layers: m.layers, LayersHere: m.here, Download: m.download, DiskNeeded: m.space(),
+		Layers: m.layers, LayersHere: m.here, Download: m.download - m.kept, Kept: m.kept, DiskNeeded: m.space(),
 	}
 	if img := complete(p.s, p.snap, d, r.img.Digest); img != nil {
 		plan.ID, plan.Present = img.ID, true
-		plan.LayersHere, plan.Download, plan.DiskNeeded = plan.Layers, 0, 0
+		plan.LayersHere, plan.Download, plan.Kept, plan.DiskNeeded = plan.Layers, 0, 0, 0
 	}
 	if r.img.Ref.Transport() != docker.Transport {
 		return plan
 	}
 	if !plan.Present {
-		plan.Requests = copyRequests(r.img, m.blobs)
+		plan.Requests = copyRequests(r.img, len(m.fetch))
 	}
 	plan.Requests.Manifests += j.asked.Manifests
 	plan.Requests.Blobs += j.asked.Blobs
@@ -189,10 +190,11 @@ func (p *pull) free() int64 {
 
 // lack is what the store lacks of an image.
 type lack struct {
-	layers, here int   // of the image; those that need not be fetched
-	blobs        int   // to fetch
-	download     int64 // their bytes, compressed; those of unknown size are left out
-	reread       int64 // compressed bytes that are unpacked once more, out of the store
+	layers, here int    // of the image; those that need not be fetched
+	fetch        []Blob // the others, each once
+	download     int64  // their bytes, compressed; those of unknown size are left out
+	kept         int64  // bytes of them that an interrupted pull left
+	reread       int64  // compressed bytes that are unpacked once more, out of the store
 }
 
 // space is what that takes on the disk, at the least: nobody says what a layer
@@ -201,14 +203,14 @@ func (m lack) space() int64 {
 	if m.download > math.MaxInt64/4 || m.reread > math.MaxInt64/4 {
 		return math.MaxInt64 / 2 // no sum of that overflows
 	}
-	return 2*m.download + m.reread
+	return 2*m.download - m.kept + m.reread
 }
 
 // lackOf compares an image with the store: a layer is here when those below
 // it are; on top of others it still spares the fetching of its blob.
-func lackOf(snap *store.Snapshot, d *registry.Detail) (m lack) {
+func (p *pull) lackOf(source registry.Source, d *registry.Detail) (m lack) {
 	diffIDs := d.Config.RootFS.DiffIDs
-	here, blobs := layersHere(snap, diffIDs), blobsHere(snap)
+	here, blobs := layersHere(p.snap, diffIDs), blobsHere(p.snap)
 	fetched := make(map[digest.Digest]bool)
 	for _, l := range d.Layers {
 		if l.EmptyLayer {
@@ -223,8 +225,11 @@ func lackOf(snap *store.Snapshot, d *registry.Detail) (m lack) {
 			m.reread = add(m.reread, l.Size)
 		case !fetched[l.Digest]:
 			fetched[l.Digest] = true
-			m.blobs++
+			m.fetch = append(m.fetch, Blob{l.Digest.String(), max(l.Size, 0)})
 			m.download = add(m.download, l.Size)
+			if source.Ref.Transport() == docker.Transport { // other blobs are at hand
+				m.kept = add(m.kept, min(p.s.Kept(l.Digest), max(l.Size, 0)))
+			}
 		}
 	}
 	return m

@@ -84,10 +84,16 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 // for its rest. What the library does not know how to reach otherwise (a token
 // of another kind) it reads from the first byte.
 func (e *Engine) opener(img *registry.Image, l unpack.Layer) openBlob {
-	failed := 0 // asking for the rest, in a row
+	failed := 0                        // asking for the rest, in a row
+	rest := func(offset int64) int64 { // with an end where it is known: some registries know no other ranges
+		if l.Size > offset {
+			return l.Size - offset
+		}
+		return -1
+	}
 	return func(ctx context.Context, offset int64) (io.ReadCloser, int64, error) {
 		if offset > 0 && img.InRegistry() && failed < 2 {
-			body, at, err := img.Rest(ctx, l.Digest, offset, -1)
+			body, at, err := img.Rest(ctx, l.Digest, offset, rest(offset))
 			if err == nil {
 				failed = 0
 				return body, at, nil

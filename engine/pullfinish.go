@@ -60,11 +60,11 @@ func (p *pull) announce(source registry.Source, j *job) {
 	}
 	j.announced = true
 	c := j.choice
+	m := p.lackOf(source, c.detail)
 	ev := &ResolvedEvent{
 		Reference: cmp.Or(p.title, refName(source.Ref)), Platform: c.detail.Platform(), Rule: c.rule,
-		Layers: len(c.detail.Layers), Bytes: c.detail.Size(), Present: j.here != nil,
+		Layers: m.layers, Bytes: c.detail.Size(), Here: m.here, Fetch: m.fetch, Kept: m.kept, Present: j.here != nil,
 	}
-	p.countLayers(ev, c.detail)
 	p.engine.emit(Event{Resolved: ev})
 	if c.foreign {
 		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
@@ -80,19 +80,6 @@ func (p *pull) announce(source registry.Source, j *job) {
 func meets(p platform.Platform, requests []platform.Request) bool {
 	_, err := platform.Choose(requests, []platform.Candidate{{Platform: &p}})
 	return err == nil
-}
-
-// countLayers tells the layers that need not be fetched from those that must be.
-func (p *pull) countLayers(ev *ResolvedEvent, d *registry.Detail) {
-	have := haveLayers(p.snap)
-	for _, l := range d.Layers {
-		if have[l.Digest] {
-			ev.Here++
-			continue
-		}
-		ev.Fetch = append(ev.Fetch, Blob{l.Digest.String(), max(l.Size, 0)})
-		ev.Kept += min(p.s.Kept(l.Digest), max(l.Size, 0))
-	}
 }
 
 // commit makes the chosen image in the store, under its ID.

@@ -273,7 +273,7 @@ func (p *pull) fetchAll(ctx context.Context, source registry.Source, img *regist
 			if err := p.allowed(ctx, img, j.choice); err != nil || j.here != nil {
 				return err
 			}
-			if err := p.room(lackOf(p.snap, j.choice.detail)); err != nil {
+			if err := p.room(p.lackOf(source, j.choice.detail)); err != nil {
 				return err
 			}
 			j.fetched, err = p.engine.fetchLayers(ctx, p.w, img, j.choice.detail, p.shared, func() []string { return like(p.snap, p.target(source)) }, &p.o)

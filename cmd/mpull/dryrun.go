@@ -83,7 +83,11 @@ func downloadText(plan *engine.PullPlan) string {
 	case plan.Download < 0:
 		return fmt.Sprintf("unknown: the manifest gives no size for a layer; %d of %s here", plan.LayersHere, plural(plan.Layers, "layer"))
 	}
-	return fmt.Sprintf("%s of %s; %d of %s here", size(plan.Download), size(plan.Bytes), plan.LayersHere, plural(plan.Layers, "layer"))
+	text := fmt.Sprintf("%s of %s; %d of %s here", size(plan.Download), size(plan.Bytes), plan.LayersHere, plural(plan.Layers, "layer"))
+	if plan.Kept > 0 {
+		text += fmt.Sprintf("; an interrupted pull left %s", size(plan.Kept))
+	}
+	return text
 }
 
 func diskText(plan *engine.PullPlan) string {

@@ -21,6 +21,7 @@ type ground struct {
 	driver  string
 	options []string // of the driver
 	account *account // nil: root
+	conf    string   // a storage.conf with enable_partial_images; "" for none
 }
 
 // wants tells whether a row is to be run.
@@ -109,14 +110,16 @@ func end(pid int) error {
 const accountVar = "MPULL_BENCH_ACCOUNT"
 
 // env is the environment of a command on this ground.
-func (g ground) env() []string {
+func (g ground) env() (env []string) {
+	if g.conf != "" {
+		env = append(env, "CONTAINERS_STORAGE_CONF="+g.conf, partialVar+"=true")
+	}
 	if g.account == nil {
-		return nil
+		return env
 	}
-	return []string{
-		fmt.Sprintf("%s=%d:%d", accountVar, g.account.uid, g.account.gid), "HOME=" + g.account.home, "USER=" + g.account.name,
-		"LOGNAME=" + g.account.name, "XDG_RUNTIME_DIR=" + filepath.Join(g.account.home, "run"),
-	}
+	return append(env,
+		fmt.Sprintf("%s=%d:%d", accountVar, g.account.uid, g.account.gid), "HOME="+g.account.home, "USER="+g.account.name, "LOGNAME="+g.account.name,
+		"XDG_RUNTIME_DIR="+filepath.Join(g.account.home, "run"))
 }
 
 // credential is the other end of env.
@@ -165,20 +168,37 @@ func (r *run) grounds() []row {
 				if g.oci {
 					source = "oci:" + filepath.Join(r.dir, "oci-"+image.name) + ":1"
 				}
-				if g.asUser && r.account == nil {
-					a, err := newAccount(r.dir)
-					if err != nil {
-						return err
-					}
-					r.account = a
-				}
 				on := g.ground
 				if g.asUser {
-					on.account = r.account
+					var err error
+					if on, err = r.asUser(on); err != nil {
+						return err
+					}
 				}
 				return r.cold(ctx, image.title+", "+g.title, source, on)
 			}})
 		}
 	}
+	rows = append(rows, row{"update", func(ctx context.Context) error { return r.update(ctx, "update in parts, 20 of 3,000 files", overlay()) }},
+		row{"user-update", func(ctx context.Context) error {
+			on, err := r.asUser(overlay())
+			if err != nil {
+				return err
+			}
+			return r.update(ctx, "update in parts, as a user", on)
+		}})
 	return rows
+}
+
+// asUser is a ground as an ordinary user, who is made for the first such row.
+func (r *run) asUser(on ground) (ground, error) {
+	if r.account == nil {
+		a, err := newAccount(r.dir)
+		if err != nil {
+			return on, err
+		}
+		r.account = a
+	}
+	on.account = r.account
+	return on, nil
 }

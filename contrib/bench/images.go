@@ -29,17 +29,21 @@ import (
 
 // serve starts a registry with the images that are pulled: mid has 4 layers
 // and 43,000 files, few has 4 small layers, many 60, each for two platforms.
-func serve(o options, dir string) (*testregistry.Registry, error) {
+func serve(o options, dir string, between *wire) (*testregistry.Registry, error) {
 	r := testregistry.New()
+	r.Wrap(between.around)
 	specs := map[string]testimage.Spec{
 		// Random bytes do not shrink: files times size is the compressed size.
 		"bench/mid:1":  {Layers: 4, Files: 10_750, FileSize: o.megabytes << 20 / 43_000, Compressible: true},
 		"bench/few:1":  {Layers: 4, Files: 20, FileSize: 2 << 10},
 		"bench/many:1": {Layers: 60, Files: 20, FileSize: 2 << 10},
 	}
-	mid := []string{"mid", "user-mid", "fuse-mid", "vfs-mid", "oci-mid"}
+	mid := []string{"mid", "user-mid", "fuse-mid", "vfs-mid", "oci-mid", "save"}
 	if !slices.ContainsFunc(mid, o.wants) {
 		delete(specs, "bench/mid:1") // making it takes a minute
+	}
+	if err := pushSingle(o, r); err != nil {
+		return nil, err
 	}
 	for name, spec := range specs {
 		index, err := testimage.Index([]string{"linux/amd64", "linux/arm64"}, spec)
@@ -56,6 +60,38 @@ func serve(o options, dir string) (*testregistry.Registry, error) {
 		}
 	}
 	return r, nil
+}
+
+// The only layer of the image whose pull is killed.
+const bigFiles, bigFile = 40, 5 << 20
+
+// pushSingle serves images for one platform, each for a row of its own: big has
+// one layer of 200 MB, slow one of 60, and 20 of the 3,000 files of chunked differ
+// between its versions.
+func pushSingle(o options, r *testregistry.Registry) error {
+	chunked := testimage.Spec{OCI: true, Chunked: true, Layers: 2, Files: 1500, FileSize: 6 << 10}
+	changed := chunked
+	changed.Changed = 10
+	for _, image := range []struct {
+		row, name string
+		spec      testimage.Spec
+	}{
+		{"resume", "bench/big:1", testimage.Spec{Files: bigFiles, FileSize: bigFile}},
+		{"slow", "bench/slow:1", testimage.Spec{Files: 12, FileSize: 5 << 20}},
+		{"update", "bench/chunked:1", chunked}, {"update", "bench/chunked:2", changed},
+	} {
+		if !o.wants(image.row) && !o.wants("user-"+image.row) {
+			continue
+		}
+		img, err := testimage.Image(image.spec)
+		if err != nil {
+			return err
+		}
+		if err := r.PushImage(image.name, img); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeLayout makes a directory of the first image of an index.

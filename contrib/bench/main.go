@@ -29,7 +29,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.mpull, "mpull", "bin/mpull", "the binary to measure")
 	flag.IntVar(&o.rounds, "rounds", 5, "alternating rounds of each row")
-	flag.StringVar(&o.only, "only", "", "comma-separated rows to run: mid, many, user, fuse, vfs, oci (or user-mid, user-many, ...), again, use, check, images, prune, start; empty means all")
+	flag.StringVar(&o.only, "only", "", "comma-separated rows to run: mid, many, user, fuse, vfs, oci (or user-mid, user-many, ...), again, use, check, images, prune, start, resume, slow, update, save; empty means all")
 	flag.BoolVar(&o.peers, "peers", true, "measure podman and skopeo too")
 	flag.IntVar(&o.megabytes, "megabytes", 215, "compressed size of the mid image")
 	flag.IntVar(&o.images, "images", 1000, "images in the big store")

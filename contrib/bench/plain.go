@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 
 	"go.podman.io/image/v5/copy"
 	"go.podman.io/image/v5/signature"
@@ -17,6 +19,9 @@ import (
 // any tool on the same libraries does at least.
 const plainWord = "plain-copy"
 
+// partialVar tells this program whether the library is to pull in parts.
+const partialVar = "MPULL_BENCH_PARTIAL"
+
 // plainCopy takes the graph root, the run root, the reference, the driver and
 // its options.
 func plainCopy(args []string) error {
@@ -28,6 +33,7 @@ func plainCopy(args []string) error {
 	}
 	store, err := storage.GetStore(storage.StoreOptions{
 		GraphRoot: args[0], RunRoot: args[1], GraphDriverName: args[3], GraphDriverOptions: args[4:],
+		PullOptions: map[string]string{"enable_partial_images": cmp.Or(os.Getenv(partialVar), "false")},
 	})
 	if err != nil {
 		return err

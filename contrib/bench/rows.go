@@ -17,6 +17,7 @@ type run struct {
 	options
 	tools []tool
 	host  string
+	wire  *wire
 	dir   string
 
 	account *account // of the rows that an ordinary user runs; nil until then
@@ -46,7 +47,8 @@ func bench(ctx context.Context, o options) (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // an ordinary user's stores are in it too
 		return err
 	}
-	registry, err := serve(o, dir)
+	between := &wire{}
+	registry, err := serve(o, dir, between)
 	if err != nil {
 		return err
 	}
@@ -63,9 +65,9 @@ func bench(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	r := &run{options: o, tools: tools(mpull, self, policy, o.peers), host: registry.Host, dir: dir}
+	r := &run{options: o, tools: tools(mpull, self, policy, o.peers), host: registry.Host, wire: between, dir: dir}
 	fmt.Printf("medians of %d alternating rounds, stores on %s\n", o.rounds, where)
-	fmt.Printf("%-34s %-7s %9s %9s %8s  %s\n", "WORK", "TOOL", "WALL", "CPU", "MAX RSS", "MPULL / THIS")
+	fmt.Printf("%-34s %-10s %9s %9s %8s %8s  %s\n", "WORK", "TOOL", "WALL", "CPU", "MAX RSS", "CAME", "MPULL / THIS")
 	defer func() {
 		if r.account != nil {
 			err = errors.Join(err, r.account.remove())
@@ -86,6 +88,7 @@ func (r *run) rows(ctx context.Context) error {
 	rows = append(rows, r.grounds()...)
 	rows = append(rows, []row{
 		{"again", r.again}, {"use", r.use}, {"check", r.check}, {"images", r.list}, {"prune", r.prune}, {"start", r.start},
+		{"resume", r.resume}, {"slow", r.slow}, {"save", r.save},
 	}...)
 	for _, row := range rows {
 		if !r.wants(row.name) {
@@ -112,12 +115,9 @@ func (r *run) alternate(ctx context.Context, title string, on ground, able func(
 			if err != nil {
 				return err
 			}
-			argv, err := prepare(t, s)
+			m, err := r.once(ctx, t, s, prepare)
 			if err == nil {
-				var m measurement
-				if m, err = measure(ctx, argv, s.env()); err == nil {
-					results[t.name] = append(results[t.name], m)
-				}
+				results[t.name] = append(results[t.name], m)
 			}
 			if err == nil && verify != nil {
 				err = verify(s)
@@ -131,8 +131,29 @@ func (r *run) alternate(ctx context.Context, title string, on ground, able func(
 	return nil
 }
 
+// once measures one run of a tool, its daemon running beside it.
+func (r *run) once(ctx context.Context, t tool, s place, prepare func(tool, place) ([]string, error)) (m measurement, err error) {
+	if t.daemon != nil {
+		stop, err := t.daemon(ctx, s)
+		if err != nil {
+			return m, err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
+	argv, err := prepare(t, s)
+	if err != nil {
+		return m, err
+	}
+	before := r.wire.sent.Load()
+	m, err = measure(ctx, argv, s.env())
+	m.came = r.wire.sent.Load() - before
+	return m, err
+}
+
 func (r *run) cold(ctx context.Context, title, source string, on ground) error {
-	able := func(t tool) bool { return t.pull != nil || t.cold != nil && on.plain() && !fromLayout(source) }
+	able := func(t tool) bool {
+		return t.pull != nil && (t.daemon == nil || on.plain() && !fromLayout(source)) || t.cold != nil && on.plain() && !fromLayout(source)
+	}
 	return r.alternate(ctx, title, on, able, func(t tool, s place) ([]string, error) {
 		if t.cold != nil {
 			return t.cold(s, source), nil
@@ -142,7 +163,7 @@ func (r *run) cold(ctx context.Context, title, source string, on ground) error {
 }
 
 func (r *run) again(ctx context.Context) error {
-	return r.alternate(ctx, "pull again, nothing changed", overlay(), func(t tool) bool { return t.pull != nil }, func(t tool, s place) ([]string, error) {
+	return r.alternate(ctx, "pull again, nothing changed", overlay(), func(t tool) bool { return t.pull != nil && t.daemon == nil }, func(t tool, s place) ([]string, error) {
 		argv := t.pull(s, r.host+"/bench/many:1")
 		_, err := measure(ctx, argv, s.env())
 		return argv, err
@@ -245,7 +266,7 @@ func (r *run) print(title string, results map[string][]measurement) {
 		if t.name != "mpull" {
 			ratio = fmt.Sprintf("%.2f", float64(ours.wall)/float64(m.wall))
 		}
-		fmt.Printf("%-34s %-7s %9s %9s %7dM  %s\n", title, t.name, round(m.wall), round(m.cpu), m.rss/1024, ratio)
+		fmt.Printf("%-34s %-10s %9s %9s %7dM %7.1fM  %s\n", title, t.name, round(m.wall), round(m.cpu), m.rss/1024, float64(m.came)/1e6, ratio)
 		title = ""
 	}
 }
@@ -267,6 +288,7 @@ func median(all []measurement) measurement {
 		wall: time.Duration(pick(func(m measurement) int64 { return int64(m.wall) })),
 		cpu:  time.Duration(pick(func(m measurement) int64 { return int64(m.cpu) })),
 		rss:  pick(func(m measurement) int64 { return m.rss }),
+		came: pick(func(m measurement) int64 { return m.came }),
 	}
 }
 

@@ -21,6 +21,9 @@ type tool struct {
 	use  func(s place, ref, platform string) []string
 	look func(s place, ref string) []string // will it start?
 	cold func(s place, ref string) []string // in place of pull, for what fills no store
+	save func(s place, ref, to string) []string
+	// daemon starts what the tool talks to, if anything.
+	daemon func(ctx context.Context, s place) (stop func() error, err error)
 }
 
 // place is a store of one tool.
@@ -53,6 +56,9 @@ func tools(mpull, self, policy string, peers bool) []tool {
 		look: func(s place, ref string) []string {
 			return append(append([]string{mpull}, s.flags()...), "check", ref)
 		},
+		save: func(s place, ref, to string) []string {
+			return append(append([]string{mpull}, s.flags()...), "save", "-q", "--format", "oci-archive", "-o", to, ref)
+		},
 	}, {
 		name: "plain",
 		pull: func(s place, ref string) []string {
@@ -77,6 +83,9 @@ func tools(mpull, self, policy string, peers bool) []tool {
 			gc: func(s place) []string {
 				return append(append([]string{path}, s.flags()...), "image", "prune", "-f")
 			},
+			save: func(s place, ref, to string) []string {
+				return append(append([]string{path}, s.flags()...), "save", "-q", "--format", "oci-archive", "-o", to, ref)
+			},
 		})
 	}
 	if path := peer("skopeo"); path != "" {
@@ -95,6 +104,9 @@ func tools(mpull, self, policy string, peers bool) []tool {
 			},
 		})
 	}
+	if t, ok := containerd(); ok {
+		all = append(all, t)
+	}
 	return all
 }
 
@@ -112,6 +124,7 @@ type measurement struct {
 	wall time.Duration
 	cpu  time.Duration
 	rss  int64 // KiB, of the largest process
+	came int64 // bytes that the registry answered
 }
 
 // measureWord makes this program run one command and print what it took. A

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -25,6 +26,7 @@ type bigBlob struct {
 	size    int64
 	stopAt  atomic.Int64  // of the blob; 0 means never
 	ranges  atomic.Bool   // it gives parts
+	ended   atomic.Bool   // of these only such as have an end
 	other   atomic.Bool   // the blob has other contents
 	sent    atomic.Int64  // bytes of the layer
 	waiting chan struct{} // gets a value when an answer has stopped
@@ -61,6 +63,10 @@ func (s *bigBlob) serve(w http.ResponseWriter, req *http.Request, blob []byte) {
 	}
 	if !s.ranges.Load() {
 		req.Header.Del("Range")
+	}
+	if s.ended.Load() && strings.HasSuffix(req.Header.Get("Range"), "-") {
+		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return
 	}
 	if at := s.stopAt.Load(); at > 0 {
 		w.Header().Set("Content-Length", strconv.Itoa(len(blob)))
@@ -121,6 +127,17 @@ func keptFiles(t *testing.T, b *testbed.Bed) []string {
 	return found
 }
 
+// plannedBytes is what a dry run says that a pull is going to fetch.
+func plannedBytes(t *testing.T, b *testbed.Bed, name string) int64 {
+	t.Helper()
+	var plans []struct{ Download, Kept int64 }
+	r := b.Must("pull", "--dry-run", "--format", "json", "--tls-verify=false", name)
+	if err := json.Unmarshal([]byte(r.Stdout), &plans); err != nil || len(plans) != 1 || plans[0].Kept == 0 {
+		t.Fatalf("a dry run after an interrupted pull: %v: %s", err, r)
+	}
+	return plans[0].Download
+}
+
 // TestResume interrupts a pull at nine tenths of a layer. The next one asks for
 // the rest only, and nothing stays behind.
 func TestResume(t *testing.T) {
@@ -134,9 +151,13 @@ func TestResume(t *testing.T) {
 			if r := b.Must("df", "--format", "json"); !strings.Contains(r.Stdout, `"leftovers"`) || strings.Contains(r.Stdout, `"leftovers": 0,`) {
 				t.Errorf("df does not name what is kept: %s", r)
 			}
+			planned := plannedBytes(t, b, s.reg.Host+"/app:1")
 			b.Must("pull", "--tls-verify=false", s.reg.Host+"/app:1")
 			if most := s.size * 12 / 100; s.sent.Load() > most {
 				t.Errorf("%d of %d bytes came again, more than %d", s.sent.Load(), s.size, most)
+			}
+			if came := s.sent.Load(); planned < came || planned > came+1<<20 {
+				t.Errorf("%d bytes came, and %d were planned", came, planned)
 			}
 			if left := keptFiles(t, b); len(left) > 0 {
 				t.Errorf("left: %v", left)
@@ -168,6 +189,7 @@ func TestResumeSpoilt(t *testing.T) {
 		most  int64 // of the bytes that may come, percent
 	}{
 		{"the registry has no ranges", func(s *bigBlob, _ string) error { s.ranges.Store(false); return nil }, 100},
+		{"the registry has only ranges with an end", func(s *bigBlob, _ string) error { s.ended.Store(true); return nil }, 60},
 		{"truncated", func(s *bigBlob, path string) error { return os.Truncate(path, s.size/4) }, 80},
 		{"empty", func(_ *bigBlob, path string) error { return os.Truncate(path, 0) }, 100},
 		{"extended by zeros", func(s *bigBlob, path string) error { return os.Truncate(path, s.size*3/4) }, 130},
