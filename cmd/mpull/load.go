@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -78,7 +79,7 @@ func (p *program) load(c *cli.Context) (err error) {
 	} else if p.inTerminal {
 		return usagef("name an archive, or give one on standard input")
 	}
-	collectSooner()
+	defer runtime.KeepAlive(collectSooner())
 	results, err := e.Load(c.Context, in, name, engine.LoadOptions{})
 	view.end(results)
 	var told []string

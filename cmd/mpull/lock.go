@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 
 	"github.com/urfave/cli/v2"
 
@@ -136,7 +137,7 @@ func (p *program) pullLocked(c *cli.Context) error {
 	}
 	options.Command += " --locked"
 	e := p.creatingEngine(view.event)
-	collectSooner()
+	defer runtime.KeepAlive(collectSooner())
 	results, err := e.PullLocked(c.Context, lock, c.Args().Slice(), options)
 	view.end(results)
 	for _, r := range results {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -117,7 +118,7 @@ func (p *program) pull(c *cli.Context) error {
 	}
 	p.inUserNamespace(false)
 	e := p.creatingEngine(view.event)
-	collectSooner()
+	defer runtime.KeepAlive(collectSooner())
 	results, err := e.Pull(c.Context, c.Args().Slice(), options)
 	view.end(results)
 	for _, r := range results {

@@ -49,7 +49,7 @@ func containerd() (tool, bool) {
 				if c, err := net.Dial("unix", socket(s)); err == nil {
 					return stop, c.Close()
 				}
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(20 * time.Millisecond) //nolint:forbidigo // nothing tells when another program listens
 			}
 			said, _ := os.ReadFile(log.Name())
 			return nil, errors.Join(fmt.Errorf("containerd does not listen: %s", said), stop())

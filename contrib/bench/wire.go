@@ -53,7 +53,7 @@ func (a *answer) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		if a.slow {
-			time.Sleep(time.Duration(m) * time.Second / slowRate)
+			time.Sleep(time.Duration(m) * time.Second / slowRate) //nolint:forbidigo // it is what makes it slow
 		}
 		if at := a.wire.stopAt.Load(); a.wire.sent.Add(int64(m)) >= at && at > 0 && a.wire.stopAt.CompareAndSwap(at, 0) {
 			a.wire.stop()
