@@ -16,30 +16,35 @@ import (
 )
 
 // userRoots puts an ordinary user's roots in place of root's: those that the
-// machine's storage.conf names, as Fedora's and many others do, are for root
-// alone to podman before version 6, and no user may write to them. What the file
-// has for users, rootless_storage_path, counts. A root that is written with
-// $HOME or $UID is meant for users.
+// machine's storage.conf names, as Fedora's and many others do, or one that
+// CONTAINERS_STORAGE_CONF names, are for root alone to podman before version 6.
+// What such a file has for users, rootless_storage_path, counts.
 func userRoots(options *types.StoreOptions) error {
 	if !perUser() {
 		return nil
 	}
-	named, err := machineRoots()
+	named, own, err := namedRoots()
 	if err != nil {
 		return err
 	}
-	if isRoots(named.Storage.GraphRoot, options.GraphRoot) {
+	if own {
+		dir := filepath.Join(os.TempDir(), "containers-user-"+strconv.Itoa(unshare.GetRootlessUID()))
+		if named.Storage.RunRoot == "" && filepath.Dir(SettleRuntimeDir()) == os.TempDir() && ownDir(dir) {
+			options.RunRoot = filepath.Join(dir, "containers") // where the library before that of podman 5 has it then
+		}
+		return nil
+	}
+	if inForce(named.Storage.GraphRoot, options.GraphRoot) {
 		data, err := homedir.GetDataHome()
 		if err != nil {
 			return err
 		}
 		options.GraphRoot = filepath.Join(data, "containers", "storage")
 		if path := named.Storage.RootlessStoragePath; path != "" {
-			path = strings.ReplaceAll(path, "$UID", strconv.Itoa(unshare.GetRootlessUID()))
-			options.GraphRoot = resolved(os.ExpandEnv(path))
+			options.GraphRoot = resolved(path)
 		}
 	}
-	if isRoots(named.Storage.RunRoot, options.RunRoot) {
+	if inForce(named.Storage.RunRoot, options.RunRoot) {
 		options.RunRoot = filepath.Join(SettleRuntimeDir(), "containers")
 	}
 	return nil
@@ -54,34 +59,27 @@ type rootsFile struct {
 	} `toml:"storage"`
 }
 
-// machineRoots reads the storage.conf in force where that is the machine's, and
-// not one that the user wrote or named.
-func machineRoots() (named rootsFile, err error) {
-	if os.Getenv("CONTAINERS_STORAGE_CONF") != "" {
-		return named, nil
+// namedRoots reads the storage.conf in force; own tells that the user wrote it.
+func namedRoots() (named rootsFile, own bool, err error) {
+	if path := os.Getenv("CONTAINERS_STORAGE_CONF"); path != "" {
+		_, err = toml.DecodeFile(path, &named)
+		return named, false, err
 	}
 	machines := []string{"/etc/containers/storage.conf", "/usr/share/containers/storage.conf"}
 	for _, path := range FindConfig(ConfigSearch{Name: "storage", Extension: "conf"}).Looked {
-		if !slices.Contains(machines, path) {
-			if exists(path) {
-				return named, nil
-			}
-			continue
-		}
 		if _, err = toml.DecodeFile(path, &named); !errors.Is(err, fs.ErrNotExist) {
-			return named, err
+			return named, !slices.Contains(machines, path), err
 		}
 	}
-	return named, nil
+	return named, false, nil
 }
 
-// isRoots tells whether a root in force is the one that a file names for root.
-func isRoots(named, inForce string) bool {
-	return named != "" && !strings.Contains(named, "$") && resolved(named) == inForce
-}
+// inForce tells whether a root in force is the one that a file names.
+func inForce(named, root string) bool { return named != "" && resolved(named) == root }
 
-// resolved is a path as the library resolves it.
+// resolved is a path as the library expands and resolves it.
 func resolved(path string) string {
+	path = os.ExpandEnv(strings.ReplaceAll(path, "$UID", strconv.Itoa(unshare.GetRootlessUID())))
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		return to
 	}

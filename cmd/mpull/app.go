@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -149,6 +150,18 @@ func (p *program) globalFlags() []cli.Flag {
 	}
 }
 
+// logFormat leaves out what the library says of storage.conf and is not so: of
+// two roots, an ordinary user's is not the one that is root's.
+type logFormat struct{ logrus.TextFormatter }
+
+// Format implements logrus.Formatter.
+func (f logFormat) Format(e *logrus.Entry) ([]byte, error) {
+	if strings.HasPrefix(e.Message, "Both rootless_storage_path and graphroot are set") {
+		return nil, nil
+	}
+	return f.TextFormatter.Format(e)
+}
+
 // before applies the global flags. It runs before each command.
 func (p *program) before(c *cli.Context) error {
 	level, err := logrus.ParseLevel(c.String("log-level"))
@@ -163,7 +176,7 @@ func (p *program) before(c *cli.Context) error {
 	if level >= logrus.DebugLevel {
 		log.SetOutput(p.err)
 	}
-	logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel})
+	logrus.SetFormatter(logFormat{logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel}})
 	if err := p.checkPlaces(c); err != nil {
 		return err
 	}

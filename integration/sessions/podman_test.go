@@ -21,6 +21,7 @@ func TestDefaultsOfPodman(t *testing.T) {
 		name    string
 		machine string // /etc/containers/storage.conf
 		own     string // the user's
+		named   string // the one that CONTAINERS_STORAGE_CONF names
 		env     []string
 	}{
 		{name: "nothing"},
@@ -33,11 +34,24 @@ func TestDefaultsOfPodman(t *testing.T) {
 		{name: "as Fedora, no driver", machine: "[storage]\ndriver=\"\"\n" + roots + "[storage.options.overlay]\nmountopt=\"nodev\"\n"},
 		{name: "rootless_storage_path", machine: "[storage]\ndriver=\"overlay\"\n" + roots + "rootless_storage_path=\"$HOME/tmp/rsp-$UID\"\n"},
 		{name: "the user's own file", machine: "[storage]\ndriver=\"overlay\"\n" + roots, own: "[storage]\ndriver=\"vfs\"\ngraphroot=\"HOME/tmp/gr\"\nrunroot=\"HOME/tmp/rr\"\n"},
+		{name: "a named file without roots", machine: "[storage]\ndriver=\"overlay\"\n" + roots, named: "[storage]\ndriver=\"overlay\"\n"},
+		{name: "a named file as Fedora's", named: "[storage]\ndriver=\"overlay\"\n" + roots},
+		{name: "roots in a named file", machine: "[storage]\ndriver=\"overlay\"\n" + roots, named: "[storage]\ndriver=\"overlay\"\ngraphroot=\"HOME/tmp/gr\"\nrunroot=\"HOME/tmp/rr\"\n"},
+		{name: "variables in a named file", named: "[storage]\ndriver=\"overlay\"\ngraphroot=\"$HOME/tmp/gr-$UID-$USER-$OTHER\"\nrunroot=\"$HOME/tmp/rr-$UID-$USER-$OTHER\"\n", env: []string{"USER=me", "OTHER=you"}},
+		{name: "rootless_storage_path in a named file", named: "[storage]\ndriver=\"overlay\"\n" + roots + "rootless_storage_path=\"$HOME/tmp/rsp-$UID-$USER-$OTHER\"\n", env: []string{"USER=me", "OTHER=you"}},
+		{name: "only rootless_storage_path in a named file", named: "[storage]\ndriver=\"overlay\"\nrootless_storage_path=\"$HOME/tmp/rsp-$UID\"\n"},
+		{name: "both in a named file", named: "[storage]\ndriver=\"overlay\"\ngraphroot=\"HOME/tmp/gr\"\nrunroot=\"HOME/tmp/rr\"\nrootless_storage_path=\"$HOME/tmp/rsp-$UID\"\n"},
+		{name: "rootless_storage_path in the user's own file", own: "[storage]\ndriver=\"overlay\"\nrootless_storage_path=\"$HOME/tmp/rsp-$UID\"\n"},
+		{name: "both in the user's own file", own: "[storage]\ndriver=\"overlay\"\ngraphroot=\"HOME/tmp/gr\"\nrootless_storage_path=\"$HOME/tmp/rsp-$UID\"\n"},
+		{name: "variables in the machine's file", machine: "[storage]\ndriver=\"overlay\"\ngraphroot=\"$HOME/tmp/gr-$UID-$USER\"\nrunroot=\"$HOME/tmp/rr-$UID\"\nrootless_storage_path=\"$HOME/tmp/rsp-$USER-$UID\"\n", env: []string{"USER=me"}},
+		{name: "a named file beside the user's own", named: "[storage]\ndriver=\"overlay\"\nrootless_storage_path=\"$HOME/tmp/rsp\"\n", own: "[storage]\ndriver=\"vfs\"\ngraphroot=\"HOME/tmp/gr\"\n"},
+		{name: "variables in the machine's file alone", machine: "[storage]\ndriver=\"overlay\"\ngraphroot=\"$HOME/tmp/gr-$UID-$USER\"\nrunroot=\"$HOME/tmp/rr-$UID\"\n", env: []string{"USER=me"}},
+		{name: "an empty named file", machine: "[storage]\ndriver=\"overlay\"\n" + roots, named: "\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s.t = t
 			s.clear()
-			here := strings.NewReplacer("HOME", s.home)
+			here := strings.NewReplacer("$HOME", "$HOME", "HOME", s.home)
 			conf := s.write("etc/storage.conf", tt.machine, 0o644)
 			if tt.own != "" {
 				s.write(".config/containers/storage.conf", here.Replace(tt.own), 0o644)
@@ -47,6 +61,9 @@ func TestDefaultsOfPodman(t *testing.T) {
 				if err := os.Chown(filepath.Join(s.home, ".config/containers"), s.uid, s.uid); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if tt.named != "" {
+				tt.env = append(tt.env, "CONTAINERS_STORAGE_CONF="+s.write("named.conf", here.Replace(tt.named), 0o644))
 			}
 			ask := func(program string, args ...string) string {
 				t.Helper()
@@ -69,7 +86,9 @@ func TestDefaultsOfPodman(t *testing.T) {
 			if got := ask(s.binary, "info", "--format", "{{.Store.Root}} {{.Store.RunRoot}} {{.Store.Driver}}"); got != podman {
 				t.Errorf("mpull %spodman %s", got, podman)
 			}
-			ask(s.binary, "images") // opens it
+			if out := ask(s.binary, "images", "-q"); out != "" { // opens it
+				t.Errorf("images: %s", out)
+			}
 		})
 	}
 }
