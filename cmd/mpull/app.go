@@ -152,7 +152,7 @@ func (p *program) globalFlags() []cli.Flag {
 
 // logFormat leaves out what the library says of storage.conf and is not so: of
 // two roots, an ordinary user's is not the one that is root's.
-type logFormat struct{ logrus.TextFormatter }
+type logFormat struct{ *logrus.TextFormatter }
 
 // Format implements logrus.Formatter.
 func (f logFormat) Format(e *logrus.Entry) ([]byte, error) {
@@ -176,7 +176,7 @@ func (p *program) before(c *cli.Context) error {
 	if level >= logrus.DebugLevel {
 		log.SetOutput(p.err)
 	}
-	logrus.SetFormatter(logFormat{logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel}})
+	logrus.SetFormatter(logFormat{&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel}})
 	if err := p.checkPlaces(c); err != nil {
 		return err
 	}
