@@ -180,7 +180,7 @@ func namesOf(view *query.View, img *store.Image, inputs []string) ([]string, err
 			return nil, err
 		}
 		if name == "" {
-			return nil, fmt.Errorf("%s: image %s has no such name: %w", input, query.ShortID(img.ID), &query.UnknownError{Input: input})
+			return nil, &query.UnknownError{Input: input, Image: query.ShortID(img.ID)}
 		}
 		taken = append(taken, name)
 	}

@@ -298,6 +298,7 @@ func ownFlag(name string) string {
 	return map[string]string{
 		"y": "force", "yes": "force", "assumeyes": "force", "u": "creds", "username": "creds", "src-creds": "creds", "src-tls-verify": "tls-verify",
 		"insecure": "tls-verify", "src-cert-dir": "cert-dir", "n": "dry-run", "pull": "policy", "older-than": "filter", "V": "version",
+		"retry-times": "retry", "password": "creds", "no-creds": "authfile",
 	}[name]
 }
 

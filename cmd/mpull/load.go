@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -57,6 +58,9 @@ func (p *program) load(c *cli.Context) (err error) {
 	}
 	if path == "" {
 		path = c.Args().First()
+	}
+	if strings.HasPrefix(path, "https://") || strings.HasPrefix(path, "http://") {
+		return instead("curl -fL "+path+" | mpull load", "load reads files and standard input, no URLs: %s", path)
 	}
 	mode, err := p.progress(c)
 	if err != nil {

@@ -42,7 +42,7 @@ func (t *table) write(w io.Writer) error {
 	if screen, ok := w.(interface{ width() int }); ok && !t.whole {
 		columns = screen.width()
 		if columns > 0 && lineWidth(widths) > columns {
-			lines = shortDigests(lines)
+			lines = shortForms(lines)
 			widths = widthsOf(lines)
 			fit(widths, t.floors(lines, widths), columns)
 			cutCell = distinctCuts(lines, widths)
@@ -98,15 +98,17 @@ func lineWidth(widths []int) int {
 	return sum
 }
 
-// shortDigests cuts each digest to what tells it from others, as short as an
-// image ID: the rest of it is of no use to a reader, while a name's is.
-func shortDigests(lines [][]string) [][]string {
+// shortForms cuts each digest to what tells it from others, as short as an image
+// ID: the rest of it is of no use to a reader, while a name's is. Of ages it
+// leaves what the heading does not say.
+func shortForms(lines [][]string) [][]string {
 	short := make([][]string, len(lines))
 	for i, cells := range lines {
 		short[i] = slices.Clone(cells)
 		for j, c := range cells {
 			switch name, hex, ok := strings.Cut(c, "sha256:"); {
 			case !ok || len(hex) != sha256.Size*2:
+				short[i][j] = shortAge(c)
 			case name == "":
 				short[i][j] = hex[:narrowestID]
 			default:
@@ -115,6 +117,18 @@ func shortDigests(lines [][]string) [][]string {
 		}
 	}
 	return short
+}
+
+// shortAge is an age of since as short as it can be said.
+func shortAge(cell string) string {
+	age, ok := strings.CutSuffix(cell, " ago")
+	switch {
+	case !ok:
+		return cell
+	case age == "Less than a second":
+		return "now"
+	}
+	return strings.NewReplacer("About a ", "1 ", "About an ", "1 ").Replace(age)
 }
 
 // distinctCuts is cut, but for cells that would look alike then: of these it
@@ -164,7 +178,7 @@ func cellWidth(s string) int {
 }
 
 // cut shortens a cell to a width, and returns how wide it is then. A path, as
-// in names and platforms, is told by its end.
+// in names and platforms, is told by its end, and so is one behind a few words.
 func cut(cell string, width int) (string, int) {
 	if w := cellWidth(cell); w <= width {
 		return cell, w
@@ -174,6 +188,10 @@ func cut(cell string, width int) (string, int) {
 		rest := runewidth.TruncatePrefix(cell, width-mark, "")
 		return ellipsis + rest, mark + runewidth.StringWidth(rest)
 	}
+	if at := strings.LastIndexByte(cell, ' ') + 1; at+narrowest <= width && strings.Contains(cell[at:], "/") {
+		rest := runewidth.TruncatePrefix(cell[at:], width-mark-cellWidth(cell[:at]), "")
+		return cell[:at] + ellipsis + rest, cellWidth(cell[:at]) + mark + runewidth.StringWidth(rest)
+	}
 	rest := runewidth.Truncate(cell, width-mark, "")
 	return rest + ellipsis, mark + runewidth.StringWidth(rest)
 }
@@ -182,18 +200,27 @@ func cut(cell string, width int) (string, int) {
 const (
 	narrowest   = 8
 	narrowestID = 12 // a short ID is of use only as a whole
-	// mostPlatform is how wide a column of platforms is left as it is: windows'
-	// have their version.
-	mostPlatform = 18
+	// mostWhole is how wide a column is left as it is that is of use only as a
+	// whole: windows' platforms have their version.
+	mostWhole = 18
 )
 
-// floors are the widths below which the columns are not cut. A platform is told
-// by all of it, and is short.
+// isWhole tells whether a column is told by all of it, and short: a platform, an
+// age, a size.
+func isWhole(head string) bool {
+	switch head {
+	case "PLATFORM", "CREATED", "SINCE", "DISPLACED", "SIZE", "FREES":
+		return true
+	}
+	return false
+}
+
+// floors are the widths below which the columns are not cut.
 func (t *table) floors(lines [][]string, widths []int) []int {
 	floors := make([]int, len(widths))
 	for i := range floors {
 		floors[i] = narrowest
-		if i < len(t.head) && t.head[i] == "PLATFORM" && widths[i] <= mostPlatform {
+		if i < len(t.head) && isWhole(t.head[i]) && widths[i] <= mostWhole {
 			floors[i] = widths[i]
 		}
 		for _, cells := range lines {

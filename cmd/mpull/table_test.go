@@ -154,3 +154,32 @@ func TestTableKeepsWhatDiffers(t *testing.T) {
 		}
 	}
 }
+
+// TestTableKeepsAgesWhole holds that of a listing with digests neither ages nor
+// sizes are cut on 80 columns, and that a name behind words is cut at its front.
+func TestTableKeepsAgesWhole(t *testing.T) {
+	list := &table{head: []string{"REPOSITORY", "TAG", "DIGEST", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}}
+	for _, age := range []string{"3 years ago", "Less than a second ago", "About an hour ago", "About a minute ago", "-"} {
+		list.add("docker.io/team/quite-a-long-name/firmware-builder", "2026.11", "sha256:"+strings.Repeat("6cde5264", 8), "linux/arm/v7 *", "6587d5f44ca3", age, "52.5MB")
+	}
+	out := &screen{columns: 80}
+	if err := list.write(out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"  CREATED  ", "  3 years   52.5MB\n", "  now       52.5MB\n", "  1 hour    52.5MB\n", "  1 minute  52.5MB\n", "  -         52.5MB\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+	for cell, want := range map[string]string{
+		"(was docker.io/library/alpine:3.15)":                    "(was …ibrary/alpine:3.15)",
+		"kept as docker.io/library/alpine@sha256:9389f875e0b1":   "kept as …256:9389f875e0b1",
+		"e46d2921c777 linux/arm64/v8/and/so/on/and/more":         "e46d2921c777 …on/and/more",
+		"manifests, configs, records of a/b":                     "manifests, configs, reco…",
+		"it is built on by other images, which somebody may use": "it is built on by other …",
+	} {
+		if got, _ := cut(cell, 25); got != want {
+			t.Errorf("cut(%q): %q, not %q", cell, got, want)
+		}
+	}
+}

@@ -32,6 +32,10 @@ func (l *line) foreign(word string) error {
 // foreignFlag explains a flag that podman's command of that name has for what
 // mpull's has not.
 func (l *line) foreignFlag(arg, name string) error {
+	arg, _, _ = strings.Cut(arg, "=")
+	if name == "config" {
+		return instead("--authfile FILE or the variable DOCKER_CONFIG names the logins, --root and --registries-conf the rest", "mpull has no flag %s", arg)
+	}
 	if l.command == nil {
 		return nil
 	}
@@ -43,6 +47,18 @@ func (l *line) foreignFlag(arg, name string) error {
 		return instead("mpull tags NAME lists them, and mpull pull takes several names", "mpull pull has no flag %s: it brings the images that are named", arg)
 	case "pull --decryption-key":
 		return instead("use skopeo copy --decryption-key KEY docker://NAME containers-storage:NAME", "mpull pull has no flag %s: it takes no encrypted images", arg)
+	case "pull --disable-content-trust":
+		return instead("leave it away: policy.json says which signatures are asked for", "mpull pull has no flag %s", arg)
+	case "images --history", "ls --history", "list --history":
+		return instead("mpull images --format '{{.Repository}}:{{.Tag}} {{.History}}'", "mpull images has no flag %s", arg)
+	case "save --compress", "save --uncompressed", "save --oci-accept-uncompressed-layers":
+		return instead("leave it away, or use podman save "+arg, "mpull save has no flag %s: it compresses layers as their registry had them", arg)
+	case "inspect --latest", "inspect --size":
+		return instead("use podman inspect "+arg, "mpull inspect has no flag %s: it knows images, not containers", arg)
+	case "prune --external", "prune --build-cache":
+		return instead("use podman image prune "+arg, "mpull prune has no flag %s: what builds left is podman's", arg)
+	case "inspect --registry-token", "inspect --shared-blob-dir", "inspect --daemon-host", "tags --registry-token":
+		return instead("use skopeo", "mpull %s has no flag %s", l.command.Name, arg)
 	case "login --secret":
 		return instead("mpull login --username NAME --password-stdin HOST < FILE", "mpull login has no flag %s: podman keeps its secrets to itself", arg)
 	}

@@ -55,7 +55,7 @@ var varying = []struct {
 	{regexp.MustCompile(`(?m)^( *)total +\[.*$`), "${1}TOTAL"},
 	{regexp.MustCompile(`(>[0-9a-f]{12}  )[0-9.]+[kMG]?B in [^<]*`), "$1"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`), "THEN"},
-	{regexp.MustCompile(`  (\d+|Less|About)( \w+)*( ago| ?…)`), "  AGO"},
+	{regexp.MustCompile(`  (now\b|(\d+|Less|About)( \w+)*( ago| ?…)|\d+ (second|minute|hour|day|week|month|year)s?\b)`), "  AGO"},
 	{regexp.MustCompile(`([0-9a-f]{12}) (\S*…\S*|linux/\S+)`), "$1"},
 	{regexp.MustCompile(`\b[0-9.]+[kMG]?B\b`), "SIZE"},
 	{regexp.MustCompile(`(?m) +[█▉▊▋▌▍▎▏]* *\d+%$`), ""},

@@ -130,7 +130,7 @@ below, while several layers come, stands the total. Bars are never wider than 78
 does not wrap them.
 
 Tables fit the terminal: digests shrink to twelve digits, then the widest columns are cut, names at their front, as their
-ends tell them apart, or in the middle where only both ends do; short IDs and platforms never. In a pipe, and with
+ends tell them apart, or in the middle where only both ends do; short IDs, platforms, ages and sizes never. In a pipe, and with
 ` + "`--no-trunc`" + `, nothing is cut.
 `
 

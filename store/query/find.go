@@ -15,9 +15,13 @@ import (
 type UnknownError struct {
 	Input string
 	Held  []store.Image // images that once had the name and lost it
+	Image string        // short ID of the image that was asked for that name; "" means any
 }
 
 func (e *UnknownError) Error() string {
+	if e.Image != "" {
+		return fmt.Sprintf("image %s has no such name: %s", e.Image, e.Input)
+	}
 	return fmt.Sprintf("%s: no such image in local storage", e.Input)
 }
 
