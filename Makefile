@@ -29,14 +29,20 @@ help: ## Show the targets
 # What go build -v says, with a dot for each package that it compiles.
 DOTS = while IFS= read -r l; do case "$$l" in *[[:blank:]]*) echo "$$l";; *) printf .; n=1;; esac; done; [ -z "$$n" ] || echo
 
+# An error of make's own is one line; a command that fails adds another.
+NO_GO = there is no $(GO) in PATH: build mpull as the user who has it (make build; sudo make install then builds nothing), or name it with GO=/usr/local/go/bin/go
+NO_LINUX = mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux
+buildable = $(if $(1),$(if $(filter linux,$(1)),,$(error $(NO_LINUX))),$(error $(NO_GO)))
+
 build: ## Build bin/mpull
-	@[ "$$($(GO) env GOOS)" = linux ] || { echo "mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux"; exit 1; }
+	$(call buildable,$(shell $(GO) env GOOS 2>/dev/null))
 	@echo 'Building $(BIN); the first time that takes some minutes, with a dot for each of some 700 packages'
 	@set -o pipefail; $(GO) build -v -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/mpull 2>&1 | { $(DOTS); }
 
 # What is installed is built by whoever has the compiler, not under sudo.
 $(BIN):
-	$(MAKE) build
+	$(call buildable,$(shell $(GO) env GOOS 2>/dev/null))
+	@$(MAKE) --no-print-directory build
 
 demo: build ## Walk the story with the real binary, on a throw-away store and registry
 	@set -o pipefail; $(GO) build -v -o .cache/demo ./contrib/demo 2>&1 | { $(DOTS); }

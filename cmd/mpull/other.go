@@ -3,4 +3,4 @@
 package main
 
 // The compiler refuses this line, and so says why mpull is not built here.
-const _ int = "mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux"
+const _ = -"mpull is for Linux, whose containers and file systems it works on: build it there, or with GOOS=linux"
