@@ -45,7 +45,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	if err != nil {
 		return err
 	}
-	noteSubstitutes(sys, img, c.detail)
+	dest = knowing(dest, img, c.detail)
 	policy, err := registry.Policy(sys)
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/manifest"
-	"go.podman.io/image/v5/pkg/blobinfocache"
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/archive"
@@ -219,21 +218,47 @@ func hasSubstitutes(img *registry.Image, d *registry.Detail) bool {
 	})
 }
 
-// noteSubstitutes tells the library, for this copy only, that the layers which
-// are in the store now are what the manifest calls by the digest of their
-// original compressed form. The manifest and the config that it names by digest
-// vouch for their contents; nothing vouches for that pair of digests, so it goes
-// into the cache of this copy, in a directory that is removed after it, and
-// never into the store, where other images would rely on it.
-func noteSubstitutes(sys *types.SystemContext, img *registry.Image, d *registry.Detail) {
+// knowing tells the library, for this copy only, that the layers which are in the
+// store now are what the manifest calls by the digest of their original
+// compressed form. The manifest and the config that it names by digest vouch for
+// their contents; nothing vouches for that pair of digests, so it goes into the
+// cache of this copy and never into the store, where other images would rely on
+// it. The cache is the one that the library hands over: without cgo it has none
+// on the disk that could be filled beforehand.
+func knowing(dest types.ImageReference, img *registry.Image, d *registry.Detail) types.ImageReference {
 	diffIDs := d.Config.RootFS.DiffIDs
 	if len(diffIDs) != len(d.Layers) || !hasSubstitutes(img, d) {
-		return
+		return dest
 	}
-	cache := blobinfocache.DefaultCache(sys)
+	known := map[digest.Digest]digest.Digest{}
 	for i, l := range d.Layers {
 		if _, ok := substitute(img, l.Digest); ok {
-			cache.RecordDigestUncompressedPair(l.Digest, diffIDs[i])
+			known[l.Digest] = diffIDs[i]
 		}
 	}
+	return knowingReference{dest, known}
+}
+
+type knowingReference struct {
+	types.ImageReference
+	known map[digest.Digest]digest.Digest
+}
+
+// NewImageDestination opens the destination.
+func (r knowingReference) NewImageDestination(ctx context.Context, sys *types.SystemContext) (types.ImageDestination, error) {
+	dest, err := r.ImageReference.NewImageDestination(ctx, sys)
+	return knowingDestination{dest, r.known}, err
+}
+
+type knowingDestination struct {
+	types.ImageDestination
+	known map[digest.Digest]digest.Digest
+}
+
+// TryReusingBlob looks for a blob, by what it is known to hold too.
+func (d knowingDestination) TryReusingBlob(ctx context.Context, info types.BlobInfo, cache types.BlobInfoCache, canSubstitute bool) (bool, types.BlobInfo, error) {
+	if diffID, ok := d.known[info.Digest]; ok {
+		cache.RecordDigestUncompressedPair(info.Digest, diffID)
+	}
+	return d.ImageDestination.TryReusingBlob(ctx, info, cache, canSubstitute)
 }

@@ -38,9 +38,11 @@ package() { # package ARCH NFPM_ARCH C_COMPILER
 	GOOS=linux GOARCH=${1%/*} GOARM=${1#*/v} CGO_ENABLED=1 CC=$3 make --no-print-directory build BIN="dist/build/$2/mpull"
 	old_enough "dist/build/$2/mpull"
 	make --no-print-directory install BIN="dist/build/$2/mpull" DESTDIR="$PWD/$root" PREFIX=/usr CONFDIR=/etc/containers >/dev/null
-	# Debian and Fedora have manual pages compressed, and Debian a changelog of that name.
+	# Debian and Fedora have manual pages compressed, and Debian a changelog in a form of its own.
 	gzip -9n $root/usr/share/man/man*/*
-	gzip -9nc CHANGELOG.md > $root/usr/share/doc/mpull/changelog.gz
+	printf 'mpull (%s) unstable; urgency=medium\n\n  * What changed is in CHANGELOG.md beside this file.\n\n -- %s  %s\n' \
+		"$VERSION" "$(sed -n 's/^maintainer: //p' contrib/package/nfpm.yaml)" "$(date -uRd "@$SOURCE_DATE_EPOCH")" |
+		gzip -9n > $root/usr/share/doc/mpull/changelog.gz
 	rm -rf $root/etc # policy.json and registries.conf are another package's, and examples in this one
 
 	# The list of what is in the program, read from the program. Its time, which
