@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/mpull/mpull/engine/platform"
@@ -18,6 +19,63 @@ type Event struct {
 	Check    *preflight.Result // of a pull or load: what keeps an image from starting here as it is
 	Note     *NoteEvent
 	Debug    *NoteEvent
+}
+
+// Kinds of events, as String and docs/events.md name them.
+const (
+	KindResolved = "resolved"
+	KindLayer    = "layer"
+	KindRetry    = "retry"
+	KindMoved    = "displaced"
+	KindCheck    = "check"
+	KindNote     = "note"
+	KindDebug    = "debug"
+)
+
+// Kind tells which of the fields is set, "" when none is.
+func (e Event) Kind() string {
+	switch {
+	case e.Resolved != nil:
+		return KindResolved
+	case e.Layer != nil:
+		return KindLayer
+	case e.Retry != nil:
+		return KindRetry
+	case e.Moved != nil:
+		return KindMoved
+	case e.Check != nil:
+		return KindCheck
+	case e.Note != nil:
+		return KindNote
+	case e.Debug != nil:
+		return KindDebug
+	}
+	return ""
+}
+
+// String is one line about the event, for a log. What it quotes of registries
+// and images is not made safe for a terminal.
+func (e Event) String() string {
+	kind := e.Kind()
+	switch kind {
+	case KindResolved:
+		r := e.Resolved
+		return fmt.Sprintf("%s: %s for %s, %d layers, %d bytes", kind, r.Reference, r.Platform, r.Layers, r.Bytes)
+	case KindLayer:
+		l := e.Layer
+		return fmt.Sprintf("%s: %s of %s is %s, %d of %d bytes", kind, l.Digest, l.Reference, l.State, l.Offset, l.Size)
+	case KindRetry:
+		return fmt.Sprintf("%s: in %s, %d tries left, after: %v", kind, e.Retry.Wait, e.Retry.Tries, e.Retry.Err)
+	case KindMoved:
+		return fmt.Sprintf("%s: %s is now %s", kind, e.Moved.Name, e.Moved.To)
+	case KindCheck:
+		return fmt.Sprintf("%s: %s is %s: %s", kind, e.Check.Image, e.Check.Verdict, e.Check.Reason)
+	case KindNote:
+		return kind + ": " + e.Note.Text
+	case KindDebug:
+		return kind + ": " + e.Debug.Text
+	}
+	return "nothing"
 }
 
 // ResolvedEvent says that a reference was read and an instance chosen.

@@ -123,26 +123,26 @@ func (e *eventWriter) write(kind string, body any) {
 
 // event writes what an engine says.
 func (e *eventWriter) event(ev engine.Event) {
-	switch {
-	case ev.Resolved != nil:
+	switch kind := ev.Kind(); kind {
+	case engine.KindResolved:
 		r := ev.Resolved
-		e.write("resolved", resolvedBody{r.Reference, r.Platform.String(), string(r.Rule), r.Layers, r.Bytes, r.Present})
-	case ev.Layer != nil:
+		e.write(kind, resolvedBody{r.Reference, r.Platform.String(), string(r.Rule), r.Layers, r.Bytes, r.Present})
+	case engine.KindLayer:
 		l := ev.Layer
-		e.write("layer", layerBody{l.Reference, l.Digest, l.State, l.Offset, l.Size})
-	case ev.Retry != nil:
+		e.write(kind, layerBody{l.Reference, l.Digest, l.State, l.Offset, l.Size})
+	case engine.KindRetry:
 		r := ev.Retry
-		e.write("retry", retryBody{r.Err.Error(), r.Wait.Seconds(), r.Tries})
-	case ev.Moved != nil:
+		e.write(kind, retryBody{r.Err.Error(), r.Wait.Seconds(), r.Tries})
+	case engine.KindMoved:
 		m := ev.Moved
-		e.write("displaced", displacedBody{
+		e.write(kind, displacedBody{
 			Name: m.Name, To: m.To, Loser: partyBody{m.Loser.ID, m.Loser.Digest.String(), m.Loser.Platform()},
 			Dangling: m.Fate.Dangling, Kept: m.Kept, Bytes: m.Fate.Alone,
 		})
-	case ev.Note != nil:
-		e.write("note", noteBody{ev.Note.Text})
-	case ev.Check != nil:
-		e.write("check", checkBody{ev.Check.Image, ev.Check.ID, string(ev.Check.Verdict), ev.Check.ExitCode, ev.Check.Reason})
+	case engine.KindNote:
+		e.write(kind, noteBody{ev.Note.Text})
+	case engine.KindCheck:
+		e.write(kind, checkBody{ev.Check.Image, ev.Check.ID, string(ev.Check.Verdict), ev.Check.ExitCode, ev.Check.Reason})
 	}
 }
 
@@ -175,7 +175,7 @@ func (e *eventWriter) pruned(r *gc.Result) {
 	e.write("pruned", prunedBody{removed, r.Reclaimed})
 }
 
-func (e *eventWriter) note(text string) { e.write("note", noteBody{text}) }
+func (e *eventWriter) note(text string) { e.write(engine.KindNote, noteBody{text}) }
 
 func (e *eventWriter) failed(err error) {
 	e.write("error", errorBody{err.Error(), hint(err), exitCode(err)})

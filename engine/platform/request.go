@@ -7,7 +7,7 @@ import (
 )
 
 // Request is a platform that somebody wants, and how it came about. Make it with
-// [Native], [ParseRequest], [ParseList] or [FromFlags].
+// [Native], [Platform.Request], [ParseRequest], [ParseList] or [FromFlags].
 type Request struct {
 	// Platform is what is wanted, as it was written.
 	Platform Platform `json:"platform"`
@@ -34,6 +34,9 @@ func Native(host Platform) Request {
 	return Request{Platform: p, Native: true}
 }
 
+// Request asks for exactly this platform, as somebody who names it does.
+func (p Platform) Request() Request { return Request{Platform: p, Explicit: true} }
+
 // ParseRequest reads one value of --platform: os/arch[/variant] as [Parse] reads
 // it, "native" for the host's platform, an operating system alone ("linux": the
 // rest is the host's) or a known architecture alone ("arm64": the operating
@@ -55,7 +58,7 @@ func ParseRequest(s string, host Platform) (Request, error) {
 		if err != nil {
 			return Request{}, err
 		}
-		return Request{Platform: p, Explicit: true}, nil
+		return p.Request(), nil
 	}
 	if lower(s) == "native" {
 		r := Native(host)
@@ -133,7 +136,7 @@ func fill(p, host Platform) Request {
 	if p.OS == "" {
 		p.OS = native.OS
 	}
-	r := Request{Platform: p, Explicit: true}
+	r := p.Request()
 	if p.Architecture == "" {
 		r.Platform.Architecture, r.Platform.Variant = native.Architecture, native.Variant
 		r.Native = true
