@@ -44,6 +44,8 @@ func hint(err error) string {
 	var interrupted *engine.InterruptedError
 	var elsewhere *store.ElsewhereError
 	switch {
+	case errors.As(err, new(*query.AmbiguousError)):
+		return "name one by its ID, which comes first"
 	case errors.As(err, &interrupted):
 		return size(interrupted.Kept) + " kept; run it again to go on"
 	case errors.As(err, new(*signalError)):

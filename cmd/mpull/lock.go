@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -73,6 +74,8 @@ func (p *program) lock(c *cli.Context) error {
 	file, inputs := c.Args().First(), c.Args().Tail()
 	lock, err := readLock(c.Context, file)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && (len(inputs) == 0 || strings.Contains(filepath.Base(file), ":")):
+		return instead("mpull lock images.lock "+strings.Join(c.Args().Slice(), " "), "lock takes the lock file first, and there is no file %s", file)
 	case errors.Is(err, fs.ErrNotExist) && len(inputs) > 0:
 		lock = &engine.Lock{Version: engine.LockVersion}
 	case err != nil:

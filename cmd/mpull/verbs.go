@@ -43,6 +43,8 @@ func (l *line) foreignFlag(arg, name string) error {
 	case "run --v", "run --volume", "run --mount", "run --p", "run --publish", "run --P", "run --publish-all", "run --d", "run --detach",
 		"run --network", "run --net", "run --name", "run --pod", "run --privileged", "run --device":
 		return instead("use podman run", "mpull run has no flag %s: it only tries whether an image starts", arg)
+	case "pull --all":
+		return instead("mpull pull --all-platforms NAME, or mpull outdated -q | xargs -r mpull pull for what is outdated", "mpull pull has no flag %s", arg)
 	case "pull --all-tags":
 		return instead("mpull tags NAME lists them, and mpull pull takes several names", "mpull pull has no flag %s: it brings the images that are named", arg)
 	case "pull --decryption-key":
@@ -92,7 +94,7 @@ func foreignVerb(group, word string) verb {
 	case "delete":
 		return verb{ours: "rmi", theirs: "skopeo delete for a registry's images"}
 	case "copy":
-		return verb{ours: "pull", theirs: "skopeo copy to write elsewhere than to local storage"}
+		return verb{ours: "pull", theirs: "mpull save IMAGE | mpull --root DIR load for another store, skopeo copy for a registry"}
 	case "list-tags":
 		return verb{ours: "tags"}
 	case "search":
@@ -107,10 +109,20 @@ func foreignVerb(group, word string) verb {
 		return verb{ours: "use"}
 	case "undo":
 		return verb{ours: "restore"}
-	case "usage":
+	case "update", "upgrade":
+		return verb{ours: "outdated -q | xargs -r mpull pull", theirs: "podman update for containers"}
+	case "pin", "freeze":
+		return verb{ours: "lock"}
+	case "log", "changes", "blame":
+		return verb{ours: "why"}
+	case "size", "du", "usage":
 		return verb{ours: "df"}
-	case "update":
-		return verb{ours: "outdated", theirs: "podman update for containers"}
+	case "clean", "cleanup", "gc", "autoremove", "purge":
+		return verb{ours: "prune"}
+	case "exists":
+		return verb{ours: "image exists"}
+	case "mirror", "mirrors":
+		return verb{theirs: "a [[registry.mirror]] in registries.conf: mpull info names that file"}
 	case "auto-update":
 		return verb{ours: "outdated", theirs: "podman auto-update for containers of systemd units"}
 	case "system":
