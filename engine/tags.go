@@ -31,6 +31,9 @@ func (e *Engine) Tags(ctx context.Context, input string, retry Retry) (repositor
 		tags, err = layoutNames(ctx, path)
 		return "", tags, err
 	case "dir":
+		if err := registry.CheckPath(transport, rest); err != nil {
+			return "", nil, err
+		}
 		return "", nil, &registry.AdvisedError{Err: fmt.Errorf("%s is one image without a name", input), Next: "mpull inspect " + input + " tells what it is"}
 	case "containers-storage":
 		return "", nil, &registry.AdvisedError{Err: fmt.Errorf("%s is in local storage", rest), Next: "mpull images " + rest + " lists the names that are here"}

@@ -172,6 +172,9 @@ func (x *examples) restore(line string) {
 	if strings.HasPrefix(line, "mpull restore ") { // what lost the name must be one image
 		x.machine.run("mine", "mpull", "rmi", "--all", "--force")
 	}
+	if strings.Contains(line, "--locked") { // another example may have locked other platforms
+		x.machine.run("mine", "mpull", "lock", "images.lock", "alpine:3.15")
+	}
 	wanted := []string{"native", "linux/arm/v7"}
 	if strings.HasPrefix(line, "mpull save ") {
 		wanted = append([]string{"linux/arm64"}, wanted...)

@@ -36,7 +36,8 @@ func kill(t *testing.T, driver string) {
 	spec := testimage.Spec{Layers: 6, Files: 20}
 	k := &killing{t: t, b: b, name: name, random: random}
 	k.current = push(t, reg, "app:latest", spec)
-	k.pull = b.Must("pull", "--tls-verify=false", name).Took
+	pull := b.Must("pull", "--tls-verify=false", name).Took
+	k.within = map[string]time.Duration{"pull": pull, "prune": pull / 2, "tag": pull / 4}
 	begin := time.Now()
 	var sum killRounds
 	rounds := 0
@@ -49,9 +50,9 @@ func kill(t *testing.T, driver string) {
 		}
 		switch n % 5 {
 		case 4:
-			k.command(&sum, k.pull/2, "prune", "--force")
+			k.command(&sum, "prune", "--force")
 		case 3:
-			k.command(&sum, k.pull/4, "tag", k.current, "localhost/other:latest")
+			k.command(&sum, "tag", k.current, "localhost/other:latest")
 		default:
 			spec.Seed = uint64(n + 1)
 			k.moved(&sum, push(t, reg, "app:latest", spec))
@@ -75,13 +76,13 @@ type killing struct {
 	b       *testbed.Bed
 	name    string
 	current string // ID that holds the name
-	pull    time.Duration
+	within  map[string]time.Duration // in which a command is killed; less after each that ended before
 	random  *rand.Rand
 }
 
 // moved kills a pull that moves the tag to the image next, then lets it finish.
 func (k *killing) moved(sum *killRounds, next string) {
-	k.kill(sum, k.pull, "pull", "--tls-verify=false", k.name)
+	k.kill(sum, "pull", "--tls-verify=false", k.name)
 	if v := k.judge(sum); v.Names[k.name] != k.current && v.Names[k.name] != next {
 		k.t.Errorf("broken promise: the tag is %q, neither the old %.12s nor the new %.12s", v.Names[k.name], k.current, next)
 	}
@@ -94,17 +95,17 @@ func (k *killing) moved(sum *killRounds, next string) {
 }
 
 // command kills another command, then lets it finish.
-func (k *killing) command(sum *killRounds, typical time.Duration, args ...string) {
-	k.kill(sum, typical, args...)
+func (k *killing) command(sum *killRounds, args ...string) {
+	k.kill(sum, args...)
 	if v := k.judge(sum); v.Names[k.name] != k.current {
 		k.t.Errorf("broken promise: %s lost the tag: it is %q", args[0], v.Names[k.name])
 	}
 	k.b.Must(args...)
 }
 
-func (k *killing) kill(sum *killRounds, typical time.Duration, args ...string) {
+func (k *killing) kill(sum *killRounds, args ...string) {
 	p := k.b.Start(args...)
-	delay := time.Duration(k.random.Float64() * float64(typical))
+	delay := time.Duration(k.random.Float64() * float64(k.within[args[0]]))
 	select {
 	case <-p.Ended():
 	case <-time.After(delay):
@@ -112,6 +113,8 @@ func (k *killing) kill(sum *killRounds, typical time.Duration, args ...string) {
 	}
 	if r := p.Wait(); r.Code == 128+9 {
 		sum.killed++
+	} else {
+		k.within[args[0]] = k.within[args[0]] * 2 / 3
 	}
 }
 

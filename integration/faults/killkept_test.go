@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mpull/mpull/integration/testimage"
 )
@@ -46,7 +47,7 @@ func TestKillKept(t *testing.T) {
 	kept = append(kept, push(t, reg, "app:latest", spec))
 	b.Must("pull", "--quiet", "--tls-verify=false", other)
 
-	k := &killing{t: t, b: b, name: set, random: random}
+	k := &killing{t: t, b: b, name: set, random: random, within: map[string]time.Duration{}}
 	var sum killRounds
 	rounds := 0
 	for ; sum.killed < kills && rounds < 6*kills; rounds++ {
@@ -62,7 +63,10 @@ func TestKillKept(t *testing.T) {
 			spec.Seed = uint64(rounds + 1)
 			next = push(t, reg, "app:latest", spec)
 		}
-		k.kill(&sum, first.Took/4, args...)
+		if k.within[args[0]] == 0 {
+			k.within[args[0]] = first.Took / 4
+		}
+		k.kill(&sum, args...)
 		holdsKept(t, k, &sum, kept, args)
 		b.Must(args...)
 		if next != "" {

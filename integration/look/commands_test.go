@@ -219,7 +219,7 @@ func TestMistakes(t *testing.T) {
 		{"inspect containers-storage:[vfs@/x]alpine", 125, "--root"},
 		{"match --platform linux/arm --arch arm " + name, 125, "either --platform"},
 		{"match --platform a/b/c/d " + name, 125, "a/b/c/d"},
-		{"tags dir:/tmp", 125, "holds no manifest.json"},
+		{"tags dir:/etc", 125, "holds no manifest.json"},
 		{"tags --limit -1 " + name, 125, "--limit"},
 		{"manifest inspect docker.io/library/nosuch:1", 125, "nosuch"},
 		{"manifest push x", 125, "no command"},
