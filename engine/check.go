@@ -36,7 +36,7 @@ func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (resul
 	go e.Host() // to be known when the image is
 	if o.Platform != nil {
 		err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-			found, err := e.view(snap).Of(input, *o.Platform, e.programs(ctx, s))
+			found, err := e.of(ctx, s, snap, input, *o.Platform)
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (resul
 
 func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Image, o CheckOptions) (result preflight.Result, err error) {
 	if img.IsList {
-		return preflight.Result{ID: img.ID}, e.listError(ctx, s, img)
+		return preflight.Result{ID: img.ID}, e.listError(ctx, s, img, platform.Native(e.Platform()))
 	}
 	err = onFiles(s, img, o, func(root preflight.RootFS, command preflight.Command) {
 		result = preflight.Check(ctx, root, command, e.Host())

@@ -12,14 +12,14 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
-// ManifestListError says that what should be started is a local manifest list,
+// ManifestListError says that what is wanted as an image is a local manifest list,
 // which names images and is none.
 type ManifestListError struct {
 	ID      string
 	Name    string // "" when the list has none
 	Members []ListMember
-	// Here is the ID of the member that starts on this machine best, "" when none
-	// of them is here.
+	// Here is the ID of the member that is for the platform asked for, or that
+	// starts on this machine best, "" when none of them is here.
 	Here string
 }
 
@@ -42,8 +42,20 @@ func (e *ManifestListError) Error() string {
 	return fmt.Sprintf("%s is a manifest list and no image; it names %s", orElse(e.Name, query.ShortID(e.ID)), orElse(strings.Join(members, ", "), "none"))
 }
 
+// of finds the image of a platform among those that an input stands for.
+func (e *Engine) of(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, request platform.Request) (query.Found, error) {
+	view := e.view(snap)
+	found, err := view.Of(input, request, e.programs(ctx, s))
+	if query.IsUnknown(err) {
+		if list, listErr := view.Find(input); listErr == nil && list.Image.IsList {
+			return found, e.listError(ctx, s, list.Image, request)
+		}
+	}
+	return found, err
+}
+
 // listError finds the members of a local manifest list.
-func (e *Engine) listError(ctx context.Context, s *store.Store, list *store.Image) error {
+func (e *Engine) listError(ctx context.Context, s *store.Store, list *store.Image, request platform.Request) error {
 	snap, err := s.Snapshot(ctx)
 	if err != nil {
 		return err
@@ -70,7 +82,7 @@ func (e *Engine) listError(ctx context.Context, s *store.Store, list *store.Imag
 		result.Members = append(result.Members, m)
 	}
 	if len(here) > 0 {
-		chosen, _ := platform.Choose([]platform.Request{platform.Native(e.Platform())}, candidates)
+		chosen, _ := platform.Choose([]platform.Request{request, platform.Native(e.Platform())}, candidates)
 		result.Here = here[max(chosen.Chosen, 0)].ID
 	}
 	return result

@@ -288,7 +288,7 @@ func (e *Engine) Use(ctx context.Context, input string, request platform.Request
 	}
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
 		view := e.view(snap)
-		found, err := view.Of(input, request, e.programs(ctx, w.Store))
+		found, err := e.of(ctx, w.Store, snap, input, request)
 		if err != nil {
 			return err
 		}

@@ -227,8 +227,16 @@ func (e *Engine) removable(ctx context.Context, s *store.Store, snap *store.Snap
 		return nil, "", &NotMeantError{notHere}
 	case err != nil:
 		return nil, "", err
-	case found.Unsaid:
-		return nil, "", &NotMeantError{&query.NotHereError{Name: cmp.Or(found.Name, input), Request: *o.Platform, Here: []platform.Platform{query.Told(found.Image, e.programs(ctx, s))}}}
+	}
+	if o.Platform != nil {
+		here := []platform.Platform{query.Told(found.Image, e.programs(ctx, s))}
+		versions := e.versions(snap, found.Name, o.Platform.Target())
+		if len(versions) > 1 {
+			here = versions
+		}
+		if found.Unsaid || len(versions) > 1 {
+			return nil, "", &NotMeantError{&query.NotHereError{Name: cmp.Or(found.Name, input), Request: *o.Platform, Here: here}}
+		}
 	}
 	if !found.Held() {
 		found.Name = ""
@@ -236,9 +244,24 @@ func (e *Engine) removable(ctx context.Context, s *store.Store, snap *store.Snap
 	return found.Image, found.Name, nil
 }
 
+// versions are the versions of Windows for which images of a name are here, where
+// none is asked for.
+func (e *Engine) versions(snap *store.Snapshot, name string, asked platform.Platform) (versions []platform.Platform) {
+	if asked.OS != "windows" || asked.OSVersion != "" || name == "" {
+		return nil
+	}
+	for _, img := range e.view(snap).Family(name) {
+		if p := query.PlatformOf(img); asked.Same(p) && !slices.Contains(versions, p) {
+			versions = append(versions, p)
+		}
+	}
+	return versions
+}
+
 // NotMeantError says that no image is for the platform of which one was to be
 // removed. A removal reaches no further than its words: an image that names no
-// level answers to one everywhere else, as a pull takes it, and not here.
+// level answers to one everywhere else, as a pull takes it, and not here; and of
+// several versions of Windows one must be named.
 type NotMeantError struct{ *query.NotHereError }
 
 // Unwrap returns what is here instead.
@@ -249,5 +272,5 @@ func (e *Engine) one(ctx context.Context, s *store.Store, snap *store.Snapshot, 
 	if wanted == nil {
 		return e.view(snap).Find(input)
 	}
-	return e.view(snap).Of(input, *wanted, e.programs(ctx, s))
+	return e.of(ctx, s, snap, input, *wanted)
 }

@@ -287,7 +287,10 @@ func TestWindows(t *testing.T) {
 	if r := y.Mpull("images", "--format", "{{.Platform}}", y.registry.Host+"/team/win"); strings.Count(r.Stdout, "windows(") < 2 || !strings.Contains(r.Stdout, "linux/amd64") {
 		t.Errorf("not all platforms are here: %s", r)
 	}
+	y.run(1, "rmi --platform windows/amd64 R/team/win:1", "here are windows(10.0.", "mpull rmi --platform 'windows(10.0.")
 	y.run(0, "use --platform windows(10.0.17763)/amd64 R/team/win:1")
+	y.run(0, "rmi --platform windows(10.0.20348)/amd64 R/team/win:1", "Deleted")
+	y.run(0, "images R/team/win", "10.0.17763.4010", "!10.0.20348")
 	y.run(0, "pull R/team/win:1", "linux/amd64")
 }
 
@@ -405,6 +408,9 @@ func TestLocalManifestLists(t *testing.T) {
 	podman("manifest", "add", "--tls-verify=false", "--all", "localhost/list:1", "docker://"+y.registry.Host+"/team/two:1")
 	for _, command := range []string{"check", "run"} {
 		y.run(125, command+" localhost/list:1", "manifest list and no image", "linux/amd64", "by its ID")
+	}
+	for _, command := range []string{"check", "run", "use", "rmi"} {
+		y.run(125, command+" --platform linux/arm64 localhost/list:1", "manifest list and no image", "by its ID, such as "+y.Mpull("images", "--filter", "platform=linux/arm64", "-q").Stdout[:12])
 	}
 	y.run(0, "why localhost/list:1")
 	y.run(0, "pull -q --as localhost/list:1 R/team/two:1")
