@@ -157,7 +157,7 @@ func (l *loading) loadELF(p *program) *fault {
 	case e.killed != "":
 		return &fault{errno: errKilled, at: p.id.path, why: "the kernel kills the process with SIGSEGV while loading: " + e.killed}
 	case e.unsure != "":
-		return &fault{at: p.id.path, why: e.unsure}
+		return &fault{at: p.id.path, why: e.unsure, small: e.small}
 	}
 	l.out.program = l.cur.id
 	l.note("%s is an ELF program that this kernel loads", p.id.path)

@@ -15,6 +15,10 @@ import (
 // wayOut says what to do about a fault, in one line; "" when nothing is known.
 func (k *check) wayOut(f *fault) string {
 	switch f.errno {
+	case 0:
+		if f.small {
+			return fmt.Sprintf("link it for these pages, with -z max-page-size=%d, use a base image built so, or a kernel with smaller pages", k.host.Page())
+		}
 	case unix.ENOENT, unix.ENOTDIR, errNoLibrary:
 		return k.hintMissing(f)
 	case errNoVersion, errNoSymbol:

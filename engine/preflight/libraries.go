@@ -166,7 +166,7 @@ func (k *linking) need(of *object, name string) *fault {
 		k.out.level = k.lacks(lib, n)
 	}
 	if lib.page > usualPage && lib.alignment() < lib.page {
-		return &fault{at: at, why: lib.smallPages()}
+		return &fault{at: at, why: lib.smallPages(), small: true}
 	}
 	dyn, err := lib.dynamic()
 	if err != nil {

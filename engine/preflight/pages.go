@@ -34,7 +34,7 @@ func (p *program) pages() end {
 	case code && covered && !p.readImpliesExec():
 		return end{killed: "a segment that is not executable shares the page of the first instruction"}
 	case p.page > usualPage && loads > 1 && p.alignment() < p.page:
-		return end{unsure: p.smallPages()}
+		return end{unsure: p.smallPages(), small: true}
 	}
 	return end{}
 }

@@ -100,6 +100,7 @@ type fault struct {
 	link  string // the link that leads to what is not there, if one does
 	// target is what that link says.
 	target string
+	small  bool // a file was linked for smaller pages than the kernel's
 }
 
 // Error names the path, quoted when it holds anything but plain text, and why.

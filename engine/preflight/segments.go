@@ -11,6 +11,7 @@ import (
 type end struct {
 	killed string // why the kernel kills the process with SIGSEGV
 	unsure string // why that is not known: it depends on chance
+	small  bool   // and that is as it was linked for smaller pages
 }
 
 // or adds what else ends the loading: what kills it for sure comes first.
