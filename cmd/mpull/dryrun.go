@@ -54,7 +54,7 @@ func printPlan(w io.Writer, plan *engine.PullPlan) error {
 	if _, err := fmt.Fprintln(w, escape(plan.Reference)); err != nil {
 		return err
 	}
-	t := &table{}
+	t := &table{whole: true}
 	t.add("  instance", orNone(plan.Platform)+" "+plan.Digest.String()+": "+whyChosen(plan))
 	t.add("  image", plan.ID)
 	t.add("  download", downloadText(plan))

@@ -89,7 +89,7 @@ func (p *program) printMatching(m *engine.Matching) error {
 			wanted = a.Asked + ", that is " + a.Target
 		}
 		p.line("Wanted: %s", escape(wanted))
-		t := &table{head: []string{"PLATFORM", "DIGEST", "OUTCOME", "RULE", "WHY"}}
+		t := &table{head: []string{"PLATFORM", "DIGEST", "OUTCOME", "RULE", "WHY"}, spare: "RULE"} // WHY says it in words
 		for _, candidate := range a.Candidates {
 			if candidate.Rule == platform.RuleHidden {
 				continue // attestations are no platforms

@@ -19,7 +19,8 @@ import (
 type table struct {
 	head  []string // nil means no heading
 	rows  [][]string
-	whole bool // cut nothing on a terminal either: the user asked for all of it
+	whole bool   // cut nothing on a terminal either: the user asked for all of it
+	spare string // heading of a column that is left out of lines too long for a terminal
 }
 
 func (t *table) add(cells ...string) {
@@ -42,6 +43,9 @@ func (t *table) write(w io.Writer) error {
 	if screen, ok := w.(interface{ width() int }); ok && !t.whole {
 		columns = screen.width()
 		if columns > 0 && lineWidth(widths) > columns {
+			if at := slices.Index(t.head, t.spare); t.spare != "" && at >= 0 {
+				return t.without(at).write(w)
+			}
 			lines = shortForms(lines)
 			widths = widthsOf(lines)
 			fit(widths, t.floors(lines, widths), columns)
@@ -69,6 +73,16 @@ func (t *table) write(w io.Writer) error {
 	}
 	_, err := fmt.Fprint(w, b.String())
 	return err
+}
+
+// without is the table without a column.
+func (t *table) without(at int) *table {
+	drop := func(cells []string) []string { return slices.Delete(slices.Clone(cells), at, at+1) }
+	rest := &table{head: drop(t.head), whole: t.whole}
+	for _, cells := range t.rows {
+		rest.rows = append(rest.rows, drop(cells))
+	}
+	return rest
 }
 
 // widthsOf are the widths of the columns. A line of one cell among wider ones is
@@ -188,7 +202,7 @@ func cut(cell string, width int) (string, int) {
 		rest := runewidth.TruncatePrefix(cell, width-mark, "")
 		return ellipsis + rest, mark + runewidth.StringWidth(rest)
 	}
-	if at := strings.LastIndexByte(cell, ' ') + 1; at+narrowest <= width && strings.Contains(cell[at:], "/") {
+	if at := strings.LastIndexByte(cell, ' ') + 1; at+shortEnd <= width && strings.Contains(cell[at:], "/") {
 		rest := runewidth.TruncatePrefix(cell[at:], width-mark-cellWidth(cell[:at]), "")
 		return cell[:at] + ellipsis + rest, cellWidth(cell[:at]) + mark + runewidth.StringWidth(rest)
 	}
@@ -199,6 +213,7 @@ func cut(cell string, width int) (string, int) {
 // Widths below which no column is cut.
 const (
 	narrowest   = 8
+	shortEnd    = 3  // of a path behind words: …v7
 	narrowestID = 12 // a short ID is of use only as a whole
 	// mostWhole is how wide a column is left as it is that is of use only as a
 	// whole: windows' platforms have their version.

@@ -155,6 +155,26 @@ func TestTableKeepsWhatDiffers(t *testing.T) {
 	}
 }
 
+// TestTableLeavesOutWhatItCanSpare holds that the column that may go goes first,
+// and only where the lines do not fit.
+func TestTableLeavesOutWhatItCanSpare(t *testing.T) {
+	list := &table{head: []string{"PLATFORM", "RULE", "WHY"}, spare: "RULE"}
+	list.add("linux/arm/v7", "other-architecture", "another architecture than the one that was asked for")
+	for columns, want := range map[int]string{
+		0:   "linux/arm/v7  other-architecture  another architecture than",
+		100: "linux/arm/v7  other-architecture  another architecture than",
+		70:  "linux/arm/v7  another architecture than the one that was asked for\n",
+	} {
+		out := &screen{columns: columns}
+		if err := list.write(out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%d columns: no %q in:\n%s", columns, want, out)
+		}
+	}
+}
+
 // TestTableKeepsAgesWhole holds that of a listing with digests neither ages nor
 // sizes are cut on 80 columns, and that a name behind words is cut at its front.
 func TestTableKeepsAgesWhole(t *testing.T) {
