@@ -120,6 +120,22 @@ func Create(o Options) (*Store, error) {
 	return open(options)
 }
 
+// ClosedError says that this user may not reach the store, or not make it.
+type ClosedError struct{ Err error }
+
+func (e *ClosedError) Error() string { return e.Err.Error() }
+
+func (e *ClosedError) Unwrap() error { return e.Err }
+
+// opening tells which store an error is about.
+func opening(what string, options types.StoreOptions, err error) error {
+	err = fmt.Errorf("opening the %s at %s: %w", what, options.GraphRoot, err)
+	if errors.Is(err, unix.EACCES) {
+		return &ClosedError{err}
+	}
+	return err
+}
+
 // ErrMayNotMount says that a store's driver mounts, and this process has no
 // CAP_SYS_ADMIN to do so.
 var ErrMayNotMount = errors.New("this process may not mount (it has no CAP_SYS_ADMIN)")
@@ -136,7 +152,7 @@ func open(options types.StoreOptions) (*Store, error) {
 		err = fmt.Errorf("%w, and the driver %s does: %w", ErrMayNotMount, cmp.Or(options.GraphDriverName, "overlay"), err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the store at %s: %w", options.GraphRoot, err)
+		return nil, opening("store", options, err)
 	}
 	return &Store{lib: lib, options: options}, nil
 }
@@ -160,7 +176,7 @@ func openReadOnly(options types.StoreOptions) (*Store, error) {
 	}
 	lib, err := storage.GetStore(wholeLayers(unmounted(primary)))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening the read-only store at %s: %w", options.GraphRoot, err), removeScratch(temp))
+		return nil, errors.Join(opening("read-only store", options, err), removeScratch(temp))
 	}
 	return &Store{lib: lib, options: options, locked: true, temp: temp}, nil
 }

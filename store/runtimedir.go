@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,7 +47,7 @@ func makeRuntimeDir() error {
 		return nil
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return fmt.Errorf("%s names no directory of yours, and none can be made: %w", runtimeVar, err)
+		return fmt.Errorf("%s names no directory of yours, and none can be made; make one with mode 0700 and name it there: %w", runtimeVar, err)
 	}
 	SettleRuntimeDir()
 	return nil
@@ -57,32 +58,35 @@ func makeRuntimeDir() error {
 func perUser() bool { return unshare.IsRootless() && unshare.GetRootlessUID() != 0 }
 
 // runtimeDir is where podman keeps a user's runtime files: before version 5
-// under podman-run-, since then where the library does. The first that is there
-// counts, else the first that can be made. A directory of somebody else's (su
+// under podman-run-, or containers-user- where the variable names none that is
+// there, since then where the library does. The first that is there counts, else
+// the first of the library's that can be made. A directory of somebody else's (su
 // keeps the variable) is none.
 func runtimeDir() string {
 	uid := strconv.Itoa(unshare.GetRootlessUID())
 	temp := os.TempDir()
-	list := []string{filepath.Join("/run/user", uid), filepath.Join(temp, "podman-run-"+uid), filepath.Join(temp, "storage-run-"+uid)}
+	list := []string{filepath.Join("/run/user", uid), filepath.Join(temp, "podman-run-"+uid)}
+	made := []string{filepath.Join(temp, "storage-run-"+uid)}
 	if home, err := unshare.HomeDir(); err == nil {
-		list = append(list, filepath.Join(home, "rundir"))
+		made = append(made, filepath.Join(home, "rundir"))
 	}
 	if named := os.Getenv(runtimeVar); named != "" && named != nowhere {
 		if dir, err := filepath.EvalSymlinks(named); err == nil && ownDir(dir) {
 			return dir
 		}
+		list = slices.Insert(list, 1, filepath.Join(temp, "containers-user-"+uid))
 	}
-	for _, dir := range list {
+	for _, dir := range append(list, made...) {
 		if ownDir(dir) {
 			return dir
 		}
 	}
-	for _, dir := range list[2:] {
+	for _, dir := range made {
 		if !exists(dir) && unix.Access(filepath.Dir(dir), unix.W_OK) == nil {
 			return dir
 		}
 	}
-	return list[2]
+	return made[0]
 }
 
 // ownDir tells whether path is a directory that belongs to this user, and that

@@ -56,6 +56,7 @@ func TestReport(t *testing.T) {
 		{&query.UnknownError{Input: "x"}, "Hint: mpull images --all lists what is here\n"},
 		{&query.UnknownError{Input: "x", Held: []store.Image{{ID: strings.Repeat("ab", 32)}}}, "mpull restore abababababab gives it back\n"},
 		{fmt.Errorf("x: %w", store.ErrMayNotMount), "Hint: start mpull with that capability, or as an ordinary user, who has user namespaces\n"},
+		{fmt.Errorf("x: %w", &store.ClosedError{Err: unix.EACCES}), "Error: x: permission denied\nHint: name another store with --root and --runroot\n"},
 		{fmt.Errorf("x: %w", store.ErrReadOnly), "Hint: name another store with --root and --runroot\n"},
 	} {
 		var b bytes.Buffer

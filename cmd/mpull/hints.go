@@ -106,7 +106,7 @@ func hint(err error) string {
 		return "take it out of pinned_images or pause_image there, or use mpull rmi --force"
 	case errors.Is(err, store.ErrMayNotMount):
 		return "start mpull with that capability, or as an ordinary user, who has user namespaces"
-	case errors.Is(err, store.ErrReadOnly):
+	case errors.Is(err, store.ErrReadOnly), errors.As(err, new(*store.ClosedError)):
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):
 		return led.Next

@@ -19,5 +19,6 @@ func main() {
 	if reexec.Init() {
 		return
 	}
+	settleNamespace()
 	os.Exit(run(context.Background(), os.Args, systemStreams()))
 }

@@ -26,6 +26,7 @@ func TestDefaultsOfPodman(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{name: "XDG_RUNTIME_DIR", env: []string{"XDG_RUNTIME_DIR=HOME/run"}},
+		{name: "XDG_RUNTIME_DIR names none", env: []string{"XDG_RUNTIME_DIR=/run/user/none"}},
 		{name: "XDG_DATA_HOME", env: []string{"XDG_DATA_HOME=HOME/run"}},
 		{name: "STORAGE_DRIVER vfs", env: []string{"STORAGE_DRIVER=vfs"}},
 		{name: "STORAGE_DRIVER overlay", env: []string{"STORAGE_DRIVER=overlay"}},

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -235,6 +236,33 @@ func TestOneIDAlone(t *testing.T) {
 	s.env = s.env[:1] // no HOME
 	if out, state := s.try("images"); state.ExitCode() != 125 || !strings.Contains(out, "HOME") || strings.Count(out, "\n") > 2 {
 		t.Errorf("without HOME: %d\n%s", state.ExitCode(), out)
+	}
+}
+
+// TestNested pulls as the root of namespaces that a user made, one in the other:
+// there the directories of the machine's root are closed to it, while it has a
+// place of its own.
+func TestNested(t *testing.T) {
+	s := newSession(t)
+	if _, err := os.Lstat("/run/containers/0"); err != nil {
+		t.Skipf("/run/containers/0 is not there: root has not used podman (%v)", err)
+	}
+	for _, nested := range [][]string{{"unshare", "-r", "-m"}, {"unshare", "-r", "-m", "unshare", "-r", "-m"}, {"unshare", "--map-auto", "-r", "-m"}} {
+		for _, driver := range []string{"overlay", "vfs"} {
+			s.clear()
+			command := s.command
+			s.command = func(args ...string) *exec.Cmd {
+				own := []string{"--root", filepath.Join(s.home, "run/root"), "--runroot", filepath.Join(s.home, "run/run"), "--storage-driver", driver}
+				return command(slices.Concat(nested, args[:1], own, args[1:])...)
+			}
+			for _, args := range [][]string{{"pull", "-q", s.image}, {"platforms", s.image}, {"images", "-q"}, {"doctor"}, {"info"}} {
+				out, state := s.try(args...)
+				if state.ExitCode() != 0 || strings.Contains(out, "/run/containers/0") {
+					t.Errorf("%v, %s: mpull %q: %d\n%s", nested, driver, args, state.ExitCode(), out)
+				}
+			}
+			s.command = command
+		}
 	}
 }
 
