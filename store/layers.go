@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"go.podman.io/storage"
+	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/store/unpack"
 )
@@ -21,6 +22,9 @@ import (
 // what was staged vanishes: storage before 1.54 (podman 4) removes the staging
 // directory of every process when it shuts down, but not where the library stages.
 func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener, opts unpack.Options) (result unpack.Result, ok bool, reason string, err error) {
+	if w.Driver() == "vfs" && !may(unix.CAP_SYS_CHROOT) {
+		return result, false, "", ErrMayNotChroot
+	}
 	now, err := DiskOf(w.Root())
 	if err != nil {
 		return result, false, "", err

@@ -140,15 +140,20 @@ func opening(what string, options types.StoreOptions, err error) error {
 // CAP_SYS_ADMIN to do so.
 var ErrMayNotMount = errors.New("this process may not mount (it has no CAP_SYS_ADMIN)")
 
-func mayMount() bool {
+// ErrMayNotChroot says that the library cannot unpack, which it does behind a
+// chroot: this process has no CAP_SYS_CHROOT.
+var ErrMayNotChroot = errors.New("this process may not unpack layers (it has no CAP_SYS_CHROOT)")
+
+// may tells whether this process has a capability, of the first 32.
+func may(capability int) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<capability) != 0
 }
 
 func open(options types.StoreOptions) (*Store, error) {
 	lib, err := storage.GetStore(wholeLayers(options))
-	if err != nil && options.GraphDriverName != "vfs" && errors.Is(err, unix.EPERM) && !mayMount() {
+	if err != nil && options.GraphDriverName != "vfs" && errors.Is(err, unix.EPERM) && !may(unix.CAP_SYS_ADMIN) {
 		err = fmt.Errorf("%w, and the driver %s does: %w", ErrMayNotMount, cmp.Or(options.GraphDriverName, "overlay"), err)
 	}
 	if err != nil {

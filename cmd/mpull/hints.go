@@ -104,7 +104,7 @@ func hint(err error) string {
 		return "pull it without moving the name: mpull pull --no-tag ..., and use the image by its digest; or leave out --guard-tags"
 	case errors.As(err, new(*engine.PinnedError)):
 		return "take it out of pinned_images or pause_image there, or use mpull rmi --force"
-	case errors.Is(err, store.ErrMayNotMount):
+	case errors.Is(err, store.ErrMayNotMount), errors.Is(err, store.ErrMayNotChroot):
 		return "start mpull with that capability, or as an ordinary user, who has user namespaces"
 	case errors.Is(err, store.ErrReadOnly), errors.As(err, new(*store.ClosedError)):
 		return "name another store with --root and --runroot"

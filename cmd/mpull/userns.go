@@ -99,6 +99,9 @@ func noUserNamespaces() string {
 	}
 	const noProc, forbidden = "/proc is not mounted; root mends it by: mount -t proc proc /proc",
 		"the kernel refuses it, as it does in a chroot (enter the directory by systemd-nspawn -D DIR --as-pid2 instead) and in containers with the usual seccomp filter (start those with --security-opt seccomp=unconfined); or run mpull as root"
+	if ids, err := os.ReadFile("/proc/self/uid_map"); err == nil && len(ids) == 0 {
+		return "this process is in one without IDs already; start it with: unshare --map-root-user"
+	}
 	_, err := os.Readlink("/proc/self/exe")
 	refused := errors.Is(tryNamespace(), unix.EPERM)
 	switch {

@@ -264,6 +264,11 @@ func TestNested(t *testing.T) {
 			s.command = command
 		}
 	}
+	command := s.command
+	s.command = func(args ...string) *exec.Cmd { return command(append([]string{"unshare", "-U"}, args...)...) }
+	if out, state := s.try("images"); state.ExitCode() != 125 || !strings.Contains(out, "unshare --map-root-user") || strings.Count(out, "\n") != 1 {
+		t.Errorf("in a namespace without IDs: %d\n%s", state.ExitCode(), out)
+	}
 }
 
 // TestRootWithoutCapabilities is told what is missing.
@@ -273,17 +278,19 @@ func TestRootWithoutCapabilities(t *testing.T) {
 	if err := os.Chmod(s.home, 0o755); err != nil { // another user's, to root as it is here
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	cmd := exec.Command("setpriv", "--bounding-set=-all", "--inh-caps=-all", s.binary, "--policy-file", filepath.Join(s.home, "policy.json"),
-		"--registries-conf", filepath.Join(s.home, "registries.conf"), "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"),
-		"--storage-driver", "overlay", "pull", "-q", s.image)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
-		t.Fatal(err)
-	}
-	if code := cmd.ProcessState.ExitCode(); code != 125 || !bytes.Contains(out, []byte("CAP_SYS_ADMIN")) || bytes.Count(out, []byte("Hint: ")) != 1 {
-		t.Errorf("%d\n%s", code, out)
+	for driver, lacks := range map[string]string{"overlay": "CAP_SYS_ADMIN", "vfs": "CAP_SYS_CHROOT"} {
+		dir := t.TempDir()
+		cmd := exec.Command("setpriv", "--bounding-set=-all", "--inh-caps=-all", s.binary, "--policy-file", filepath.Join(s.home, "policy.json"),
+			"--registries-conf", filepath.Join(s.home, "registries.conf"), "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"),
+			"--storage-driver", driver, "pull", "-q", s.image)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		if code := cmd.ProcessState.ExitCode(); code != 125 || !bytes.Contains(out, []byte(lacks)) || bytes.Count(out, []byte("\n")) != 2 || bytes.Count(out, []byte("Hint: ")) != 1 {
+			t.Errorf("%s: %d\n%s", driver, code, out)
+		}
 	}
 }
 
