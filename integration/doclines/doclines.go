@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // Line is a command line of mpull's in a document.
@@ -29,7 +30,7 @@ func In(root string) ([]Line, error) {
 			return nil, err
 		}
 		for _, m := range quoted.FindAllStringSubmatch(string(text), -1) {
-			lines = append(lines, Line{File: filepath.Base(path), Text: m[1] + m[2]})
+			lines = append(lines, Line{File: filepath.Base(path), Text: strings.ReplaceAll(m[1]+m[2], "\n", " ")}) // a line may be broken
 		}
 	}
 	return lines, nil

@@ -75,7 +75,7 @@ type killing struct {
 	t       *testing.T
 	b       *testbed.Bed
 	name    string
-	current string // ID that holds the name
+	current string                   // ID that holds the name
 	within  map[string]time.Duration // in which a command is killed; less after each that ended before
 	random  *rand.Rand
 }
