@@ -239,17 +239,30 @@ func restorable(view *query.View, input string) (*store.Image, error) {
 	if err != nil && !query.IsUnknown(err) {
 		return nil, err
 	}
-	losers, err := view.Losers(input)
-	if err != nil {
-		return nil, err
+	losers, losersErr := view.Losers(input)
+	if losersErr != nil {
+		return nil, losersErr
 	}
 	switch len(losers) {
 	case 0:
+		if err == nil {
+			return nil, &NothingLostError{Name: found.Name, ID: found.Image.ID}
+		}
 		return nil, &query.UnknownError{Input: input}
 	case 1:
 		return losers[0], nil
 	}
 	return nil, query.Ambiguous(input, losers)
+}
+
+// NothingLostError says that a name cannot be given back, as no image lost it.
+type NothingLostError struct {
+	Name string
+	ID   string // of the image or list that has it
+}
+
+func (e *NothingLostError) Error() string {
+	return fmt.Sprintf("no image has lost the name %s, which %s has", e.Name, query.ShortID(e.ID))
 }
 
 // lastLost returns the name that an image lost last.

@@ -108,7 +108,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &failed):
 		return exitFailed
-	case errors.As(err, &unknown), errors.As(err, &notHere):
+	case errors.As(err, &unknown), errors.As(err, &notHere), errors.As(err, new(*engine.NothingLostError)):
 		return exitNo
 	case errors.Is(err, store.ErrInUse):
 		return exitInUse

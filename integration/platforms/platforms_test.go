@@ -412,6 +412,8 @@ func TestLocalManifestLists(t *testing.T) {
 	for _, command := range []string{"check", "run", "use", "rmi"} {
 		y.run(125, command+" --platform linux/arm64 localhost/list:1", "manifest list and no image", "by its ID, such as "+y.Mpull("images", "--filter", "platform=linux/arm64", "-q").Stdout[:12])
 	}
+	y.run(1, "restore localhost/list:1", "no image has lost the name localhost/list:1")
+	y.run(1, "restore R/team/two:1", "no image has lost the name")
 	y.run(0, "why localhost/list:1")
 	y.run(0, "pull -q --as localhost/list:1 R/team/two:1")
 	y.run(0, "why localhost/list:1", "manifest list")
