@@ -14,6 +14,11 @@ import (
 	"github.com/mpull/mpull/store/unpack"
 )
 
+// fetchAgain is how often layers are fetched anew when what was staged vanished.
+// The library may have taken away with it the files of a layer that another
+// process had just made, which Fetch gives back and the library's own path does not.
+const fetchAgain = 2
+
 // FetchLayers makes the layers of an image present in the store in one pass
 // over their bytes, in parallel; where the driver cannot stage layers, that pass
 // leads to files, out of which the library unpacks them. ok is false, with the
@@ -33,7 +38,20 @@ func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open un
 		Spool: func() (*os.File, error) { return SpoolIn(w.Root()) },
 		Tar:   w.LayerTar, Put: w.putWhole, Room: now.Free,
 	}
+	read, tell := make([]int64, len(layers)), opts.OnRead
+	opts.OnRead = func(i int, n int64) {
+		read[i] += n // of one layer, by one goroutine at a time
+		if tell != nil {
+			tell(i, n)
+		}
+	}
 	result, err = unpack.Fetch(ctx, w.lib, layers, open, opts)
+	for again := 0; again < fetchAgain && errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil; again++ {
+		for i := range read {
+			opts.OnRead(i, -read[i])
+		}
+		result, err = unpack.Fetch(ctx, w.lib, layers, open, opts)
+	}
 	var unsupported *unpack.UnsupportedError
 	if errors.As(err, &unsupported) {
 		return result, false, unsupported.Error(), nil
