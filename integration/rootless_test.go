@@ -31,11 +31,15 @@ func TestAsOrdinaryUser(t *testing.T) {
 		testenv.Missing(t, "ordinary users have no user namespaces: "+string(out))
 	}
 	dir := userFolder(t, account)
-	env := append(os.Environ(), rootlessVar+"=1", driversVar+"="+strings.Join(rootlessDrivers(t, account, dir), ","),
+	on := rootlessDrivers(t, account, dir)
+	if testenv.Short(t) {
+		on = on[:1]
+	}
+	env := append(os.Environ(), rootlessVar+"=1", driversVar+"="+strings.Join(on, ","),
 		"HOME="+dir, "USER="+name, "LOGNAME="+name, "XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), "TMPDIR="+filepath.Join(dir, "tmp"),
 		testenv.BinaryIs(filepath.Join(dir, "mpull")))
 	cmd := asUser(account, filepath.Join(dir, "integration"), env, filepath.Join(dir, "integration.test"),
-		"-test.run", "^(TestScripts|TestPeersSeeTheSame|TestPruneKeepsWhat.*|TestSameStoreUnderAnyUmask|TestLoadsAllNames|TestHalfImages|TestSchema1|TestRun.*)$", "-test.v", "-test.timeout", "10m")
+		"-test.run", "^(TestScripts|TestPeersSeeTheSame|TestPruneKeepsWhat.*|TestSameStoreUnderAnyUmask|TestLoadsAllNames|TestHalfImages|TestSchema1|TestRun.*)$", "-test.v", "-test.short="+fmt.Sprint(testing.Short()), "-test.timeout", "10m")
 	out, err := cmd.CombinedOutput()
 	t.Cleanup(func() { unmountBelow(dir) })
 	if err != nil {

@@ -15,10 +15,12 @@ import (
 	"github.com/mpull/mpull/integration/testenv"
 )
 
-// rootless are the tests that TestAsOrdinaryUser runs, with small figures.
+// rootlessAll are the tests that TestAsOrdinaryUser runs, with small figures.
 // TestPowerLoss is not among them: an ordinary user has no loop devices.
-const rootless = "TestKill|TestSignals|TestPullersOfOneTag|TestFullDisk|TestSecondTagOnFullDisk|TestPruneFullDisk|" +
-	"TestHostileLayers|TestBombs|TestToxicRegistry|TestReadOnlyStore|TestFlakyRegistry|TestPullIsSound|TestResume"
+const (
+	rootlessFew = "TestKill|TestSignals|TestFullDisk|TestHostileLayers|TestReadOnlyStore|TestPullIsSound|TestResume"
+	rootlessAll = rootlessFew + "|TestPullersOfOneTag|TestSecondTagOnFullDisk|TestPruneFullDisk|TestBombs|TestToxicRegistry|TestFlakyRegistry"
+)
 
 // TestAsOrdinaryUser makes a user, with subordinate IDs as useradd gives them,
 // and runs tests of this package as that user, in a user namespace.
@@ -29,6 +31,10 @@ func TestAsOrdinaryUser(t *testing.T) {
 	testenv.Need(t, "useradd", "userdel", "setpriv", "newuidmap", "unshare", "podman", "strace")
 	account := addUser(t)
 	dir := userFolder(t, account)
+	rootless := rootlessAll
+	if testenv.Short(t) {
+		rootless = rootlessFew
+	}
 	cmd := exec.Command("setpriv", "--reuid", account.Uid, "--regid", account.Gid, "--clear-groups", "--",
 		filepath.Join(dir, "faults.test"), "-test.short", "-test.v", "-test.run", "^("+rootless+")$", "-test.timeout", "10m")
 	cmd.Dir = dir

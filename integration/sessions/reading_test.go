@@ -10,6 +10,8 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 // readers are the commands that only read; IMAGE stands for one that is here.
@@ -27,7 +29,8 @@ func TestReadingCreatesNothing(t *testing.T) {
 	s := newSession(t)
 	const root = ".local/share/containers/storage"
 	pull := func(driver string) { s.mpull("--storage-driver", driver, "pull", "-q", s.image) }
-	for _, kind := range []struct {
+	few := testenv.Short(t)
+	for k, kind := range []struct {
 		name string
 		make func()
 	}{
@@ -64,7 +67,10 @@ func TestReadingCreatesNothing(t *testing.T) {
 			s.t = t
 			s.clear()
 			kind.make()
-			for _, args := range readers() {
+			for r, args := range readers() {
+				if few && (r+k)%3 > 0 {
+					continue // each reads some of the stores
+				}
 				before := tree(t, s.home)
 				args = slices.Clone(args)
 				for i, a := range args {
