@@ -255,6 +255,8 @@ func (o Options) resolve() (types.StoreOptions, error) {
 	options.GraphDriverName = driverFor(options.GraphRoot, options.GraphDriverName)
 	if o.Driver != "" {
 		options.GraphDriverName = o.Driver
+	} else if options.GraphDriverName == "" {
+		options.GraphDriverName = firstDriver(options)
 	}
 	if len(o.DriverOptions) > 0 {
 		options.GraphDriverOptions = o.DriverOptions

@@ -93,3 +93,23 @@ func TestDefaultsOfPodman(t *testing.T) {
 		})
 	}
 }
+
+// TestFirstStoreIsPodmans pulls before podman has been there, with no driver
+// named: podman has the image, since the store is the one that it would have made.
+func TestFirstStoreIsPodmans(t *testing.T) {
+	testenv.Need(t, "podman")
+	s := newSession(t)
+	s.mpull("pull", "-q", s.image)
+	podman := func(args ...string) string {
+		cmd := s.command(append([]string{"podman", "--log-level", "fatal"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("podman %v: %v: %s", args, err, out)
+		}
+		return string(out)
+	}
+	defer podman("system", "migrate") // ends the process that holds its namespace
+	if out := podman("images", "--format", "{{.Repository}}:{{.Tag}}"); strings.TrimSpace(out) != s.image {
+		t.Errorf("podman has %q, not %s; mpull's driver is %s", out, s.image, s.mpull("info", "--format", "{{.Store.Driver}}"))
+	}
+}
