@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -38,10 +39,10 @@ func settleNamespace() {
 
 // outside0 returns who the root of this user namespace is outside, and whether
 // it is not that of the machine.
-func outside0(path string) (id int, foreign bool) {
+func outside0(path string) (id uint32, foreign bool) {
 	text, err := os.ReadFile(path)
-	var inside, count int
-	if _, scanErr := fmt.Sscan(string(text), &inside, &id, &count); err != nil || scanErr != nil || count == 1<<32-1 {
+	var inside, count uint32
+	if _, scanErr := fmt.Sscan(string(text), &inside, &id, &count); err != nil || scanErr != nil || count == math.MaxUint32 {
 		return 0, false
 	}
 	if id == 0 {
