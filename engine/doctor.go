@@ -19,12 +19,14 @@ func (e *Engine) Doctor(ctx context.Context) (found []store.Damage, err error) {
 	if slices.ContainsFunc(files, func(d store.Damage) bool { return d.Kind == store.DamagedFile }) {
 		return files, nil
 	}
+	locked := false
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+		locked = s.ReadOnly()
 		files = append(files, notes(snap)...)
 		found, err = s.Check(ctx)
 		return err
 	})
-	if err != nil || len(found) == 0 {
+	if err != nil || len(found) == 0 || locked {
 		return append(found, files...), err
 	}
 	// What looks damaged may be what somebody is just writing: look again
@@ -48,6 +50,10 @@ func notes(snap *store.Snapshot) (found []store.Damage) {
 	}
 	return found
 }
+
+// MakeWhole gives a store what a power loss may have taken of its lock files and
+// folders, before it is repaired. What hinders that, Doctor tells.
+func (e *Engine) MakeWhole() { _ = store.MakeWhole(e.config.Store) }
 
 // Repair removes, behind the exclusive lock, what Doctor found, as far as that
 // is removable and still damaged, so that the next pull brings it back whole;

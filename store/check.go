@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/lockfile"
 	"go.podman.io/storage/types"
 	"golang.org/x/sys/unix"
 )
@@ -72,7 +73,11 @@ func checkFiles(options types.StoreOptions, driver string) ([]Damage, error) {
 	if len(found) > 0 || !exists(options.GraphRoot) {
 		return found, nil
 	}
-	return lookOver(p, driver, (&Store{options: options}).deleting())
+	lock := lockfile.GetLockFile
+	if !whole(options) {
+		lock = lockfile.GetROLockFile // as it is opened then: one process has a lock file in one way
+	}
+	return lookOver(p, driver, (&Store{options: options}).deleting(), lock)
 }
 
 // checkJSON reads a file that holds one JSON array of records with IDs, or

@@ -58,7 +58,7 @@ type lookover struct {
 // lookOver reads directories before lists: what a list names is in it before
 // its directory is made. It looks twice where something is odd: the second
 // time nobody is just deleting.
-func lookOver(p places, driver string, journal map[string]bool) ([]Damage, error) {
+func lookOver(p places, driver string, journal map[string]bool, lockOf func(path string) (*lockfile.LockFile, error)) ([]Damage, error) {
 	l := &lookover{p: p, driver: driver, journal: journal}
 	if err := l.look(); err != nil || len(l.found) == 0 {
 		return nil, err
@@ -67,7 +67,7 @@ func lookOver(p places, driver string, journal map[string]bool) ([]Damage, error
 		if !exists(path) {
 			continue
 		}
-		if lock, err := lockfile.GetLockFile(path); err == nil {
+		if lock, err := lockOf(path); err == nil {
 			lock.RLock()
 			defer lock.Unlock()
 		}

@@ -120,6 +120,20 @@ func Create(o Options) (*Store, error) {
 	return open(options)
 }
 
+// MakeWhole gives a store what the library makes in each, lock files and folders,
+// where a power loss took some of it. It makes no store.
+func MakeWhole(o Options) error {
+	options, err := o.resolve()
+	if err != nil || !present(options) || whole(options) {
+		return err
+	}
+	s, err := Create(o)
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
 // ClosedError says that this user may not reach the store, or not make it.
 type ClosedError struct{ Err error }
 

@@ -47,6 +47,9 @@ func (p *program) doctor(c *cli.Context) error {
 		return err
 	}
 	e := p.engine(nil)
+	if c.Bool("repair") {
+		e.MakeWhole()
+	}
 	found, err := e.Doctor(c.Context)
 	for _, d := range found {
 		if err := p.showDamage(stateOf(&d), &d); err != nil {
