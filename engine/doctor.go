@@ -52,7 +52,8 @@ func notes(snap *store.Snapshot) (found []store.Damage) {
 }
 
 // MakeWhole gives a store what a power loss may have taken of its lock files and
-// folders, before it is repaired. What hinders that, Doctor tells.
+// folders, before Repair or Prune, which look at it first: a process that has read
+// it without them cannot change it. What hinders that, they tell.
 func (e *Engine) MakeWhole() { _ = store.MakeWhole(e.config.Store) }
 
 // Repair removes, behind the exclusive lock, what Doctor found, as far as that

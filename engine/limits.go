@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/store"
@@ -108,13 +107,4 @@ func (p *pull) room(m lack) error {
 		return &SpaceError{Path: p.s.Root(), Need: need, Free: now.Free, Reserve: reserve(now)}
 	}
 	return nil
-}
-
-// haveLayers tells which layers are in the store, by the digests of their blobs.
-func haveLayers(snap *store.Snapshot) map[digest.Digest]bool {
-	have := make(map[digest.Digest]bool, len(snap.Layers))
-	for _, layer := range snap.Layers {
-		have[layer.CompressedDigest] = !layer.Incomplete
-	}
-	return have
 }

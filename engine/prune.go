@@ -54,8 +54,8 @@ func (e *Engine) planOn(s *store.Store, snap *store.Snapshot, o PruneOptions) (_
 	if err := e.elsewhere(o.All); err != nil {
 		return nil, err
 	}
-	if s.ReadOnly() && store.Present(e.config.Store) {
-		return nil, fmt.Errorf("nothing can be removed from the store at %s: %w", s.Root(), store.ErrReadOnly)
+	if why := s.WhyReadOnly(); why != nil && store.Present(e.config.Store) {
+		return nil, fmt.Errorf("nothing can be removed from the store at %s: %w", s.Root(), why)
 	}
 	if found := snap.Contradictions(); len(found) > 0 {
 		return nil, &store.ContradictionError{Root: s.Root(), Damaged: found}

@@ -108,16 +108,9 @@ func (p *pull) reached(r *reading) (n int64) {
 	if r.img != nil {
 		n++
 	}
-	have := haveLayers(p.snap)
 	for _, j := range p.jobs {
-		if j.choice == nil {
-			continue
-		}
-		n++
-		for _, l := range j.choice.detail.Layers {
-			if have[l.Digest] {
-				n++
-			}
+		if j.choice != nil {
+			n += 1 + int64(p.lackOf(r.source, j.choice.detail).here)
 		}
 	}
 	return n

@@ -238,6 +238,22 @@ func (s *Store) Exists() bool { return s.lib != nil }
 // ReadOnly tells whether the store was found not to be writable.
 func (s *Store) ReadOnly() bool { return s.locked }
 
+// ErrNotWhole says that a store lacks lock files or folders that the library makes
+// in each, as after a power loss. It can be read; MakeWhole gives it those.
+var ErrNotWhole = errors.New("it lacks lock files or folders, as after a power loss")
+
+// WhyReadOnly says why a store is only read: ErrReadOnly, ErrNotWhole, or nil
+// where it can be changed.
+func (s *Store) WhyReadOnly() error {
+	switch {
+	case !s.locked:
+		return nil
+	case unix.Access(s.options.GraphRoot, unix.W_OK) == nil:
+		return ErrNotWhole
+	}
+	return ErrReadOnly
+}
+
 // resolve fills what the options leave open from storage.conf, by podman's
 // rules: naming a root means that the driver options of storage.conf, written
 // for another root, do not apply (podman(1), --root).

@@ -106,6 +106,8 @@ func hint(err error) string {
 		return "take it out of pinned_images or pause_image there, or use mpull rmi --force"
 	case errors.Is(err, store.ErrMayNotMount), errors.Is(err, store.ErrMayNotChroot):
 		return "start mpull with that capability, or as an ordinary user, who has user namespaces"
+	case errors.Is(err, store.ErrNotWhole):
+		return "mpull doctor --repair makes them"
 	case errors.Is(err, store.ErrReadOnly), errors.As(err, new(*store.ClosedError)):
 		return "name another store with --root and --runroot"
 	case errors.As(err, &led):

@@ -94,6 +94,7 @@ func (p *program) prune(c *cli.Context) error {
 	p.stopDeadRuns(c.Context)
 	e := p.engine(p.tellMoves)
 	if !c.Bool("dry-run") {
+		e.MakeWhole()
 		if err := e.SweepRuns(c.Context); err != nil {
 			return err
 		}
