@@ -59,10 +59,23 @@ func CheckFiles(o Options) ([]Damage, error) {
 	if driver == "" {
 		return nil, nil // no store, no files
 	}
-	return checkFiles(options, driver)
+	return checkFiles(options, driver, lockOf(options))
 }
 
-func checkFiles(options types.StoreOptions, driver string) ([]Damage, error) {
+// lockOf returns the way in which this process has the lock files of a store: each
+// can be had in one only, and one that is not whole is opened to be read.
+func lockOf(options types.StoreOptions) func(path string) (*lockfile.LockFile, error) {
+	if whole(options) {
+		return lockfile.GetLockFile
+	}
+	return lockfile.GetROLockFile
+}
+
+// noLock is for whoever looks before it is known how this process will have the
+// lock files: where somebody is just deleting more may look odd.
+func noLock(string) (*lockfile.LockFile, error) { return nil, errors.ErrUnsupported }
+
+func checkFiles(options types.StoreOptions, driver string, lock func(path string) (*lockfile.LockFile, error)) ([]Damage, error) {
 	p := placesOf(options.GraphRoot, options.RunRoot, options.ImageStore, driver, options.TransientStore)
 	var found []Damage
 	for _, path := range slices.Concat([]string{p.mounts}, p.images, p.layers, p.containers) {
@@ -72,10 +85,6 @@ func checkFiles(options types.StoreOptions, driver string) ([]Damage, error) {
 	}
 	if len(found) > 0 || !exists(options.GraphRoot) {
 		return found, nil
-	}
-	lock := lockfile.GetLockFile
-	if !whole(options) {
-		lock = lockfile.GetROLockFile // as it is opened then: one process has a lock file in one way
 	}
 	return lookOver(p, driver, (&Store{options: options}).deleting(), lock)
 }

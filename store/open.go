@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -121,10 +122,15 @@ func Create(o Options) (*Store, error) {
 }
 
 // MakeWhole gives a store what the library makes in each, lock files and folders,
-// where a power loss took some of it. It makes no store.
+// where a power loss took some of it. It makes no store, and leaves one alone of
+// which a list is lost: what is missing there tells so.
 func MakeWhole(o Options) error {
 	options, err := o.resolve()
 	if err != nil || !present(options) || whole(options) {
+		return err
+	}
+	found, err := checkFiles(options, options.GraphDriverName, noLock)
+	if err != nil || slices.ContainsFunc(found, func(d Damage) bool { return d.Kind == DamagedFile }) {
 		return err
 	}
 	s, err := Create(o)

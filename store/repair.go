@@ -13,7 +13,7 @@ import (
 // mounted stays, and so does what others need. What could not be removed is in
 // the error; what is damaged after it, CheckFiles and Check tell.
 func (d *Deleter) Repair(ctx context.Context, shown []Damage) error {
-	files, err := checkFiles(d.options, d.Driver())
+	files, err := checkFiles(d.options, d.Driver(), lockOf(d.options))
 	if err != nil {
 		return err
 	}
