@@ -170,7 +170,7 @@ func (e *Engine) CheckRemote(ctx context.Context, input string, requests Fallbac
 		c, err := e.choose(ctx, img, instances, requests)
 		if err == nil {
 			result = preflight.RemoteGuess(c.detail.Platform(), e.Host())
-			result.Image = refName(source.Ref)
+			result.Image = registry.RefName(source.Ref)
 		}
 		return err
 	})

@@ -221,7 +221,7 @@ func (e *Engine) explain(err error, img *registry.Image, instances []registry.In
 	if len(notFound.Offered) == 0 {
 		for _, in := range instances {
 			if in.Artifact != "" {
-				return &registry.NotImageError{Name: refName(img.Ref), Type: in.Artifact}
+				return &registry.NotImageError{Name: registry.RefName(img.Ref), Type: in.Artifact}
 			}
 		}
 	}

@@ -1,13 +1,9 @@
 package engine
 
 import (
-	"context"
-	"errors"
-	"io"
 	"slices"
-	"sync"
 
-	"github.com/mpull/mpull/engine/registry"
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
 	"github.com/mpull/mpull/store/unpack"
@@ -19,48 +15,17 @@ const likeImages = 2
 
 // partial says how parts of layers are fetched, where the user wants that
 // (enable_partial_images in storage.conf), else nil.
-func (e *Engine) partial(w *store.Writer, img *registry.Image, like func() []string, watch *watchdog) *unpack.Chunked {
+func (e *Engine) partial(w *store.Writer, blobs *ask.Blobs, like func() []string) *unpack.Chunked {
 	options := w.PartialPulls()
 	if options == nil {
 		return nil
 	}
 	c := &unpack.Chunked{PullOptions: options, Like: like(), Debug: e.debug}
-	if !img.InRegistry() {
-		return c // its blobs are at hand
-	}
-	c.Parts = func(ctx context.Context, l unpack.Layer, wanted []unpack.Part) (unpack.Parts, error) {
-		parts := make([]registry.Part, len(wanted))
-		for i, p := range wanted {
-			parts[i] = registry.Part(p)
-		}
-		watch.reading(l.Digest.String())
-		got, err := img.Parts(ctx, l.Digest, parts)
-		if err != nil {
-			watch.has(l.Digest)
-			if errors.Is(err, registry.ErrFewerParts) {
-				err = unpack.ErrFewerParts
-			}
-			return nil, err
-		}
-		watch.answers.blob(1)
-		return &watchedParts{Parts: got, close: sync.OnceValue(func() error {
-			watch.answers.blob(-1)
-			watch.has(l.Digest)
-			return got.Close()
-		})}, nil
+	if blobs.Image.InRegistry() { // else its blobs are at hand
+		c.Parts = blobs.Parts
 	}
 	return c
 }
-
-// watchedParts are parts whose end is told.
-type watchedParts struct {
-	*registry.Parts
-	close func() error
-}
-
-func (p *watchedParts) Next() (io.Reader, error) { return p.Parts.Next() }
-
-func (p *watchedParts) Close() error { return p.close() }
 
 // like returns the layers of the images here that a new image of that name has
 // most in common with: of its holder, else of the latest of its repository.

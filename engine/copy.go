@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/archive"
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
@@ -29,15 +29,15 @@ const progressInterval = 200 * time.Millisecond
 // with all its other names (containers/image#1267). With layersThere the layers
 // are in the store already and are not reported again.
 func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool, limits Limits) error {
-	ctx, watch := newWatchdog(ctx, limits.idle())
-	defer watch.stop()
+	ctx, watch := ask.Watch(ctx, limits.idle())
+	defer watch.Stop()
 	survey, err := limits.survey(w)
 	if err != nil {
 		return err
 	}
 	// The library reports the last bytes of a layer when it is done with the
 	// layer, and those of a config never; it reads the config first.
-	dest, err := w.Destination(ctx, imageID(c.detail), survey, func(blob digest.Digest) { watch.has(c.detail.ConfigInfo.Digest, blob) })
+	dest, err := w.Destination(ctx, imageID(c.detail), survey, func(blob digest.Digest) { watch.Has(c.detail.ConfigInfo.Digest, blob) })
 	if err != nil {
 		return err
 	}
@@ -54,10 +54,10 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	progress := make(chan types.ProgressProperties)
 	var helpers sync.WaitGroup
 	done := make(chan struct{})
-	helpers.Go(func() { monitor(ctx, watch.cancel, w.Root(), done, stopUnpackers) })
+	helpers.Go(func() { monitor(ctx, watch.Cancel, w.Root(), done, stopUnpackers) })
 	helpers.Go(func() {
 		for p := range progress {
-			watch.note(p)
+			watch.Note(p)
 			if p.Artifact.Digest != c.detail.ConfigInfo.Digest && !layersThere {
 				e.emit(layerEvent(img.Ref, p))
 			}
@@ -71,7 +71,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 	close(progress)
 	close(done)
 	helpers.Wait()
-	return withCause(ctx, tooBig(err))
+	return ask.WithCause(ctx, tooBig(err))
 }
 
 // copySource returns the reference and the context by which the copy chooses
@@ -80,7 +80,7 @@ func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.I
 // exactly the instance's platform. Where that would choose another entry (no
 // platform, nested index, the same platform twice) the instance is named by its
 // digest.
-func (e *Engine) copySource(ctx context.Context, img *registry.Image, d *registry.Detail, temp string, watch *watchdog) (types.ImageReference, *types.SystemContext, error) {
+func (e *Engine) copySource(ctx context.Context, img *registry.Image, d *registry.Detail, temp string, watch *ask.Watchdog) (types.ImageReference, *types.SystemContext, error) {
 	options := e.config.Registry
 	options.TempDir = temp
 	sys, err := options.SystemContext()
@@ -88,7 +88,7 @@ func (e *Engine) copySource(ctx context.Context, img *registry.Image, d *registr
 		return nil, nil, err
 	}
 	sys.BlobInfoCacheDir = temp // one pull knows all it needs; the shared cache costs syncs
-	img.Guard().Observe(ctx, watch.asked)
+	img.Guard().Observe(ctx, watch.Asked)
 	if !img.IsIndex {
 		return img.Opened(), sys, nil
 	}
@@ -114,7 +114,7 @@ func (e *Engine) copySource(ctx context.Context, img *registry.Image, d *registr
 	if err != nil {
 		return nil, nil, err
 	}
-	registry.NewGuard(sys, ref).Observe(ctx, watch.asked)
+	registry.NewGuard(sys, ref).Observe(ctx, watch.Asked)
 	return ref, sys, nil
 }
 
@@ -132,7 +132,7 @@ func libraryChoice(img *registry.Image, sys *types.SystemContext) (digest.Digest
 func imageID(d *registry.Detail) string { return d.ConfigInfo.Digest.Encoded() }
 
 func layerEvent(ref types.ImageReference, p types.ProgressProperties) Event {
-	ev := &LayerEvent{Reference: refName(ref), Digest: p.Artifact.Digest.String(), Offset: int64(p.Offset), Size: p.Artifact.Size}
+	ev := &LayerEvent{Reference: registry.RefName(ref), Digest: p.Artifact.Digest.String(), Offset: int64(p.Offset), Size: p.Artifact.Size}
 	switch p.Event {
 	case types.ProgressEventNewArtifact:
 		ev.State = LayerStarted
@@ -144,13 +144,6 @@ func layerEvent(ref types.ImageReference, p types.ProgressProperties) Event {
 		ev.State = LayerDone
 	}
 	return Event{Layer: ev}
-}
-
-func refName(ref types.ImageReference) string {
-	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == docker.Transport.Name() {
-		return named.String()
-	}
-	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }
 
 // complete tells whether an image of the store has all that pulling d would

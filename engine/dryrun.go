@@ -10,6 +10,7 @@ import (
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/types"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -126,7 +127,7 @@ func (p *pull) planAll(ctx context.Context, r *reading) error {
 // planLimit asks the registry how many manifests it leaves.
 func (p *pull) planLimit(ctx context.Context, img *registry.Image, plans []PullPlan) error {
 	once := Retry{Idle: p.o.Limits.Idle}
-	return p.engine.askOnce(ctx, once, func(ctx context.Context, _ *types.SystemContext, _ *watchdog) error {
+	return p.engine.asker.Once(ctx, once, func(ctx context.Context, _ *types.SystemContext, _ *ask.Watchdog) error {
 		limit, err := registry.ReadRateLimit(ctx, p.engine.config.Registry, img.Ref)
 		if err != nil {
 			p.engine.note("the rate limit is not known: %v", err)
@@ -142,7 +143,7 @@ func (p *pull) planLimit(ctx context.Context, img *registry.Image, plans []PullP
 func (p *pull) planOf(r *reading, j *job, m lack) *PullPlan {
 	d := j.choice.detail
 	plan := &PullPlan{
-		Reference: refName(r.source.Ref), Platform: d.Platform().String(), Rule: j.choice.rule, Foreign: j.choice.foreign,
+		Reference: registry.RefName(r.source.Ref), Platform: d.Platform().String(), Rule: j.choice.rule, Foreign: j.choice.foreign,
 		ID: imageID(d), Digest: d.Digest, Bytes: d.Size(), DiskFree: p.free(),
 		Layers: m.layers, LayersHere: m.here, Download: m.download - m.kept, Kept: m.kept, DiskNeeded: m.space(),
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -34,19 +36,24 @@ type Engine struct {
 	native func() platform.Platform
 	mu     sync.Mutex // serialises Events
 
-	question sync.Mutex // what a short name means may be asked: one question at a time
+	asker *ask.Asker
 }
 
 // New returns an engine. It reads nothing yet.
 func New(c Config) *Engine {
 	c.Registry.RuntimeDir = store.SettleRuntimeDir()
-	e := &Engine{config: c, native: sync.OnceValue(platform.Local)}
 	if c.Host == nil {
-		e.host = sync.OnceValue(platform.LocalHost)
-		return e
+		return newEngine(c, sync.OnceValue(platform.LocalHost), sync.OnceValue(platform.Local))
 	}
-	e.host = sync.OnceValue(c.Host)
-	e.native = func() platform.Platform { return e.host().Wants() }
+	host := sync.OnceValue(c.Host)
+	return newEngine(c, host, func() platform.Platform { return host().Wants() })
+}
+
+func newEngine(c Config, host func() platform.Host, native func() platform.Platform) *Engine {
+	e := &Engine{config: c, host: host, native: native}
+	e.asker = &ask.Asker{Registry: c.Registry, Debug: e.debug, Retrying: func(err error, wait time.Duration, left int) {
+		e.emit(Event{Retry: &RetryEvent{Err: err, Wait: wait, Tries: left}})
+	}}
 	return e
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/docker/go-units"
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/unpack"
 )
@@ -28,21 +29,7 @@ func (l Limits) survey(w *store.Writer) (*unpack.Survey, error) {
 	return &unpack.Survey{MaxBytes: l.MaxBytes, MaxEntries: l.MaxEntries, Room: now.Free}, nil
 }
 
-const defaultIdle = time.Minute
-
-func (l Limits) idle() time.Duration {
-	if l.Idle > 0 {
-		return l.Idle
-	}
-	return defaultIdle
-}
-
-// Part of a disk that a pull leaves free for everybody else, as ostree does:
-// 3 %, but not more than a gigabyte of a big one.
-const (
-	reservePercent = 3
-	maxReserve     = 1 << 30
-)
+func (l Limits) idle() time.Duration { return ask.Retry{Idle: l.Idle}.IdleLimit() }
 
 // SpaceOfArchive is what needs the space in the SpaceError of a save.
 const SpaceOfArchive = "the archive"
@@ -87,9 +74,6 @@ func (e *TooBigError) Error() string {
 
 func human(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
 
-// reserve is what of a disk a pull leaves free.
-func reserve(d store.Disk) int64 { return min(d.Total/100*reservePercent, maxReserve) }
-
 // room refuses a pull whose layers cannot fit.
 func (p *pull) room(m lack) error {
 	most, need := p.o.Limits.MaxBytes, m.space()
@@ -103,8 +87,8 @@ func (p *pull) room(m lack) error {
 	if err != nil {
 		return err
 	}
-	if now.Free-need < reserve(now) {
-		return &SpaceError{Path: p.s.Root(), Need: need, Free: now.Free, Reserve: reserve(now)}
+	if now.Free-need < now.Reserve() {
+		return &SpaceError{Path: p.s.Root(), Need: need, Free: now.Free, Reserve: now.Reserve()}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"go.podman.io/image/v5/docker/reference"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -33,7 +34,7 @@ func (e *Engine) Lock(ctx context.Context, l *Lock, inputs []string, o LockOptio
 	}
 	names, locked := make([]string, len(inputs)), make([]LockedImage, len(inputs))
 	var g errgroup.Group
-	g.SetLimit(askWorkers)
+	g.SetLimit(ask.Workers)
 	errs := make([]error, len(inputs))
 	for n, input := range inputs {
 		g.Go(func() error {

@@ -8,6 +8,7 @@ import (
 
 	"go.podman.io/image/v5/types"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -43,7 +44,7 @@ func (e *Engine) look(ctx context.Context, input string, o LookOptions, f lookFu
 		return e.lookLocal(ctx, input, f)
 	}
 	return e.besideStore(ctx, input, func(e *Engine) error {
-		return e.withSource(ctx, input, "looking at", func(source registry.Source) error {
+		return e.asker.Each(ctx, input, "looking at", func(source registry.Source) error {
 			return e.open(ctx, source, o.Retry, f)
 		})
 	})
@@ -55,13 +56,13 @@ type lookFunc = func(ctx context.Context, img *registry.Image, source registry.S
 
 // open reads one source's manifest and hands it to f.
 func (e *Engine) open(ctx context.Context, source registry.Source, r Retry, f lookFunc) error {
-	return e.ask(ctx, r, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) (err error) {
+	return e.asker.Ask(ctx, r, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) (err error) {
 		img, err := registry.Open(ctx, sys, source.Ref)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, img.Close()) }()
-		img.Guard().Observe(ctx, watch.asked)
+		img.Guard().Observe(ctx, watch.Asked)
 		return f(ctx, img, source)
 	})
 }

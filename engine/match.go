@@ -55,7 +55,7 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 			return err
 		}
 		m = matching(c)
-		m.Reference, m.Missing = refName(source.Ref), missing
+		m.Reference, m.Missing = registry.RefName(source.Ref), missing
 		return nil
 	})
 	return m, err

@@ -13,6 +13,7 @@ import (
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
@@ -59,7 +60,7 @@ func (e *Engine) Outdated(ctx context.Context, inputs []string, o OutdatedOption
 	rows := make([]TagStatus, len(tags))
 	silent := &silence{hosts: map[string]error{}}
 	var g errgroup.Group
-	g.SetLimit(askWorkers)
+	g.SetLimit(ask.Workers)
 	for i, t := range tags {
 		g.Go(func() error {
 			rows[i] = e.tagStatus(ctx, t, o.Retry, silent)
@@ -84,19 +85,19 @@ func (s *silence) of(host string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.hosts[host]; err != nil {
-		return &usedUpError{err}
+		return ask.UsedUp(err)
 	}
 	return nil
 }
 
 func (s *silence) note(host string, err error) error {
-	if !errors.Is(err, errStalled) {
+	if !errors.Is(err, ask.ErrStalled) {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hosts[host] = err
-	return &usedUpError{err}
+	return ask.UsedUp(err)
 }
 
 // heldTag is a name, and the digests under which what it names is known.
@@ -178,12 +179,12 @@ func (e *Engine) headDigest(ctx context.Context, name string, retry Retry, silen
 		return "", err
 	}
 	host := reference.Domain(ref.DockerReference())
-	err = retry.do(ctx, e, func() error {
+	err = retry.Do(ctx, e.asker, func() error {
 		if err := silent.of(host); err != nil {
 			return err
 		}
-		return silent.note(host, e.askOnce(ctx, retry, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) (err error) {
-			now, err = registry.HeadDigest(ctx, sys, ref, watch.asked)
+		return silent.note(host, e.asker.Once(ctx, retry, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) (err error) {
+			now, err = registry.HeadDigest(ctx, sys, ref, watch.Asked)
 			return err
 		}))
 	})

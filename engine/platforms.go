@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -139,7 +140,7 @@ func (r *OfferedPlatform) describe(in registry.Instance) {
 // no image, or is not there.
 func sizeAll(ctx context.Context, img *registry.Image, rows []OfferedPlatform, instances []registry.Instance, listed []int) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(askWorkers)
+	g.SetLimit(ask.Workers)
 	for n, i := range listed {
 		if rows[n].Size >= 0 || instances[i].Absent {
 			continue

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -42,7 +43,7 @@ func (e *Engine) pull(ctx context.Context, pulls []*pull) (results []PullResult,
 				snap = p.snap
 				results, refused = append(results, p.results()...), append(refused, p.refused...)
 				if err != nil {
-					return shared.keep.interrupted(ctx, err)
+					return shared.keep.Interrupted(ctx, err)
 				}
 			}
 			return nil
@@ -62,12 +63,12 @@ func inputsOf(pulls []*pull) []string {
 // shared is what the inputs of a pull have in common.
 type shared struct {
 	group *unpack.Group // bounds the layers under way
-	keep  *keeper       // of what came of them
-	wide  *widener      // bounds the connections on which they come
+	keep  *ask.Keeper   // of what came of them
+	wide  *ask.Widener  // bounds the connections on which they come
 }
 
 func (e *Engine) share(w *store.Writer) *shared {
-	return &shared{group: unpack.NewGroup(unpack.DefaultWorkers), keep: newKeeper(e, w), wide: newWidener(e)}
+	return &shared{group: unpack.NewGroup(unpack.DefaultWorkers), keep: ask.NewKeeper(e.asker, w), wide: ask.NewWidener(e.asker)}
 }
 
 // pull is one input of a Pull under way, or of a PlanPull, which is the same

@@ -8,6 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 )
@@ -24,7 +25,7 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 			return err
 		}
 	}
-	p.shared.keep.forget(blobsOf(d))
+	p.shared.keep.Forget(blobsOf(d))
 	if j.choice.unproven != nil {
 		if r.Platform, err = p.prove(ctx, r.ID, j); err != nil {
 			return err
@@ -62,13 +63,13 @@ func (p *pull) announce(source registry.Source, j *job) {
 	c := j.choice
 	m := p.lackOf(source, c.detail)
 	ev := &ResolvedEvent{
-		Reference: cmp.Or(p.title, refName(source.Ref)), Platform: c.detail.Platform(), Rule: c.rule,
+		Reference: cmp.Or(p.title, registry.RefName(source.Ref)), Platform: c.detail.Platform(), Rule: c.rule,
 		Layers: m.layers, Bytes: c.detail.Size(), Here: m.here, Fetch: m.fetch, Kept: m.kept, Present: j.here != nil,
 	}
 	p.engine.emit(Event{Resolved: ev})
 	if c.foreign {
 		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
-			refName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))}})
+			registry.RefName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))}})
 	}
 	if said, config := c.detail.Instance.Platform, c.detail.Platform(); said.Complete() && config.Complete() &&
 		(said.Architecture != config.Architecture || said.OS != config.OS || meets(said, j.requests) && !meets(config, j.requests)) {
@@ -108,10 +109,10 @@ func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err
 	if err != nil {
 		return err
 	}
-	ctx, watch := newWatchdog(ctx, p.o.Limits.idle())
-	defer watch.stop()
+	ctx, watch := ask.Watch(ctx, p.o.Limits.idle())
+	defer watch.Stop()
 	defer registry.EndHelpers(ctx, p.o.Limits.idle())()
-	defer func() { err = withCause(ctx, err) }()
+	defer func() { err = ask.WithCause(ctx, err) }()
 	policy, err := registry.Policy(sys)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/preflight"
 )
@@ -64,3 +65,10 @@ type PullResult struct {
 	Check *preflight.Result // whether it starts here; nil when it was not looked at, or cannot be
 	Size  int64             // as Images has it; 0 when this is the only result
 }
+
+// Retry says how often something that failed in passing is tried again.
+type Retry = ask.Retry
+
+// InterruptedError says that a pull ended early, and what of its layers is kept
+// for the next one.
+type InterruptedError = ask.InterruptedError

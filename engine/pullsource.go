@@ -10,6 +10,7 @@ import (
 	"go.podman.io/image/v5/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
@@ -24,12 +25,12 @@ func (p *pull) remote(ctx context.Context) error {
 	}
 	if p.found != nil {
 		if err := p.from(ctx, *p.found); err != nil {
-			return fmt.Errorf("pulling %s: %w", refName(p.found.Ref), p.engine.withAdvice(ctx, p.found.Ref, err))
+			return fmt.Errorf("pulling %s: %w", registry.RefName(p.found.Ref), p.engine.asker.Explain(ctx, p.found.Ref, err))
 		}
 		return nil
 	}
 	var answered registry.Source
-	err := p.engine.withSource(ctx, p.input, "pulling", func(source registry.Source) error {
+	err := p.engine.asker.Each(ctx, p.input, "pulling", func(source registry.Source) error {
 		answered = source
 		return p.from(ctx, source)
 	})
@@ -42,7 +43,7 @@ func (p *pull) remote(ctx context.Context) error {
 func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
 	read := &reading{source: source}
 	defer func() { err = errors.Join(err, read.close()) }()
-	return p.o.Retry.persist(ctx, p.engine, func() int64 { return p.reached(read) }, func() error {
+	return p.o.Retry.Persist(ctx, p.engine.asker, func() int64 { return p.reached(read) }, func() error {
 		err := p.attempt(ctx, read)
 		for err != nil && ctx.Err() == nil && p.askAnew(ctx, read, err) {
 			err = p.attempt(ctx, read)
@@ -54,7 +55,7 @@ func (p *pull) from(ctx context.Context, source registry.Source) (err error) {
 				p.snap = snap
 			}
 		}
-		if errors.Is(err, errStalled) { // nor will its connection answer the next time
+		if errors.Is(err, ask.ErrStalled) { // nor will its connection answer the next time
 			err = errors.Join(err, read.close())
 		}
 		return err
@@ -152,12 +153,12 @@ func (p *pull) choices(ctx context.Context, r *reading) error {
 		return nil
 	}
 	once := Retry{Idle: p.o.Limits.Idle} // from tries again, with what was reached
-	return p.engine.askOnce(ctx, once, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error {
+	return p.engine.asker.Once(ctx, once, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) error {
 		return p.choicesOf(ctx, sys, watch, r)
 	})
 }
 
-func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *watchdog, r *reading) (err error) {
+func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog, r *reading) (err error) {
 	if r.img == nil {
 		if r.img, err = registry.Open(ctx, sys, r.source.Ref); err != nil {
 			return err
@@ -165,7 +166,7 @@ func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *w
 		r.img.Local, p.asked = p.stored, registry.Asked{}
 		p.tellSkipped(r.img)
 	}
-	r.img.Guard().Observe(ctx, watch.asked)
+	r.img.Guard().Observe(ctx, watch.Asked)
 	defer r.img.Guard().Observe(ctx, nil)
 	err = p.choose(ctx, r.img)
 	r.chosen = err == nil
@@ -177,7 +178,7 @@ func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *w
 func (p *pull) tellSkipped(img *registry.Image) {
 	mirrors, taken := img.Guard().Skipped()
 	for _, mirror := range mirrors {
-		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the mirror %s was asked first and did not give it: %s comes from %s", mirror, refName(img.Ref), taken)}})
+		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the mirror %s was asked first and did not give it: %s comes from %s", mirror, registry.RefName(img.Ref), taken)}})
 	}
 }
 

@@ -94,9 +94,9 @@ func (s *sparing) Write(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		room := disk.Free - reserve(disk)
+		room := disk.Free - disk.Reserve()
 		if room < int64(len(p)) {
-			return 0, &SpaceError{What: SpaceOfArchive, Path: s.file.Name(), Free: disk.Free, Reserve: reserve(disk)}
+			return 0, &SpaceError{What: SpaceOfArchive, Path: s.file.Name(), Free: disk.Free, Reserve: disk.Reserve()}
 		}
 		s.left = min(lookEvery, max(room/2, int64(len(p))))
 	}

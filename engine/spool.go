@@ -14,7 +14,7 @@ import (
 func (e *Engine) unpackingIn(dir string) *Engine {
 	c := e.config
 	c.Registry.TempDir, c.Events = dir, e.emit
-	return &Engine{config: c, host: e.host, native: e.native}
+	return newEngine(c, e.host, e.native)
 }
 
 // beside hands f an engine that unpacks archives beside the store, where what

@@ -12,6 +12,7 @@ import (
 	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/archive"
+	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/engine/userfile"
 )
@@ -38,9 +39,9 @@ func (e *Engine) Tags(ctx context.Context, input string, retry Retry) (repositor
 	case "containers-storage":
 		return "", nil, &registry.AdvisedError{Err: fmt.Errorf("%s is in local storage", rest), Next: "mpull images " + rest + " lists the names that are here"}
 	}
-	err = e.withSource(ctx, input, "asking", func(source registry.Source) error {
-		return e.ask(ctx, retry, func(ctx context.Context, sys *types.SystemContext, watch *watchdog) error {
-			list, err := registry.Tags(ctx, sys, source.Ref, watch.asked)
+	err = e.asker.Each(ctx, input, "asking", func(source registry.Source) error {
+		return e.asker.Ask(ctx, retry, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) error {
+			list, err := registry.Tags(ctx, sys, source.Ref, watch.Asked)
 			if err == nil {
 				repository, tags = source.Ref.DockerReference().Name(), list
 			}

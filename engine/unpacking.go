@@ -60,8 +60,8 @@ func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, d
 // full compares the disk with what it was.
 func full(path string, first store.Disk) error {
 	now, err := store.DiskOf(path)
-	if err == nil && now.Free < reserve(now)/2 && now.Free < first.Free {
-		err = &SpaceError{Path: path, Free: now.Free, Reserve: reserve(now)}
+	if err == nil && now.Free < now.Reserve()/2 && now.Free < first.Free {
+		err = &SpaceError{Path: path, Free: now.Free, Reserve: now.Reserve()}
 	}
 	return err
 }

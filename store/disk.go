@@ -15,6 +15,16 @@ type Disk struct {
 	Files int64 // how many more there may be; any number where the file system does not count them
 }
 
+// Part of a disk that is left free for everybody else, as ostree does: 3 %, but not
+// more than a gigabyte of a big one.
+const (
+	diskReservePercent = 3
+	maxDiskReserve     = 1 << 30
+)
+
+// Reserve is how many bytes of a disk pulls and saves leave free.
+func (d Disk) Reserve() int64 { return min(d.Total/100*diskReservePercent, maxDiskReserve) }
+
 // DiskOf reads the state of the file system of path, or of the nearest folder
 // above it that is there.
 func DiskOf(path string) (Disk, error) {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
+	"go.podman.io/image/v5/types"
 )
 
 // NameError says that what a user typed is no name of an image.
@@ -99,4 +101,13 @@ func nameOfURL(url string) string {
 		return ""
 	}
 	return name
+}
+
+// RefName is what a reference is called: as users type it, of a registry
+// without its transport.
+func RefName(ref types.ImageReference) string {
+	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == docker.Transport.Name() {
+		return named.String()
+	}
+	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"context"
@@ -32,11 +32,11 @@ func (e *InterruptedError) Error() string { return e.Err.Error() }
 // Unwrap returns why the pull ended.
 func (e *InterruptedError) Unwrap() error { return e.Err }
 
-// keeper keeps what comes of the large layers of a Pull, for the next one in
+// Keeper keeps what comes of the large layers of a Pull, for the next one in
 // case this one is interrupted. What it cannot keep comes all the same.
-type keeper struct {
-	engine *Engine
-	w      *store.Writer
+type Keeper struct {
+	asker *Asker
+	w     *store.Writer
 
 	mu      sync.Mutex
 	parts   map[digest.Digest]held // that this pull has
@@ -47,16 +47,17 @@ type keeper struct {
 // one pull may have it too.
 type held struct {
 	*store.Partial
-	owner *watchdog
+	owner *Watchdog
 }
 
-func newKeeper(e *Engine, w *store.Writer) *keeper {
-	return &keeper{engine: e, w: w, parts: map[digest.Digest]held{}, touched: map[digest.Digest]bool{}}
+// NewKeeper returns a keeper for one Pull into the store of w.
+func NewKeeper(a *Asker, w *store.Writer) *Keeper {
+	return &Keeper{asker: a, w: w, parts: map[digest.Digest]held{}, touched: map[digest.Digest]bool{}}
 }
 
 // part returns where a layer is kept, nil where it is not: it is small, another
 // pull has it, or this one on top of other layers.
-func (k *keeper) part(l unpack.Layer, owner *watchdog) *store.Partial {
+func (k *Keeper) part(l unpack.Layer, owner *Watchdog) *store.Partial {
 	if l.Size < keepFrom {
 		return nil
 	}
@@ -70,7 +71,7 @@ func (k *keeper) part(l unpack.Layer, owner *watchdog) *store.Partial {
 		err = errors.Join(p.Clear(), errors.New("more was kept than there is"))
 	}
 	if err != nil {
-		k.engine.debug(fmt.Sprintf("layer %s: %v", l.Digest, err))
+		k.asker.debug(fmt.Sprintf("layer %s: %v", l.Digest, err))
 	}
 	if p == nil {
 		return nil
@@ -80,19 +81,19 @@ func (k *keeper) part(l unpack.Layer, owner *watchdog) *store.Partial {
 }
 
 // drop removes what its owner has kept of a layer.
-func (k *keeper) drop(d digest.Digest, owner *watchdog) {
+func (k *Keeper) drop(d digest.Digest, owner *Watchdog) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if p := k.parts[d]; p.Partial != nil && p.owner == owner {
 		delete(k.parts, d)
 		if err := p.Remove(); err != nil {
-			k.engine.debug(fmt.Sprintf("layer %s: %v", d, err))
+			k.asker.debug(fmt.Sprintf("layer %s: %v", d, err))
 		}
 	}
 }
 
 // release leaves what its owner has kept of a layer to whoever pulls it next.
-func (k *keeper) release(d digest.Digest, owner *watchdog) {
+func (k *Keeper) release(d digest.Digest, owner *Watchdog) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if p := k.parts[d]; p.Partial != nil && p.owner == owner {
@@ -101,20 +102,20 @@ func (k *keeper) release(d digest.Digest, owner *watchdog) {
 	}
 }
 
-// forget removes what is kept of layers that the store has.
-func (k *keeper) forget(layers []digest.Digest) {
+// Forget removes what is kept of layers that the store has.
+func (k *Keeper) Forget(layers []digest.Digest) {
 	for _, d := range layers {
 		if err := k.w.Forget(d); err != nil {
-			k.engine.debug(fmt.Sprintf("layer %s: %v", d, err))
+			k.asker.debug(fmt.Sprintf("layer %s: %v", d, err))
 		}
 	}
 }
 
-// interrupted adds to an error what is kept for the next pull, where that may
+// Interrupted adds to an error what is kept for the next pull, where that may
 // get further.
-func (k *keeper) interrupted(ctx context.Context, err error) error {
+func (k *Keeper) Interrupted(ctx context.Context, err error) error {
 	var usedUp *usedUpError
-	if err == nil || ctx.Err() == nil && !passing(err) && !errors.As(err, &usedUp) {
+	if err == nil || ctx.Err() == nil && !Passing(err) && !errors.As(err, &usedUp) {
 		return err
 	}
 	k.mu.Lock()
@@ -132,5 +133,5 @@ func (k *keeper) interrupted(ctx context.Context, err error) error {
 // roomToKeep tells whether the disk has room for more than has to come anyway.
 func roomToKeep(root string) bool {
 	now, err := store.DiskOf(root)
-	return err == nil && now.Free > reserve(now)
+	return err == nil && now.Free > now.Reserve()
 }

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 	"github.com/mpull/mpull/engine/registry"
 )
 
-// watchdog cancels a context when something was asked of a registry and no
+// Watchdog cancels a context when something was asked of a registry and no
 // byte comes for the limit, or an answer does not end: the registry client of
 // the library has no such limits of its own. While nothing is awaited (layers
 // are unpacked, the image is committed) it sleeps.
-type watchdog struct {
+type Watchdog struct {
 	cancel  context.CancelCauseFunc
 	limit   time.Duration
 	answers answers
@@ -34,10 +34,10 @@ type watchdog struct {
 // and then is as good as silent.
 const leastBytes = 1024
 
-// newWatchdog watches from the start, as something is asked first.
-func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
+// Watch returns a context and its watchdog. It watches from the start, as something is asked first.
+func Watch(ctx context.Context, limit time.Duration) (context.Context, *Watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
+	w := &Watchdog{cancel: cancel, limit: limit, active: map[string]bool{}}
 	w.timer = time.AfterFunc(limit, w.expire)
 	ctx = w.answers.trace(ctx)
 	go w.bound(ctx)
@@ -45,7 +45,7 @@ func newWatchdog(ctx context.Context, limit time.Duration) (context.Context, *wa
 }
 
 // bound cancels when an answer does not end, until ctx ends.
-func (w *watchdog) bound(ctx context.Context) {
+func (w *Watchdog) bound(ctx context.Context) {
 	tick := time.NewTicker(answersPoll)
 	defer tick.Stop()
 	for {
@@ -61,10 +61,10 @@ func (w *watchdog) bound(ctx context.Context) {
 	}
 }
 
-// withCause adds to an error why its context ended. That nobody but the
-// watchdog cancelled it must not show: a cancellation is the user's, and is not
+// WithCause adds to an error why its context ended. That nobody but the
+// Watchdog cancelled it must not show: a cancellation is the user's, and is not
 // tried again.
-func withCause(ctx context.Context, err error) error {
+func WithCause(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	switch {
 	case err == nil, cause == nil:
@@ -77,8 +77,8 @@ func withCause(ctx context.Context, err error) error {
 	return errors.Join(cause, err)
 }
 
-// asked takes into account that a URL is being asked for.
-func (w *watchdog) asked(u *url.URL) {
+// Asked takes into account that a URL is being asked for.
+func (w *Watchdog) Asked(u *url.URL) {
 	if _, digest, blob := strings.Cut(u.Path, "/blobs/"); blob {
 		w.reading(digest)
 		return
@@ -89,16 +89,16 @@ func (w *watchdog) asked(u *url.URL) {
 }
 
 // reading says that a blob is asked for.
-func (w *watchdog) reading(blob string) {
+func (w *Watchdog) reading(blob string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.active[blob] = true
 	w.timer.Reset(w.limit)
 }
 
-// wait says that a blob is not read on until it is its turn to be unpacked, or
+// Wait says that a blob is not read on until it is its turn to be unpacked, or
 // that it is.
-func (w *watchdog) wait(blob digest.Digest, waits bool) {
+func (w *Watchdog) Wait(blob digest.Digest, waits bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, ok := w.active[blob.String()]; !ok {
@@ -109,7 +109,7 @@ func (w *watchdog) wait(blob digest.Digest, waits bool) {
 }
 
 // set starts the time anew, unless nothing is awaited.
-func (w *watchdog) set() {
+func (w *Watchdog) set() {
 	w.got = 0
 	for _, awaited := range w.active {
 		if awaited {
@@ -120,16 +120,16 @@ func (w *watchdog) set() {
 	w.timer.Stop()
 }
 
-// rest says that nothing is awaited until something is asked for.
-func (w *watchdog) rest() {
+// Rest says that nothing is awaited until something is asked for.
+func (w *Watchdog) Rest() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
 }
 
-// alive says that a blob got n more bytes; done, that it has them all: what
+// Alive says that a blob got n more bytes; done, that it has them all: what
 // follows is unpacking.
-func (w *watchdog) alive(blob string, n int64, done bool) {
+func (w *Watchdog) Alive(blob string, n int64, done bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.got += n
@@ -142,15 +142,15 @@ func (w *watchdog) alive(blob string, n int64, done bool) {
 	w.set()
 }
 
-// has says that blobs have all their bytes, where no progress report says so.
-func (w *watchdog) has(blobs ...digest.Digest) {
+// Has says that blobs have all their bytes, where no progress report says so.
+func (w *Watchdog) Has(blobs ...digest.Digest) {
 	for _, blob := range blobs {
-		w.alive(blob.String(), 0, true)
+		w.Alive(blob.String(), 0, true)
 	}
 }
 
-// note takes one progress report of the library's copy into account.
-func (w *watchdog) note(p types.ProgressProperties) {
+// Note takes one progress report of the library's copy into account.
+func (w *Watchdog) Note(p types.ProgressProperties) {
 	blob := p.Artifact.Digest.String()
 	switch p.Event {
 	case types.ProgressEventNewArtifact: // its answer has begun
@@ -158,20 +158,20 @@ func (w *watchdog) note(p types.ProgressProperties) {
 		w.reading(blob)
 	case types.ProgressEventDone:
 		w.answers.blob(-1)
-		w.alive(blob, 0, true)
+		w.Alive(blob, 0, true)
 	case types.ProgressEventSkipped:
-		w.alive(blob, 0, true)
+		w.Alive(blob, 0, true)
 	default:
 		size := uint64(max(p.Artifact.Size, 0))
 		if size > 0 && p.Offset > size {
 			w.cancel(fmt.Errorf("the registry sends more than the %d bytes of %s", size, blob))
 			return
 		}
-		w.alive(blob, int64(p.OffsetUpdate), size > 0 && p.Offset == size)
+		w.Alive(blob, int64(p.OffsetUpdate), size > 0 && p.Offset == size)
 	}
 }
 
-func (w *watchdog) expire() {
+func (w *Watchdog) expire() {
 	// While a credential helper is waited for, it is not the registry that is silent.
 	left, hung := registry.Hung(w.limit)
 	switch {
@@ -180,11 +180,15 @@ func (w *watchdog) expire() {
 	case left > 0:
 		w.timer.Reset(left)
 	default:
-		w.cancel(fmt.Errorf("%w for %s", errStalled, w.limit))
+		w.cancel(fmt.Errorf("%w for %s", ErrStalled, w.limit))
 	}
 }
 
-func (w *watchdog) stop() {
+// Cancel ends the context, for a reason of the caller's.
+func (w *Watchdog) Cancel(why error) { w.cancel(why) }
+
+// Stop ends the context: whatever it was for is over.
+func (w *Watchdog) Stop() {
 	w.timer.Stop()
 	w.cancel(nil)
 }

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"context"
@@ -23,17 +23,18 @@ const (
 	morePeak = 8
 )
 
-// widener lets layers come over several connections where one is the
+// Widener lets layers come over several connections where one is the
 // bottleneck. It is one for a pull, and for good does so no more when the
 // registry has no ranges or says that it is asked too much.
-type widener struct {
-	engine *Engine
-	parts  chan struct{} // one value for each part that is asked for
-	off    atomic.Bool
+type Widener struct {
+	asker *Asker
+	parts chan struct{} // one value for each part that is asked for
+	off   atomic.Bool
 }
 
-func newWidener(e *Engine) *widener {
-	return &widener{engine: e, parts: make(chan struct{}, morePeak)}
+// NewWidener returns a widener for one Pull.
+func NewWidener(a *Asker) *Widener {
+	return &Widener{asker: a, parts: make(chan struct{}, morePeak)}
 }
 
 // openPart asks for a part of a blob.
@@ -42,7 +43,7 @@ type openPart func(ctx context.Context, offset, length int64) (body io.ReadClose
 // wideBody reads a blob on one connection and, once that has shown to be slower
 // than whoever reads, on several.
 type wideBody struct {
-	*widener
+	*Widener
 	parent context.Context //nolint:containedctx // io.Reader takes none
 	ctx    context.Context //nolint:containedctx // of the parts
 	cancel context.CancelFunc
@@ -71,8 +72,8 @@ type part struct {
 }
 
 // widen returns a reader of a blob from offset on, of which body is the answer.
-func (w *widener) widen(ctx context.Context, body io.ReadCloser, offset, size int64, open openPart, alive func(n int64)) io.ReadCloser {
-	b := &wideBody{widener: w, parent: ctx, open: open, alive: alive, one: body, offset: offset, size: size, begun: time.Now()}
+func (w *Widener) widen(ctx context.Context, body io.ReadCloser, offset, size int64, open openPart, alive func(n int64)) io.ReadCloser {
+	b := &wideBody{Widener: w, parent: ctx, open: open, alive: alive, one: body, offset: offset, size: size, begun: time.Now()}
 	b.ctx, b.cancel = context.WithCancel(ctx)
 	return b
 }
@@ -133,7 +134,7 @@ func (b *wideBody) takeTurn() {
 func (b *wideBody) stop(err error) {
 	b.cancel()
 	if !b.off.Swap(true) {
-		b.engine.debug(fmt.Sprintf("layers come over one connection each: %v", err))
+		b.asker.debug(fmt.Sprintf("layers come over one connection each: %v", err))
 	}
 }
 

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func TestPassing(t *testing.T) {
 	}{
 		{unix.ECONNRESET, true},
 		{fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), true},
-		{errStalled, true},
+		{ErrStalled, true},
 		{&net.DNSError{IsTemporary: true}, true},
 		{&net.DNSError{IsNotFound: true}, false},
 		{docker.UnexpectedHTTPStatusError{StatusCode: 503}, true},
@@ -45,8 +45,8 @@ func TestPassing(t *testing.T) {
 		{context.Canceled, false},
 		{errors.New("something else"), false},
 	} {
-		if got := passing(tt.err); got != tt.want {
-			t.Errorf("passing(%v) = %v", tt.err, got)
+		if got := Passing(tt.err); got != tt.want {
+			t.Errorf("Passing(%v) = %v", tt.err, got)
 		}
 	}
 }
@@ -72,12 +72,8 @@ func TestRetry(t *testing.T) {
 	} {
 		tt.retry.Delay = time.Nanosecond
 		events, tries := 0, 0
-		e := New(Config{Events: func(ev Event) {
-			if ev.Retry != nil {
-				events++
-			}
-		}})
-		err := tt.retry.do(t.Context(), e, func() error {
+		e := &Asker{Retrying: func(error, time.Duration, int) { events++ }}
+		err := tt.retry.Do(t.Context(), e, func() error {
 			tries++
 			return tt.errs[min(tries, len(tt.errs))-1]
 		})
@@ -87,7 +83,7 @@ func TestRetry(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	tries := 0
-	err := Retry{Times: 5, Delay: time.Hour}.do(ctx, New(Config{}), func() error { tries++; cancel(); return broken })
+	err := Retry{Times: 5, Delay: time.Hour}.Do(ctx, &Asker{}, func() error { tries++; cancel(); return broken })
 	if tries != 1 || !errors.Is(err, broken) {
 		t.Errorf("after the end of the context: %d tries, %v", tries, err)
 	}
@@ -113,7 +109,7 @@ func TestRetryGoesOn(t *testing.T) {
 			}
 			return tt.reached[min(tries, len(tt.reached))-1]
 		}
-		err := Retry{Times: 2, Delay: time.Nanosecond}.persist(t.Context(), New(Config{}), at, func() error { tries++; return broken })
+		err := Retry{Times: 2, Delay: time.Nanosecond}.Persist(t.Context(), &Asker{}, at, func() error { tries++; return broken })
 		if tries != tt.tries || !errors.Is(err, broken) {
 			t.Errorf("%s: %d tries, %v; want %d", tt.name, tries, err, tt.tries)
 		}

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errStalled is the cause when next to nothing came for the idle limit.
-var errStalled = errors.New("the registry sent next to nothing, or asked to wait,")
+// ErrStalled is the cause when next to nothing came for the idle limit.
+var ErrStalled = errors.New("the registry sent next to nothing, or asked to wait,")
 
 // passingErrno are the system errors of a connection that may work next time.
 func passingErrno() []unix.Errno {
@@ -23,7 +23,7 @@ func passingErrno() []unix.Errno {
 // isTransport tells whether err is a connection that broke rather than an
 // answer that was given.
 func isTransport(err error) bool {
-	if errors.Is(err, errStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, docker.ErrTooManyRequests) {
+	if errors.Is(err, ErrStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, docker.ErrTooManyRequests) {
 		return true
 	}
 	for _, errno := range passingErrno() {

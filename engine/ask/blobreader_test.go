@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"bytes"
@@ -45,11 +45,11 @@ func (s *flakySource) open(_ context.Context, offset int64) (io.ReadCloser, int6
 
 func readBlob(t *testing.T, s *flakySource, times int) ([]byte, error) {
 	t.Helper()
-	ctx, watch := newWatchdog(t.Context(), time.Minute)
-	defer watch.stop()
+	ctx, watch := Watch(t.Context(), time.Minute)
+	defer watch.Stop()
 	retry := Retry{Times: times, Delay: time.Nanosecond}
 	layer := unpack.Layer{Digest: digest.FromBytes(s.blob), Size: int64(len(s.blob))}
-	r, err := newBlobReader(ctx, layer, retry.start(New(Config{}), 0), watch, nil, s.open)
+	r, err := newBlobReader(ctx, layer, retry.start(&Asker{}, 0), watch, nil, s.open)
 	if err != nil {
 		return nil, err
 	}
@@ -109,11 +109,11 @@ func TestBlobReaderEnds(t *testing.T) {
 }
 
 func blobReaderEnds(t *testing.T) {
-	ctx, watch := newWatchdog(t.Context(), time.Minute)
-	defer watch.stop()
+	ctx, watch := Watch(t.Context(), time.Minute)
+	defer watch.Stop()
 	start := func(open func() (io.ReadCloser, error)) (*blobReader, error) {
 		layer := unpack.Layer{Digest: digest.FromString("x"), Size: 1}
-		return newBlobReader(ctx, layer, Retry{Times: 9, Delay: time.Hour}.start(New(Config{}), 0), watch, nil, func(context.Context, int64) (io.ReadCloser, int64, error) {
+		return newBlobReader(ctx, layer, Retry{Times: 9, Delay: time.Hour}.start(&Asker{}, 0), watch, nil, func(context.Context, int64) (io.ReadCloser, int64, error) {
 			blob, err := open()
 			return blob, 0, err
 		})

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"testing"
@@ -23,8 +23,8 @@ func TestKeeperOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	k := newKeeper(New(Config{}), w)
-	one, two := &watchdog{}, &watchdog{}
+	k := NewKeeper(&Asker{}, w)
+	one, two := &Watchdog{}, &Watchdog{}
 	l := unpack.Layer{Digest: digest.FromString("x"), Size: keepFrom}
 	p := k.part(l, one)
 	if p == nil || k.part(l, two) != nil {

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"context"
@@ -23,8 +23,8 @@ type blobReader struct {
 	layer  unpack.Layer
 	open   openBlob
 	tries  *tries
-	watch  *watchdog
-	keep   *keeper // nil: nothing is kept
+	watch  *Watchdog
+	keep   *Keeper // nil: nothing is kept
 
 	part    *store.Partial // nil: nothing is kept of this blob
 	resumed int64          // bytes that an earlier pull kept
@@ -46,7 +46,7 @@ type openBlob func(ctx context.Context, offset int64) (body io.ReadCloser, at in
 const step = 1 << 20
 
 // newBlobReader asks for the blob at once, unless some of it was kept.
-func newBlobReader(ctx context.Context, l unpack.Layer, t *tries, watch *watchdog, keep *keeper, open openBlob) (*blobReader, error) {
+func newBlobReader(ctx context.Context, l unpack.Layer, t *tries, watch *Watchdog, keep *Keeper, open openBlob) (*blobReader, error) {
 	r := &blobReader{layer: l, tries: t, watch: watch, keep: keep, open: open}
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	if keep != nil {
@@ -87,7 +87,7 @@ func (r *blobReader) Read(p []byte) (int, error) {
 			n, err = r.body.Read(p)
 			r.take(p[:n])
 			if err == io.EOF { //nolint:errorlint // io.Reader's own, never wrapped
-				r.watch.has(r.layer.Digest)
+				r.watch.Has(r.layer.Digest)
 				r.mu.Lock()
 				r.came()
 				r.mu.Unlock()
@@ -117,7 +117,7 @@ func (r *blobReader) take(p []byte) {
 		}
 	}
 	if err != nil {
-		r.keep.engine.debug(fmt.Sprintf("nothing is kept of the layer %s: %v", r.layer.Digest, err))
+		r.keep.asker.debug(fmt.Sprintf("nothing is kept of the layer %s: %v", r.layer.Digest, err))
 		r.part = nil
 		r.keep.drop(r.layer.Digest, r.watch)
 	}
@@ -129,7 +129,7 @@ func (r *blobReader) GiveUp() bool {
 		r.keep.drop(r.layer.Digest, r.watch)
 	}
 	if r.resumed > 0 {
-		r.keep.engine.debug(fmt.Sprintf("layer %s: what was kept of it does not fit, it is read anew", r.layer.Digest))
+		r.keep.asker.debug(fmt.Sprintf("layer %s: what was kept of it does not fit, it is read anew", r.layer.Digest))
 	}
 	return r.resumed > 0
 }
@@ -164,11 +164,11 @@ func (r *blobReader) reopen() error {
 // again waits before the next try, or returns the error that the reading ends with.
 func (r *blobReader) again(err error) error {
 	_ = r.drop() // it is broken
-	r.watch.has(r.layer.Digest)
+	r.watch.Has(r.layer.Digest)
 	if r.tries.again(r.ctx, fmt.Errorf("reading the layer %s: %w", r.layer.Digest, err), func() int64 { return r.offset / step }) == nil {
 		return nil
 	}
-	if r.ctx.Err() == nil && passing(err) {
+	if r.ctx.Err() == nil && Passing(err) {
 		return &usedUpError{err}
 	}
 	return err
@@ -219,12 +219,15 @@ func (r *blobReader) Close() error {
 type aliveWriter struct{ *blobReader }
 
 func (w aliveWriter) Write(p []byte) (int, error) {
-	w.watch.alive(w.layer.Digest.String(), int64(len(p)), false)
+	w.watch.Alive(w.layer.Digest.String(), int64(len(p)), false)
 	return len(p), nil
 }
 
 // usedUpError is an error after which a blob was tried as often as the user
 // wants: the pull around it does not try again.
 type usedUpError struct{ error }
+
+// UsedUp returns err as one after which nothing is tried again.
+func UsedUp(err error) error { return &usedUpError{err} }
 
 func (e *usedUpError) Unwrap() error { return e.error }

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"bytes"
@@ -90,7 +90,7 @@ func TestWiden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &partServer{blob: bytes.Repeat([]byte("0123456789abcdef!"), tt.size/17+1)[:tt.size], answer: tt.answer}
-				w := newWidener(New(Config{}))
+				w := NewWidener(&Asker{})
 				body := w.widen(t.Context(), &slowBody{Reader: bytes.NewReader(s.blob)}, 0, int64(tt.size), s.open, func(int64) {})
 				got, err := io.ReadAll(body)
 				if err != nil || !bytes.Equal(got, s.blob) {
@@ -111,7 +111,7 @@ func TestWiden(t *testing.T) {
 func TestWidenEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &partServer{blob: make([]byte, 32<<20)}
-		w := newWidener(New(Config{}))
+		w := NewWidener(&Asker{})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		body := w.widen(ctx, &slowBody{Reader: bytes.NewReader(s.blob)}, 0, int64(len(s.blob)), s.open, func(int64) {})
 		if _, err := io.CopyN(io.Discard, body, 20<<20); err != nil {

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"context"
@@ -16,86 +16,86 @@ func TestWatchdogPhases(t *testing.T) {
 	const limit = time.Minute
 	for _, c := range []struct {
 		name    string
-		do      func(w *watchdog)
+		do      func(w *Watchdog)
 		stalled bool
 	}{
-		{"nothing is answered", func(*watchdog) { time.Sleep(2 * limit) }, true},
-		{"bytes keep coming", func(w *watchdog) {
+		{"nothing is answered", func(*Watchdog) { time.Sleep(2 * limit) }, true},
+		{"bytes keep coming", func(w *Watchdog) {
 			w.reading("a")
 			for range 10 {
 				time.Sleep(limit / 2)
-				w.alive("a", leastBytes, false)
+				w.Alive("a", leastBytes, false)
 			}
 		}, false},
-		{"a byte now and then", func(w *watchdog) {
+		{"a byte now and then", func(w *Watchdog) {
 			w.reading("a")
 			for range 10 {
 				time.Sleep(limit / 2)
-				w.alive("a", 1, false)
+				w.Alive("a", 1, false)
 			}
 		}, true},
-		{"one of two is silent while the other is unpacked", func(w *watchdog) {
+		{"one of two is silent while the other is unpacked", func(w *Watchdog) {
 			w.reading("a")
 			w.reading("b")
-			w.alive("a", 10, true)
+			w.Alive("a", 10, true)
 			time.Sleep(2 * limit)
 		}, true},
-		{"its turn comes late", func(w *watchdog) {
-			w.rest()
+		{"its turn comes late", func(w *Watchdog) {
+			w.Rest()
 			time.Sleep(10 * limit)
 			w.reading("a")
 			time.Sleep(limit / 2)
 		}, false},
-		{"its turn comes late, and nothing is answered", func(w *watchdog) {
-			w.rest()
+		{"its turn comes late, and nothing is answered", func(w *Watchdog) {
+			w.Rest()
 			time.Sleep(10 * limit)
 			w.reading("a")
 			time.Sleep(2 * limit)
 		}, true},
-		{"it waits to be unpacked", func(w *watchdog) {
+		{"it waits to be unpacked", func(w *Watchdog) {
 			w.reading("a")
-			w.wait("a", true)
+			w.Wait("a", true)
 			time.Sleep(10 * limit)
-			w.wait("a", false)
+			w.Wait("a", false)
 			time.Sleep(limit / 2)
 		}, false},
-		{"it waited to be unpacked, and nothing comes then", func(w *watchdog) {
+		{"it waited to be unpacked, and nothing comes then", func(w *Watchdog) {
 			w.reading("a")
-			w.wait("a", true)
-			w.wait("a", false)
+			w.Wait("a", true)
+			w.Wait("a", false)
 			time.Sleep(2 * limit)
 		}, true},
-		{"all of it came before it waited", func(w *watchdog) {
+		{"all of it came before it waited", func(w *Watchdog) {
 			w.reading("a")
-			w.alive("a", 10, true)
-			w.wait("a", true)
-			w.wait("a", false)
+			w.Alive("a", 10, true)
+			w.Wait("a", true)
+			w.Wait("a", false)
 			time.Sleep(10 * limit)
 		}, false},
-		{"one waits while another is silent", func(w *watchdog) {
+		{"one waits while another is silent", func(w *Watchdog) {
 			w.reading("a")
 			w.reading("b")
-			w.wait("a", true)
+			w.Wait("a", true)
 			time.Sleep(2 * limit)
 		}, true},
-		{"all is unpacked", func(w *watchdog) {
+		{"all is unpacked", func(w *Watchdog) {
 			w.reading("a")
-			w.alive("a", 10, true)
+			w.Alive("a", 10, true)
 			time.Sleep(10 * limit)
 		}, false},
-		{"a blob is asked for and no header comes", func(w *watchdog) {
-			w.alive("x", 0, true)
-			w.asked(&url.URL{Path: "/v2/app/blobs/sha256:abc"})
+		{"a blob is asked for and no header comes", func(w *Watchdog) {
+			w.Alive("x", 0, true)
+			w.Asked(&url.URL{Path: "/v2/app/blobs/sha256:abc"})
 			time.Sleep(2 * limit)
 		}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, w := newWatchdog(t.Context(), limit)
-				defer w.stop()
+				ctx, w := Watch(t.Context(), limit)
+				defer w.Stop()
 				c.do(w)
 				synctest.Wait()
-				if got := errors.Is(context.Cause(ctx), errStalled); got != c.stalled {
+				if got := errors.Is(context.Cause(ctx), ErrStalled); got != c.stalled {
 					t.Errorf("stalled: %v, cause %v", got, context.Cause(ctx))
 				}
 			})
@@ -105,12 +105,12 @@ func TestWatchdogPhases(t *testing.T) {
 
 func TestWatchdogUnpacking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, w := newWatchdog(t.Context(), time.Minute)
-		defer w.stop()
+		ctx, w := Watch(t.Context(), time.Minute)
+		defer w.Stop()
 		blob := digest.FromString("a")
-		w.asked(&url.URL{Path: "/v2/app/blobs/" + blob.String()})
-		w.asked(&url.URL{Path: "/v2/app/blobs/sha256:config"})
-		w.has(blob, "sha256:config")
+		w.Asked(&url.URL{Path: "/v2/app/blobs/" + blob.String()})
+		w.Asked(&url.URL{Path: "/v2/app/blobs/sha256:config"})
+		w.Has(blob, "sha256:config")
 		time.Sleep(time.Hour)
 		if ctx.Err() != nil {
 			t.Errorf("unpacking for an hour counts as silence: %v", context.Cause(ctx))
@@ -119,11 +119,11 @@ func TestWatchdogUnpacking(t *testing.T) {
 }
 
 func TestWatchdogRefusesMoreThanPromised(t *testing.T) {
-	ctx, w := newWatchdog(t.Context(), time.Hour)
-	defer w.stop()
+	ctx, w := Watch(t.Context(), time.Hour)
+	defer w.Stop()
 	p := types.ProgressProperties{Event: types.ProgressEventRead, Offset: 11, OffsetUpdate: 11}
 	p.Artifact.Size = 10
-	w.note(p)
+	w.Note(p)
 	if ctx.Err() == nil {
 		t.Error("a blob of 11 bytes for 10 goes on")
 	}
@@ -131,15 +131,15 @@ func TestWatchdogRefusesMoreThanPromised(t *testing.T) {
 
 // A stall is tried again; the user's interrupt is not.
 func TestWithCause(t *testing.T) {
-	ctx, w := newWatchdog(t.Context(), time.Hour)
+	ctx, w := Watch(t.Context(), time.Hour)
 	w.expire()
-	err := withCause(ctx, context.Canceled)
-	if errors.Is(err, context.Canceled) || !passing(err) {
+	err := WithCause(ctx, context.Canceled)
+	if errors.Is(err, context.Canceled) || !Passing(err) {
 		t.Errorf("%v counts as an interrupt", err)
 	}
 	user, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := withCause(user, context.Canceled); !errors.Is(err, context.Canceled) || passing(err) {
+	if err := WithCause(user, context.Canceled); !errors.Is(err, context.Canceled) || Passing(err) {
 		t.Errorf("%v does not count as an interrupt", err)
 	}
 }

@@ -1,4 +1,4 @@
-package engine
+package ask
 
 import (
 	"context"
@@ -38,18 +38,26 @@ const (
 	disturbedTries = 3
 )
 
-func (r Retry) idle() time.Duration { return Limits{Idle: r.Idle}.idle() }
+const defaultIdle = time.Minute
 
-// do calls f until it succeeds, fails for good, or the tries are used up.
-func (r Retry) do(ctx context.Context, e *Engine, f func() error) error {
-	return r.persist(ctx, e, func() int64 { return 0 }, f)
+// IdleLimit is Idle, or what stands for it where it is not set.
+func (r Retry) IdleLimit() time.Duration {
+	if r.Idle > 0 {
+		return r.Idle
+	}
+	return defaultIdle
 }
 
-// persist is do for work of which a try that fails keeps what it reached: one
+// Do calls f until it succeeds, fails for good, or the tries are used up.
+func (r Retry) Do(ctx context.Context, a *Asker, f func() error) error {
+	return r.Persist(ctx, a, func() int64 { return 0 }, f)
+}
+
+// Persist is Do for work of which a try that fails keeps what it reached: one
 // that reached more than any before it gives all tries, and the first delay,
 // back. What can be reached is bounded, and so are the tries.
-func (r Retry) persist(ctx context.Context, e *Engine, reached func() int64, f func() error) error {
-	t := r.start(e, reached())
+func (r Retry) Persist(ctx context.Context, a *Asker, reached func() int64, f func() error) error {
+	t := r.start(a, reached())
 	for {
 		err := f()
 		if err == nil {
@@ -63,14 +71,14 @@ func (r Retry) persist(ctx context.Context, e *Engine, reached func() int64, f f
 
 // tries are those of one piece of work.
 type tries struct {
-	engine                       *Engine
+	asker                        *Asker
 	retry                        Retry
 	wait                         *backoff.ExponentialBackOff
 	most                         int64
 	left, vanished, disturbances int
 }
 
-func (r Retry) start(e *Engine, reached int64) *tries {
+func (r Retry) start(a *Asker, reached int64) *tries {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.Multiplier = r.Delay, 2
 	if r.Delay <= 0 {
@@ -79,7 +87,7 @@ func (r Retry) start(e *Engine, reached int64) *tries {
 	wait.MaxInterval = min(maxGrowth*wait.InitialInterval, maxDelay)
 	wait.Reset()
 	return &tries{
-		engine: e, retry: r, wait: wait, most: reached,
+		asker: a, retry: r, wait: wait, most: reached,
 		left: max(r.Times, 0), vanished: vanishedTries, disturbances: disturbedTries,
 	}
 }
@@ -98,7 +106,7 @@ func (t *tries) again(ctx context.Context, err error, reached func() int64) erro
 	case disturbed(err) && t.disturbances > 0:
 		t.disturbances--
 		pause = 100 * time.Millisecond
-	case !passing(err):
+	case !Passing(err):
 		return err
 	default:
 		if now := reached(); now > t.most {
@@ -110,7 +118,9 @@ func (t *tries) again(ctx context.Context, err error, reached func() int64) erro
 		}
 		t.left--
 		pause = t.wait.NextBackOff()
-		t.engine.emit(Event{Retry: &RetryEvent{Err: err, Wait: pause, Tries: t.left}})
+		if t.asker.Retrying != nil {
+			t.asker.Retrying(err, pause, t.left)
+		}
 	}
 	select {
 	case <-ctx.Done():
@@ -131,9 +141,9 @@ func disturbed(err error) bool {
 		strings.Contains(text, "unpacking failed (error: exit status 1; output: ") && strings.Contains(text, ": "+unix.ENOENT.Error())
 }
 
-// passing tells whether err may go away by itself. What the user, the image,
+// Passing tells whether err may go away by itself. What the user, the image,
 // the policy or the disk decides does not.
-func passing(err error) bool {
+func Passing(err error) bool {
 	var notFound *platform.NotFoundError
 	var shortName *registry.ShortNameError
 	var unauthorized docker.ErrUnauthorizedForCredentials
