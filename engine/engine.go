@@ -23,8 +23,8 @@ type Config struct {
 	// GuardTags refuses to move a name whose image is in use to an image of
 	// another platform.
 	GuardTags bool
-	// RunInit says that this program calls the function RunInit when it is
-	// started by the name RunInitName. Run then starts it so.
+	// RunInit says that this program calls container.Init when it is started by
+	// the name container.InitName. Run then starts it so.
 	RunInit bool
 }
 

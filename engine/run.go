@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/mpull/mpull/engine/container"
 	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
@@ -17,19 +17,9 @@ import (
 // image's config says, without input, network or terminal.
 type RunOptions struct {
 	CheckOptions
-	TTY         bool   // give the program a terminal; one of the three files must be one
-	ReadOnly    bool   // the root filesystem cannot be written to, but for /tmp, /run and /var/tmp
-	HostNetwork bool   // use the host's network instead of none
-	Force       bool   // start it though the prediction says that it will not start
-	Runtime     string // name or path of the OCI runtime; "" tries runc, then crun
-
-	// Foreground keeps the runtime in this process group, because it reads
-	// from the terminal: what is typed to interrupt then reaches it by itself.
-	Foreground            bool
-	Stdin, Stdout, Stderr *os.File // nil is /dev/null
-	// Signals is called when the program is about to be started; what the
-	// channel brings is passed to the program. Nil means nothing is.
-	Signals func() <-chan os.Signal
+	container.Options
+	Force   bool   // start it though the prediction says that it will not start
+	Runtime string // name or path of the OCI runtime; "" tries runc, then crun
 }
 
 // RefusedError says that a command was not started because it would not start.
@@ -54,7 +44,7 @@ func (e *RefusedError) Error() string {
 //
 // When ctx ends, what runs in the container is killed.
 func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int, err error) {
-	runtimes, err := findRuntimes(o.Runtime)
+	runtimes, err := container.FindRuntimes(o.Runtime)
 	if err != nil {
 		return 0, err
 	}
@@ -66,7 +56,7 @@ func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int,
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	o.empty = o.temporary()
+	o.empty = o.Temporary()
 	p, err := e.prepareRun(ctx, s, input, &o)
 	if err != nil {
 		return 0, err
@@ -76,12 +66,11 @@ func (e *Engine) Run(ctx context.Context, input string, o RunOptions) (code int,
 	if err != nil {
 		return 0, err
 	}
-	spec, err := newSpec(runCommand(p.command, p.run.ID, o.TTY), root, p.run.ID, &o)
-	if err != nil {
-		return 0, err
+	c := container.Container{
+		Dir: p.run.Dir, ID: p.run.ID, Root: root, Options: &o.Options, Confined: e.config.RunInit,
+		ProcessLabel: p.run.ProcessLabel, MountLabel: p.run.MountLabel,
 	}
-	spec.Process.SelinuxLabel, spec.Linux.MountLabel = p.run.ProcessLabel, p.run.MountLabel
-	code, err = (&bundle{dir: p.run.Dir, id: p.run.ID, options: &o, confined: e.config.RunInit}).start(ctx, spec, runtimes)
+	code, err = c.Start(ctx, p.command, runtimes)
 	return p.settle(code, err)
 }
 
@@ -95,7 +84,7 @@ type prepared struct {
 // settle gives the predicted code to a forced program that did not start: a
 // runtime ends with 1 when execve fails, which says less.
 func (p *prepared) settle(code int, err error) (int, error) {
-	var failed *RuntimeError
+	var failed *container.RuntimeError
 	if p.predicted != 0 && (errors.As(err, &failed) || err == nil && code == 1) {
 		return p.predicted, nil
 	}
@@ -167,7 +156,7 @@ func (e *Engine) wayOut(ctx context.Context, s *store.Store, snap *store.Snapsho
 // sweepRuns removes what killed runs left. Not being able to is no reason not
 // to do what was asked.
 func (e *Engine) sweepRuns(ctx context.Context, w *store.Writer) {
-	if err := w.RemoveDeadRuns(ctx, stopDeadRun); err != nil {
+	if err := w.RemoveDeadRuns(ctx, container.StopDead); err != nil {
 		e.note("warning: %v", err)
 	}
 }
@@ -179,7 +168,7 @@ func (e *Engine) StopDeadRuns(ctx context.Context) error {
 	dirs, err := store.DeadRunDirs(e.config.Store)
 	errs := []error{err}
 	for _, dir := range dirs {
-		errs = append(errs, stopDeadRun(ctx, dir, filepath.Base(dir)))
+		errs = append(errs, container.StopDead(ctx, dir, filepath.Base(dir)))
 	}
 	return errors.Join(errs...)
 }

@@ -34,6 +34,7 @@ func arrows() []arrow {
 		{from: "engine/platform", to: "go.podman.io", why: "platforms depend on no store and no registry"},
 		{from: "engine/registry", to: module, allowed: []string{"engine/children", "engine/platform", "engine/userfile"}, why: "what a registry says depends on no store"},
 		{from: "engine/ask", to: module, allowed: []string{"engine/platform", "engine/registry", "store"}, why: "asking knows no use case"},
+		{from: "engine/container", to: module, allowed: []string{"engine/children", "engine/preflight", "store/query"}, why: "a container is started from values"},
 		{from: "engine/userfile", to: module, why: "files depend on nothing of ours"},
 		{from: "engine/preflight", to: module, allowed: []string{"engine/platform"}, why: "preflight looks into a root file system that it is given"},
 		{from: "gc", to: module, allowed: []string{"store"}, why: "gc decides over the store's values"},

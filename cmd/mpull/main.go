@@ -9,13 +9,13 @@ import (
 	"go.podman.io/storage/pkg/reexec"
 
 	_ "github.com/mpull/mpull/cmd/mpull/prelude" // closed streams, crashes
-	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/container"
 )
 
 func main() {
 	// The store unpacks layers in a child of this program: such a child must
 	// do that and nothing else.
-	reexec.Register(engine.RunInitName, engine.RunInit)
+	reexec.Register(container.InitName, container.Init)
 	if reexec.Init() {
 		return
 	}

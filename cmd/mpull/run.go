@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/container"
 	"github.com/mpull/mpull/engine/platform"
 )
 
@@ -101,8 +102,8 @@ func (p *program) run(c *cli.Context) error {
 func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 	o := engine.RunOptions{
 		CheckOptions: engine.CheckOptions{Args: c.Args().Tail(), User: c.String("user"), WorkingDir: c.String("workdir")},
-		TTY:          c.Bool("tty"), ReadOnly: c.Bool("read-only"), Force: c.Bool("force"), Runtime: c.String("runtime"),
-		Stdout: os.Stdout, Stderr: os.Stderr,
+		Options:      container.Options{TTY: c.Bool("tty"), ReadOnly: c.Bool("read-only"), Stdout: os.Stdout, Stderr: os.Stderr},
+		Force:        c.Bool("force"), Runtime: c.String("runtime"),
 	}
 	if c.IsSet("entrypoint") {
 		o.Entrypoint = entrypointOf(c.String("entrypoint"))

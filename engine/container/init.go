@@ -1,4 +1,4 @@
-package engine
+package container
 
 import (
 	"encoding/json"
@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RunInitName is the name, as argv[0], by which Run starts this program again
-// when Config.RunInit is set.
-const RunInitName = "mpull-run-init"
+// InitName is the name, as argv[0], by which a Container starts this program again
+// where it is confined.
+const InitName = "mpull-run-init"
 
-// RunInit is the main function of a program that Run started by the name
-// RunInitName. It is the first process of a PID namespace: it mounts the
+// Init is the main function of a program that was started by the name
+// InitName. It is the first process of a PID namespace: it mounts the
 // namespace's /proc, without which a runtime does not find its processes, and
-// becomes the runtime. When Run's process dies the kernel kills this one
+// becomes the runtime. When the process that started it dies the kernel kills this one
 // (PR_SET_PDEATHSIG) and with it all of the namespace (pid_namespaces(7)), so
-// that no program outlives a killed Run. It does not return.
-func RunInit() {
+// that no program outlives a killed mpull. It does not return.
+func Init() {
 	runtime.LockOSThread()
 	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, RunInitName+" is started by mpull run only")
+		fmt.Fprintln(os.Stderr, InitName+" is started by mpull run only")
 		os.Exit(1)
 	}
 	dir, argv := os.Args[1], os.Args[2:]
@@ -41,9 +41,9 @@ func RunInit() {
 	os.Exit(1)
 }
 
-// namespaced makes cmd the first process of a PID namespace, through RunInit.
-func (b *bundle) namespaced(cmd *exec.Cmd) {
-	cmd.Args = append([]string{RunInitName, b.dir}, cmd.Args...)
+// namespaced makes cmd the first process of a PID namespace, through Init.
+func (c *Container) namespaced(cmd *exec.Cmd) {
+	cmd.Args = append([]string{InitName, c.Dir}, cmd.Args...)
 	cmd.Path = "/proc/self/exe"
 	cmd.SysProcAttr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
 }

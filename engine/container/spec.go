@@ -1,4 +1,4 @@
-package engine
+package container
 
 import (
 	"errors"
@@ -15,9 +15,9 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
-// runCaps are the capabilities of a container's root, those of podman's
+// defaultCaps are the capabilities of a container's root, those of podman's
 // default. Other users have none.
-func runCaps() []capability.Cap {
+func defaultCaps() []capability.Cap {
 	return []capability.Cap{
 		capability.CAP_CHOWN, capability.CAP_DAC_OVERRIDE, capability.CAP_FOWNER, capability.CAP_FSETID,
 		capability.CAP_KILL, capability.CAP_NET_BIND_SERVICE, capability.CAP_SETFCAP, capability.CAP_SETGID,
@@ -25,31 +25,32 @@ func runCaps() []capability.Cap {
 	}
 }
 
-// newSpec writes what an OCI runtime needs to start command in the root
-// filesystem mounted at root: processes, mounts, host name and IPC of its own,
+// spec writes what an OCI runtime needs to start command: processes, mounts, host name and IPC of its own,
 // a network of its own without a way out unless the host's is asked for, no
 // new privileges, the usual paths of /proc masked or read-only. There is no
 // seccomp filter and no limit on memory, CPU or processes.
-func newSpec(command preflight.Command, root string, id string, o *RunOptions) (*specs.Spec, error) {
-	p, err := runProcess(command, root)
+func (c *Container) spec(command preflight.Command) (*specs.Spec, error) {
+	o := c.Options
+	p, err := processOf(withDefaults(command, c.ID, o.TTY), c.Root)
 	if err != nil {
 		return nil, err
 	}
-	caps, err := runCapabilities(p.UID == 0)
+	caps, err := capabilitiesOf(p.UID == 0)
 	if err != nil {
 		return nil, err
 	}
 	spec := &specs.Spec{
 		Version:  "1.0.2", // what runtimes of 2020 and later know
-		Hostname: query.ShortID(id),
-		Root:     &specs.Root{Path: root, Readonly: o.ReadOnly},
+		Hostname: query.ShortID(c.ID),
+		Root:     &specs.Root{Path: c.Root, Readonly: o.ReadOnly},
 		Process: &specs.Process{
 			Terminal: o.TTY, Args: p.Args, Cwd: p.Dir, Env: p.Env,
 			User:         specs.User{UID: p.UID, GID: p.GID, AdditionalGids: p.Groups},
-			Capabilities: caps, NoNewPrivileges: true,
+			Capabilities: caps, NoNewPrivileges: true, SelinuxLabel: c.ProcessLabel,
 		},
-		Mounts: runMounts(o),
+		Mounts: mountsOf(o),
 		Linux: &specs.Linux{
+			MountLabel: c.MountLabel,
 			Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}},
 			Resources:  &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}},
 			MaskedPaths: []string{
@@ -65,9 +66,9 @@ func newSpec(command preflight.Command, root string, id string, o *RunOptions) (
 	return spec, nil
 }
 
-// runProcess is the process of command in the root filesystem mounted at root.
+// processOf is the process of command in the root filesystem mounted at root.
 // Links in there lead nowhere but into root.
-func runProcess(command preflight.Command, root string) (p preflight.Process, err error) {
+func processOf(command preflight.Command, root string) (p preflight.Process, err error) {
 	dir, err := preflight.OpenDir(root, preflight.IDMaps{})
 	if err != nil {
 		return p, err
@@ -79,8 +80,8 @@ func runProcess(command preflight.Command, root string) (p preflight.Process, er
 	return p, err
 }
 
-// runCommand adds what run sets of its own and the image may set otherwise.
-func runCommand(command preflight.Command, id string, tty bool) preflight.Command {
+// withDefaults adds what mpull sets of its own and the image may set otherwise.
+func withDefaults(command preflight.Command, id string, tty bool) preflight.Command {
 	defaults := []string{"HOSTNAME=" + query.ShortID(id)}
 	if tty {
 		defaults = append(defaults, "TERM=xterm")
@@ -89,8 +90,8 @@ func runCommand(command preflight.Command, id string, tty bool) preflight.Comman
 	return command
 }
 
-// runCapabilities are runCaps, less what this process cannot give.
-func runCapabilities(root bool) (*specs.LinuxCapabilities, error) {
+// capabilitiesOf returns defaultCaps, less what this process cannot give.
+func capabilitiesOf(root bool) (*specs.LinuxCapabilities, error) {
 	own, err := capability.NewPid2(0)
 	if err == nil {
 		err = own.Load()
@@ -99,7 +100,7 @@ func runCapabilities(root bool) (*specs.LinuxCapabilities, error) {
 		return nil, fmt.Errorf("reading the capabilities of this process: %w", err)
 	}
 	var names []string
-	for _, c := range runCaps() {
+	for _, c := range defaultCaps() {
 		if own.Get(capability.BOUNDING, c) {
 			names = append(names, "CAP_"+strings.ToUpper(c.String()))
 		}
@@ -111,16 +112,16 @@ func runCapabilities(root bool) (*specs.LinuxCapabilities, error) {
 	return caps, nil
 }
 
-// temporary are the directories that are writable and empty in a container
+// Temporary are the directories that are writable and empty in a container
 // whose root filesystem is not.
-func (o *RunOptions) temporary() []string {
+func (o *Options) Temporary() []string {
 	if o.ReadOnly {
 		return []string{"/tmp", "/run", "/var/tmp"}
 	}
 	return nil
 }
 
-func runMounts(o *RunOptions) []specs.Mount {
+func mountsOf(o *Options) []specs.Mount {
 	ptmx := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
 	if idMapped("/proc/self/gid_map", 5) {
 		ptmx = append(ptmx, "gid=5") // the group of terminals, by convention
@@ -132,7 +133,7 @@ func runMounts(o *RunOptions) []specs.Mount {
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 	}
-	for _, dir := range o.temporary() {
+	for _, dir := range o.Temporary() {
 		mounts = append(mounts, specs.Mount{Destination: dir, Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=1777"}})
 	}
 	if !o.HostNetwork {

@@ -1,4 +1,4 @@
-package engine
+package container
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 // deadly tells whether a signal has to end a container without the help of the
 // program in it. The program is the first process of its PID namespace, to which
 // the kernel delivers only signals that it has a handler for
-// (pid_namespaces(7)), and so is the runtime, under RunInit, while it has none
+// (pid_namespaces(7)), and so is the runtime, under Init, while it has none
 // yet. A signal that would be lost so does what it does to any other program:
 // it ends it. One that the program ignores is ignored.
 func deadly(runtime int, s syscall.Signal) bool {

@@ -1,4 +1,4 @@
-package engine
+package container
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ import (
 	"syscall"
 	"time"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store/query"
 )
 
@@ -41,9 +41,9 @@ func (e *RuntimeError) Error() string {
 	return "no OCI runtime could make the container: tried " + strings.Join(e.Tried, "; ")
 }
 
-// findRuntimes returns the paths of the runtimes to try, in order: the one
+// FindRuntimes returns the paths of the runtimes to try, in order: the one
 // that the user named, else runc and crun where they are.
-func findRuntimes(named string) ([]string, error) {
+func FindRuntimes(named string) ([]string, error) {
 	if named != "" {
 		path, err := exec.LookPath(named)
 		if err != nil {
@@ -65,51 +65,77 @@ func findRuntimes(named string) ([]string, error) {
 	return found, nil
 }
 
-// A bundle is what runtimes start from: the directory of a run.
-type bundle struct {
-	dir, id string
-	options *RunOptions
-	signals <-chan os.Signal
-	// confined says that all processes of the container die with this one.
-	confined bool
+// Options say how a program is started. The zero value starts it without input,
+// network or terminal.
+type Options struct {
+	TTY         bool // give the program a terminal; one of the three files must be one
+	ReadOnly    bool // the root filesystem cannot be written to, but for /tmp, /run and /var/tmp
+	HostNetwork bool // use the host's network instead of none
+
+	// Foreground keeps the runtime in this process group, because it reads
+	// from the terminal: what is typed to interrupt then reaches it by itself.
+	Foreground            bool
+	Stdin, Stdout, Stderr *os.File // nil is /dev/null
+	// Signals is called when the program is about to be started; what the
+	// channel brings is passed to the program. Nil means nothing is.
+	Signals func() <-chan os.Signal
 }
 
-// start runs the container with the first runtime that can make it, and
-// returns the exit code: the program's, or 128 and the signal that ended it.
-func (b *bundle) start(ctx context.Context, spec *specs.Spec, runtimes []string) (int, error) {
+// Container is a container about to be started.
+type Container struct {
+	Dir, ID string // its own folder, which runtimes start it from
+	Root    string // where its root filesystem is mounted
+	Options *Options
+	// Confined says that all processes of the container die with this one: this
+	// program calls Init when it is started by the name InitName.
+	Confined bool
+	// SELinux labels of its processes and of its mounts, "" without SELinux.
+	ProcessLabel, MountLabel string
+
+	signals <-chan os.Signal
+}
+
+// Start runs a command in the container with the first of the runtimes that can
+// make it, and returns the exit code: the program's, or 128 and the signal that
+// ended it.
+func (c *Container) Start(ctx context.Context, command preflight.Command, runtimes []string) (int, error) {
+	spec, err := c.spec(command)
+	if err != nil {
+		return 0, err
+	}
 	config, err := json.Marshal(spec)
 	if err != nil {
 		return 0, err
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, "config.json"), config, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Dir, "config.json"), config, 0o600); err != nil {
 		return 0, fmt.Errorf("writing the runtime's configuration: %w", err)
 	}
-	if b.options.Signals != nil {
-		b.signals = b.options.Signals()
+	if c.Options.Signals != nil {
+		c.signals = c.Options.Signals()
 	}
 	failed := &RuntimeError{}
 	for _, path := range runtimes {
-		code, made, err := b.try(ctx, path)
+		code, made, err := c.try(ctx, path)
 		if err != nil || made {
 			return code, err
 		}
-		failed.Tried = append(failed.Tried, path+" ("+b.lastWords(code)+")")
+		failed.Tried = append(failed.Tried, path+" ("+c.lastWords(code)+")")
 	}
 	return 0, failed
 }
 
 // try runs one runtime. made is false when it did not get as far as the
 // program: only then may another one be tried.
-func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err error) {
+func (c *Container) try(ctx context.Context, path string) (code int, made bool, err error) {
 	if ctx.Err() != nil {
 		return 0, false, context.Cause(ctx)
 	}
 	for _, old := range []string{runtimePid, runtimeLog} {
-		if err := os.Remove(filepath.Join(b.dir, old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(filepath.Join(c.Dir, old)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, false, err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(b.dir, runtimeFile), []byte(path), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(c.Dir, runtimeFile), []byte(path), 0o600); err != nil {
 		return 0, false, err
 	}
 	// The kernel sends a child's death signal when the thread that made it
@@ -117,25 +143,25 @@ func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(path, append( //nolint:noctx // signals are passed on to it; it is not killed with the context
-		runtimeFlags(path, b.dir),
-		"--log", filepath.Join(b.dir, runtimeLog), "--log-format", "json",
-		"run", "--bundle", b.dir, "--pid-file", filepath.Join(b.dir, runtimePid), b.id)...)
+		runtimeFlags(path, c.Dir),
+		"--log", filepath.Join(c.Dir, runtimeLog), "--log-format", "json",
+		"run", "--bundle", c.Dir, "--pid-file", filepath.Join(c.Dir, runtimePid), c.ID)...)
 	// A nil *os.File in an interface would not be taken for nothing.
-	if b.options.Stdin != nil {
-		cmd.Stdin = b.options.Stdin
+	if c.Options.Stdin != nil {
+		cmd.Stdin = c.Options.Stdin
 	}
-	cmd.Stdout, cmd.Stderr = b.options.Stdout, b.options.Stderr
+	cmd.Stdout, cmd.Stderr = c.Options.Stdout, c.Options.Stderr
 	// In a process group of its own the runtime does not get what is typed to
 	// interrupt: it reaches mpull alone, which passes it on once.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: !b.options.Foreground}
-	if b.confined {
-		b.namespaced(cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: !c.Options.Foreground}
+	if c.Confined {
+		c.namespaced(cmd)
 	}
 	if err := cmd.Start(); err != nil {
 		return 0, false, fmt.Errorf("starting the runtime %s: %w", path, err)
 	}
 	stop, done := make(chan struct{}), make(chan os.Signal, 1)
-	go func() { done <- b.steer(ctx, cmd.Process, path, stop) }()
+	go func() { done <- c.steer(ctx, cmd.Process, path, stop) }()
 	err = cmd.Wait()
 	close(stop)
 	ended := <-done
@@ -149,26 +175,26 @@ func (b *bundle) try(ctx context.Context, path string) (code int, made bool, err
 	if err != nil && !errors.As(err, &exit) {
 		return 0, true, fmt.Errorf("waiting for the runtime %s: %w", path, err)
 	}
-	_, gone := os.Stat(filepath.Join(b.dir, runtimePid))
+	_, gone := os.Stat(filepath.Join(c.Dir, runtimePid))
 	return statusCode(cmd.ProcessState), gone == nil, nil
 }
 
 // steer passes signals to the runtime, which passes them to the program, and
 // ends the container when ctx ends. It returns the signal that ended the
 // container in the program's stead.
-func (b *bundle) steer(ctx context.Context, p *os.Process, path string, stop <-chan struct{}) (ended os.Signal) {
+func (c *Container) steer(ctx context.Context, p *os.Process, path string, stop <-chan struct{}) (ended os.Signal) {
 	for {
 		select {
 		case <-stop:
 			return nil
-		case s := <-b.signals:
+		case s := <-c.signals:
 			if n, ok := s.(syscall.Signal); ok && deadly(p.Pid, n) {
-				b.end(ctx, p, path)
+				c.end(ctx, p, path)
 				return s
 			}
 			_ = p.Signal(s) // it may have ended meanwhile
 		case <-ctx.Done():
-			b.end(ctx, p, path)
+			c.end(ctx, p, path)
 			return nil
 		}
 	}
@@ -178,13 +204,13 @@ func (b *bundle) steer(ctx context.Context, p *os.Process, path string, stop <-c
 const deleteTime = 10 * time.Second
 
 // end kills all of a container.
-func (b *bundle) end(ctx context.Context, p *os.Process, path string) {
-	if b.confined {
+func (c *Container) end(ctx context.Context, p *os.Process, path string) {
+	if c.Confined {
 		_ = p.Kill() // and all of its namespace
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
 	defer cancel()
-	_ = deleteContainer(ctx, path, b.dir, b.id)
+	_ = deleteContainer(ctx, path, c.Dir, c.ID)
 	_ = p.Kill()
 }
 
@@ -212,8 +238,8 @@ type logEntry struct {
 }
 
 // lastWords is the last thing that a runtime wrote to its log.
-func (b *bundle) lastWords(code int) string {
-	data, err := os.ReadFile(filepath.Join(b.dir, runtimeLog))
+func (c *Container) lastWords(code int) string {
+	data, err := os.ReadFile(filepath.Join(c.Dir, runtimeLog))
 	if err == nil {
 		lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
 		var entry logEntry
@@ -224,8 +250,8 @@ func (b *bundle) lastWords(code int) string {
 	return fmt.Sprintf("exit code %d", code)
 }
 
-// stopDeadRun ends what still runs in a container whose mpull is dead.
-func stopDeadRun(ctx context.Context, dir, id string) error {
+// StopDead ends what still runs in a container whose mpull is dead.
+func StopDead(ctx context.Context, dir, id string) error {
 	state := filepath.Join(dir, runtimeState, id)
 	if _, err := os.Stat(state); errors.Is(err, fs.ErrNotExist) {
 		return nil // it was not started, or ended in time
