@@ -69,7 +69,7 @@ bench: build ## Time mpull against the plain library path and installed peers (r
 	$(GO) build -o .cache/bench ./contrib/bench
 	.cache/bench -mpull bin/mpull $(BENCHFLAGS)
 
-KERNELS := ./engine/platform ./engine/preflight ./gc ./store/unpack
+KERNELS := ./engine/platform ./engine/host ./engine/preflight ./gc ./store/unpack
 bench-kernels: ## Compare the inner loops with the committed baseline (another machine: other figures)
 	mkdir -p .cache
 	$(GO) test -run '^$$' -bench 'MakePlan|Choose|LocalHost|Check|CRC|Untar' -benchtime 0.2s -count 5 $(KERNELS) > .cache/kernels.txt

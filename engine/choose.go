@@ -234,24 +234,24 @@ func (e *Engine) advise(n *platform.NotFoundError) string {
 	if len(n.Versions) > 0 {
 		return "name one: " + pulls(n.Versions[0])
 	}
-	host := e.Host()
+	on := e.Host()
 	if len(n.Requests) > 0 && n.Requests[0].Platform.OS == "wasi" {
 		return wasmAdvice
 	}
 	if p := n.Nearest; p != nil {
-		use, emulator := hostUse(host, *p)
-		switch {
+		use, emulator := hostUse(on, *p)
+		switch here := on.Facts().Platform; {
 		case use == HostEmulated:
 			return fmt.Sprintf("the nearest is %s, which %s emulates here: %s", p, emulator, pulls(*p))
-		case use == HostNone && p.Architecture == host.Platform.Architecture && host.Platform.Variant != "":
-			return fmt.Sprintf("the nearest is %s, and this CPU has only %s: %s brings it all the same", p, host.Platform.Variant, pulls(*p))
+		case use == HostNone && p.Architecture == here.Architecture && here.Variant != "":
+			return fmt.Sprintf("the nearest is %s, and this CPU has only %s: %s brings it all the same", p, here.Variant, pulls(*p))
 		case use == HostNone:
 			return fmt.Sprintf("the nearest is %s, which does not run here: %s brings it all the same", p, pulls(*p))
 		}
 		return fmt.Sprintf("the nearest is %s, which runs here, and is taken only when it is asked for: %s", p, pulls(*p))
 	}
 	for _, p := range n.Offered {
-		if use, emulator := hostUse(host, p); use == HostEmulated {
+		if use, emulator := hostUse(on, p); use == HostEmulated {
 			return fmt.Sprintf("%s emulates %s here: %s", emulator, p, pulls(p))
 		} else if use == HostNative {
 			return fmt.Sprintf("%s runs here: %s", p, pulls(p))

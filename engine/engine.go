@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/mpull/mpull/engine/ask"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
@@ -18,8 +20,8 @@ import (
 type Config struct {
 	Store    store.Options
 	Registry registry.Options
-	Host     func() platform.Host // facts about the machine that images are for; nil means this one
-	Events   func(Event)          // called for each event, from one goroutine at a time; nil means nobody listens
+	Host     func() preflight.Host // facts about the machine that images are for; nil means this one
+	Events   func(Event)           // called for each event, from one goroutine at a time; nil means nobody listens
 	// GuardTags refuses to move a name whose image is in use to an image of
 	// another platform.
 	GuardTags bool
@@ -32,7 +34,7 @@ type Config struct {
 // the store, reads it once, and closes it.
 type Engine struct {
 	config Config
-	host   func() platform.Host
+	host   func() preflight.Host
 	native func() platform.Platform
 	mu     sync.Mutex // serialises Events
 
@@ -43,25 +45,25 @@ type Engine struct {
 func New(c Config) *Engine {
 	c.Registry.RuntimeDir = store.SettleRuntimeDir()
 	if c.Host == nil {
-		return newEngine(c, sync.OnceValue(platform.LocalHost), sync.OnceValue(platform.Local))
+		return newEngine(c, sync.OnceValue(func() preflight.Host { return host.Local() }), sync.OnceValue(host.Wants))
 	}
-	host := sync.OnceValue(c.Host)
-	return newEngine(c, host, func() platform.Platform { return host().Wants() })
+	on := sync.OnceValue(c.Host)
+	return newEngine(c, on, func() platform.Platform { return on().Facts().Wants() })
 }
 
-func newEngine(c Config, host func() platform.Host, native func() platform.Platform) *Engine {
-	e := &Engine{config: c, host: host, native: native}
+func newEngine(c Config, on func() preflight.Host, native func() platform.Platform) *Engine {
+	e := &Engine{config: c, host: on, native: native}
 	e.asker = &ask.Asker{Registry: c.Registry, Debug: e.debug, Retrying: func(err error, wait time.Duration, left int) {
 		e.emit(Event{Retry: &RetryEvent{Err: err, Wait: wait, Tries: left}})
 	}}
 	return e
 }
 
-// Host returns the facts about the machine that images are for.
-func (e *Engine) Host() platform.Host { return e.host() }
+// Host returns the machine that images are for.
+func (e *Engine) Host() preflight.Host { return e.host() }
 
 // Platform returns what is wanted on that machine when nobody asks for a platform,
-// Host().Wants(), without reading the other facts about it. It is what this
+// Facts.Wants, without reading the other facts about it. It is what this
 // program was built for; what starts there is the kernel's business.
 func (e *Engine) Platform() platform.Platform { return e.native() }
 

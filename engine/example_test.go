@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/gc"
 	"github.com/mpull/mpull/integration/testimage"
@@ -123,8 +125,8 @@ func world() (c engine.Config, stop func(), err error) {
 	c = engine.Config{
 		Store:    store.Options{Root: filepath.Join(dir, "root"), RunRoot: filepath.Join(dir, "run"), Driver: "vfs"},
 		Registry: registry.Options{RegistriesConf: conf, PolicyFile: policy},
-		Host: func() platform.Host {
-			return platform.Host{Platform: platform.Platform{OS: "linux", Architecture: "amd64"}}
+		Host: func() preflight.Host {
+			return host.Facts{Platform: platform.Platform{OS: "linux", Architecture: "amd64"}}
 		},
 	}
 	return c, func() { r.Close(); _ = os.RemoveAll(dir) }, nil

@@ -148,23 +148,24 @@ func (e *Engine) markPinned(rows []ListedImage) error {
 // is asked of its program, which may be for another platform than its config
 // says; so the listing says what check does.
 func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool {
-	host, native := e.Host(), make([]bool, len(s.images))
+	on, native := e.Host(), make([]bool, len(s.images))
+	facts := on.Facts()
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, img := range s.images {
 		if img.Config == nil {
 			continue
 		}
-		if native[i] = host.Native(query.PlatformOf(img)); s.brief {
+		if native[i] = facts.Native(query.PlatformOf(img)); s.brief {
 			continue
 		}
 		g.Go(func() error {
 			actual := ""
 			err := onFiles(st, img, CheckOptions{program: true}, func(root preflight.RootFS, command preflight.Command) {
-				actual = preflight.Actual(ctx, root, command, host)
+				actual = preflight.Actual(ctx, root, command, on)
 			})
 			if p, wrong := platform.Parse(actual); err == nil && wrong == nil {
-				native[i] = host.Native(p)
+				native[i] = facts.Native(p)
 			}
 			return nil
 		})

@@ -8,6 +8,7 @@ import (
 	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/crio"
 )
@@ -94,7 +95,8 @@ func shownPlatforms() []string {
 	}
 }
 
-func hostInfo(h platform.Host) HostInfo {
+func hostInfo(on preflight.Host) HostInfo {
+	h := on.Facts()
 	info := HostInfo{Platform: h.Platform.String(), Kernel: h.Kernel, Native: []string{}, Emulated: []EmulatedInfo{}, Arch: h.Platform.Architecture, OS: h.Platform.OS}
 	for _, s := range shownPlatforms() {
 		p, err := platform.Parse(s)
@@ -103,8 +105,8 @@ func hostInfo(h platform.Host) HostInfo {
 		}
 		if h.Native(p) {
 			info.Native = append(info.Native, s)
-		} else if handler, anyImage := h.Emulated(p); handler != "" {
-			info.Emulated = append(info.Emulated, EmulatedInfo{Platform: s, Handler: handler, AnyImage: anyImage})
+		} else if e, _ := on.Handler(p); e.Interpreter != "" {
+			info.Emulated = append(info.Emulated, EmulatedInfo{Platform: s, Handler: e.Interpreter, AnyImage: e.InAnyImage()})
 		}
 	}
 	return info

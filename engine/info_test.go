@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/store"
 )
@@ -41,7 +42,7 @@ func TestMissing(t *testing.T) {
 }
 
 func TestHostInfo(t *testing.T) {
-	h := platform.Host{Platform: platform.Platform{OS: "linux", Architecture: "amd64", Variant: "v3"}, Compat: []platform.Compat{platform.CompatIA32}}
+	h := host.Facts{Platform: platform.Platform{OS: "linux", Architecture: "amd64", Variant: "v3"}, Compat: []host.Compat{host.CompatIA32}}
 	info := hostInfo(h)
 	if want := []string{"linux/amd64", "linux/amd64/v2", "linux/amd64/v3", "linux/386"}; !slices.Equal(info.Native, want) {
 		t.Errorf("native: %q, not %q", info.Native, want)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 )
@@ -107,8 +108,8 @@ func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []r
 			return nil, err
 		}
 	}
-	host := e.Host()
-	wanted := []platform.Request{platform.Native(host.Wants())}
+	on := e.Host()
+	wanted := []platform.Request{platform.Native(e.Platform())}
 	own, _ := platform.Choose(wanted, candidatesOf(instances))
 	if hasTwins(own) {
 		if c, err := e.choose(ctx, img, instances, wanted); err == nil {
@@ -123,7 +124,7 @@ func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []r
 		case i == own.Chosen:
 			rows[n].Host = HostOwn
 		case p.Complete():
-			rows[n].Host, rows[n].Emulator = hostUse(host, p)
+			rows[n].Host, rows[n].Emulator = hostUse(on, p)
 		}
 	}
 	return rows, nil
@@ -161,15 +162,15 @@ func sizeAll(ctx context.Context, img *registry.Image, rows []OfferedPlatform, i
 	return g.Wait()
 }
 
-func hostUse(host platform.Host, p platform.Platform) (HostUse, string) {
-	if host.Native(p) {
+func hostUse(on preflight.Host, p platform.Platform) (HostUse, string) {
+	if on.Facts().Native(p) {
 		return HostNative, ""
 	}
-	emulator, anyImage := host.Emulated(p)
-	if anyImage {
-		return HostEmulated, emulator
+	h, _ := on.Handler(p)
+	if h.InAnyImage() {
+		return HostEmulated, h.Interpreter
 	}
-	return HostNone, emulator
+	return HostNone, h.Interpreter
 }
 
 // byDigest finds local images by the digests of their own manifests. An index

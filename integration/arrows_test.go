@@ -32,11 +32,21 @@ func arrows() []arrow {
 		{from: "engine", to: module, allowed: []string{"engine", "store", "gc"}, why: "cmd -> engine -> store, gc"},
 		{from: "engine/platform", to: module, why: "platforms depend on nothing of ours"},
 		{from: "engine/platform", to: "go.podman.io", why: "platforms depend on no store and no registry"},
+		{from: "engine/platform", to: "io", why: "platforms are values"},
+		{from: "engine/platform", to: "net", why: "platforms are values"},
+		{from: "engine/platform", to: "os", why: "platforms are values"},
+		{from: "engine/platform", to: "runtime", why: "what a platform means depends on no machine"},
+		{from: "engine/platform", to: "syscall", why: "platforms are values"},
+		{from: "engine/platform", to: "golang.org/x/sys", why: "platforms are values"},
+		{from: "engine/host", to: module, allowed: []string{"engine/platform"}, why: "facts about a machine depend on no store and no image"},
+		{from: "engine/host", to: "go.podman.io", why: "facts about a machine depend on no store and no image"},
 		{from: "engine/registry", to: module, allowed: []string{"engine/children", "engine/platform", "engine/userfile"}, why: "what a registry says depends on no store"},
 		{from: "engine/ask", to: module, allowed: []string{"engine/platform", "engine/registry", "store"}, why: "asking knows no use case"},
 		{from: "engine/container", to: module, allowed: []string{"engine/children", "engine/preflight", "store/query"}, why: "a container is started from values"},
 		{from: "engine/userfile", to: module, why: "files depend on nothing of ours"},
-		{from: "engine/preflight", to: module, allowed: []string{"engine/platform"}, why: "preflight looks into a root file system that it is given"},
+		{from: "engine/preflight", to: module, allowed: []string{"engine/host", "engine/platform"}, why: "preflight looks into a root file system that it is given"},
+		{from: "engine/preflight", to: "os/exec", why: "nothing is executed to find out about an image"},
+		{from: "engine/preflight", to: "syscall", why: "nothing is executed to find out about an image"},
 		{from: "gc", to: module, allowed: []string{"store"}, why: "gc decides over the store's values"},
 		{from: "gc", to: "go.podman.io", why: "gc opens no store"},
 		{from: "store", to: module, allowed: []string{"store", "engine/platform"}, but: "store/query", why: "the store imports nothing of ours but the values of platforms"},
@@ -97,7 +107,7 @@ func TestArrows(t *testing.T) {
 			all[dir] = append(all[dir], strings.Trim(spec.Path.Value, `"`))
 		}
 	})
-	for _, must := range []string{"cmd/mpull", "engine", "engine/platform", "engine/registry", "gc", "store"} {
+	for _, must := range []string{"cmd/mpull", "engine", "engine/host", "engine/platform", "engine/preflight", "engine/registry", "gc", "store"} {
 		if len(all[must]) == 0 {
 			t.Errorf("no imports of %s were read: this test sees nothing there", must)
 		}
@@ -128,10 +138,25 @@ func TestArrowsCanFail(t *testing.T) {
 // TestGCUsesValuesOnly holds gc to the values of package store: what opens,
 // locks or changes a store is out of its reach.
 func TestGCUsesValuesOnly(t *testing.T) {
-	values := []string{"Snapshot", "Image", "Layer", "Container", "Config", "History", "Displacement", "Party", "Deletion", "Download", "Removal", "Usage", "ErrInUse", "ErrMounted", "IsGone"}
+	usesOnly(t, "gc", "store", []string{"Snapshot", "Image", "Layer", "Container", "Config", "History", "Displacement", "Party", "Deletion", "Download", "Removal", "Usage", "ErrInUse", "ErrMounted", "IsGone"})
+}
+
+// TestPreflightAsks holds preflight to the values of package host: what reads or
+// executes something on this machine is behind the interface that it asks.
+func TestPreflightAsks(t *testing.T) {
+	usesOnly(t, "engine/preflight", "host", []string{
+		"Binfmt", "DecodeELF", "ELFClass32", "ELFClass64", "ELFHeader", "ELFPlatform", "ELFTypeDyn", "ELFTypeExec", "EmulatorPackages",
+		"Facts", "Handler", "Loader", "OpenedFile", "UsualStack",
+	})
+}
+
+// usesOnly reports what the packages in dir use of another, named pkg, beside
+// these values.
+func usesOnly(t *testing.T, dir, pkg string, values []string) {
+	t.Helper()
 	used := 0
-	eachFile(t, func(dir string, f *ast.File) {
-		if !within(dir, "gc") {
+	eachFile(t, func(in string, f *ast.File) {
+		if !within(in, dir) {
 			return
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -139,17 +164,17 @@ func TestGCUsesValuesOnly(t *testing.T) {
 			if !ok {
 				return true
 			}
-			if x, ok := sel.X.(*ast.Ident); ok && x.Name == "store" && x.Obj == nil {
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == pkg && x.Obj == nil {
 				used++
 				if !slices.Contains(values, sel.Sel.Name) {
-					t.Errorf("%s uses store.%s, which is no value", dir, sel.Sel.Name)
+					t.Errorf("%s uses %s.%s, which is no value", in, pkg, sel.Sel.Name)
 				}
 			}
 			return true
 		})
 	})
 	if used == 0 {
-		t.Error("gc uses nothing of store: this test sees nothing")
+		t.Errorf("%s uses nothing of %s: this test sees nothing", dir, pkg)
 	}
 }
 

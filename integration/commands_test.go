@@ -15,7 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/integration/testenv"
 )
 
@@ -88,7 +88,7 @@ func need(ts *testscript.TestScript, _ bool, args []string) {
 			continue
 		}
 		if what == "no-handlers" {
-			if len(platform.ReadBinfmt("/proc/sys/fs/binfmt_misc").Handlers) > 0 {
+			if len(host.ReadBinfmt("/proc/sys/fs/binfmt_misc").Handlers) > 0 {
 				t.Skip("this machine has binfmt_misc handlers, which change the verdicts")
 			}
 			continue

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/crio"
@@ -261,14 +261,14 @@ func (p *program) creatingEngine(events func(engine.Event)) *engine.Engine {
 // engineFor is engine for another machine than this; nil means this one. An
 // ordinary user's store needs a user namespace: the program starts itself again
 // in one, as podman does.
-func (p *program) engineFor(host func() platform.Host, events func(engine.Event)) *engine.Engine {
+func (p *program) engineFor(host func() preflight.Host, events func(engine.Event)) *engine.Engine {
 	p.inUserNamespace(true)
 	p.setUmask()
 	p.tellNoStore()
 	return p.newEngine(host, events)
 }
 
-func (p *program) newEngine(host func() platform.Host, events func(engine.Event)) *engine.Engine {
+func (p *program) newEngine(host func() preflight.Host, events func(engine.Event)) *engine.Engine {
 	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, GuardTags: p.guard, RunInit: true})
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/userfile"
 )
@@ -67,13 +67,13 @@ func (p *program) check(c *cli.Context) error {
 	if err := p.applyRegistryFlags(c); err != nil {
 		return err
 	}
-	host, err := hostOf(c)
+	on, err := hostOf(c)
 	if err != nil {
 		return err
 	}
-	native := platform.Local()
-	if host != nil {
-		native = host().Platform
+	native := host.Wants()
+	if on != nil {
+		native = on().Facts().Platform
 	}
 	wanted, err := requests(c, native)
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *program) check(c *cli.Context) error {
 	if c.Bool("remote") && len(wanted) > 1 {
 		return usagef("check --remote takes one platform")
 	}
-	result, err := p.checkResult(c, p.engineFor(host, nil), wanted)
+	result, err := p.checkResult(c, p.engineFor(on, nil), wanted)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func entrypointOf(value string) []string {
 const maxHostFile = 16 << 20
 
 // hostOf reads the machine to answer for; nil means this one.
-func hostOf(c *cli.Context) (func() platform.Host, error) {
+func hostOf(c *cli.Context) (func() preflight.Host, error) {
 	path := c.String("host")
 	if path == "" {
 		return nil, nil
@@ -151,11 +151,11 @@ func hostOf(c *cli.Context) (func() platform.Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the host's facts: %w", err)
 	}
-	host, err := platform.ReadHost(bytes.NewReader(data))
+	facts, err := host.Read(bytes.NewReader(data))
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	return func() platform.Host { return host }, nil
+	return func() preflight.Host { return facts }, nil
 }
 
 func (p *program) printCheck(r *preflight.Result) {

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 )
 
@@ -153,7 +154,7 @@ func (p *program) printDocument(format string, doc any) error {
 // when something was not.
 func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
 	var wanted *platform.Request
-	lists, err := requests(c, platform.Local())
+	lists, err := requests(c, host.Wants())
 	if err != nil {
 		return err
 	}

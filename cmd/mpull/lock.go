@@ -15,7 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/userfile"
 )
 
@@ -68,7 +68,7 @@ func (p *program) lock(c *cli.Context) error {
 	e := p.lookEngine(true)
 	o := engine.LockOptions{Retry: p.retry}
 	var err error
-	if o.Platforms, err = requests(c, platform.Local()); err != nil {
+	if o.Platforms, err = requests(c, host.Wants()); err != nil {
 		return err
 	}
 	file, inputs := c.Args().First(), c.Args().Tail()

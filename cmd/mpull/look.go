@@ -7,7 +7,7 @@ import (
 	"go.podman.io/storage/pkg/unshare"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/store"
 )
 
@@ -40,7 +40,7 @@ func (p *program) tellNotes(ev engine.Event) {
 // lookOptions reads the flags that choose an instance: one ordered fallback.
 func (p *program) lookOptions(c *cli.Context) (engine.LookOptions, error) {
 	o := engine.LookOptions{Retry: p.retry}
-	lists, err := requests(c, platform.Local())
+	lists, err := requests(c, host.Wants())
 	if err != nil {
 		return o, err
 	}

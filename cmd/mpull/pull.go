@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/store/query"
 )
 
@@ -137,7 +137,7 @@ func (p *program) pull(c *cli.Context) error {
 func (p *program) pullOptions(c *cli.Context) (engine.PullOptions, error) {
 	var o engine.PullOptions
 	var err error
-	if o.Platforms, err = requests(c, platform.Local()); err != nil {
+	if o.Platforms, err = requests(c, host.Wants()); err != nil {
 		return o, err
 	}
 	if o.Policy, err = engine.ParsePullPolicy(c.String("policy")); err != nil {

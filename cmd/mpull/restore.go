@@ -8,7 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 func (p *program) restoreCommand() *cli.Command {
@@ -64,7 +64,7 @@ several images are meant.`,
 			if err != nil {
 				return err
 			}
-			wanted, err := requests(c, platform.Local())
+			wanted, err := requests(c, host.Wants())
 			if err != nil {
 				return err
 			}

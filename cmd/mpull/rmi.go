@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/store/query"
 )
 
@@ -53,7 +53,7 @@ func (p *program) rmi(c *cli.Context) error {
 	if err := exactly(c, least, -1, "rmi [flags] IMAGE..."); err != nil {
 		return err
 	}
-	wanted, err := requests(c, platform.Local())
+	wanted, err := requests(c, host.Wants())
 	if err != nil {
 		return err
 	}

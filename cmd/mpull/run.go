@@ -14,7 +14,7 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/container"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 func (p *program) runCommand() *cli.Command {
@@ -134,7 +134,7 @@ func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
 		o.Stdin = os.Stdin
 	}
 	o.Foreground = o.TTY || o.Stdin != nil && p.inTerminal
-	wanted, err := requests(c, platform.Local())
+	wanted, err := requests(c, host.Wants())
 	if err != nil {
 		return o, err
 	}

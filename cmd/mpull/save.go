@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/userfile"
 )
 
@@ -67,7 +67,7 @@ func (p *program) save(c *cli.Context) error {
 	}
 	var o engine.SaveOptions
 	var err error
-	if o.Platforms, err = requests(c, platform.Local()); err != nil {
+	if o.Platforms, err = requests(c, host.Wants()); err != nil {
 		return err
 	}
 	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {

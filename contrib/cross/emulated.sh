@@ -17,7 +17,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ -n "${GOFLAGS:-}" ] || . ./.envrc
 [ $# -gt 0 ] || set -- arm/v7 arm64 s390x
-packages=(./engine/platform ./engine/preflight ./gc ./store/query ./store)
+packages=(./engine/platform ./engine/host ./engine/preflight ./gc ./store/query ./store)
 slow='^TestDeleteKilledAtEachStep$'
 work=.cache/emulated
 

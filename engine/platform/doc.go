@@ -1,7 +1,7 @@
 // Package platform owns what mpull means by a platform: parsing and printing
-// os/arch[/variant], normalising the spellings people use, matching what was
-// asked for against what an index offers, with the rule that decided, and the
-// facts about a host that say which platforms it runs natively or emulated.
+// os/arch[/variant], normalising the spellings people use, and matching what was
+// asked for against what an index offers, with the rule that decided. It is made
+// of values: it reads no file and asks no machine.
 //
 // # Words
 //

@@ -3,7 +3,7 @@ package preflight
 import (
 	"encoding/binary"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // Bounds on what is read for the attributes of an arm program.
@@ -18,14 +18,14 @@ const (
 // file (ABI for the Arm Architecture, "Build attributes"), as 5 to 8; 0 when
 // the file does not say it.
 func armLevel(i image) int {
-	if i.file == nil || i.head[4] != platform.ELFClass32 {
+	if i.file == nil || i.head[4] != host.ELFClass32 {
 		return 0
 	}
 	var o binary.ByteOrder = binary.LittleEndian
 	if i.head[5] == 2 {
 		o = binary.BigEndian
 	}
-	h, ok := platform.DecodeELF(i.head, false, o)
+	h, ok := host.DecodeELF(i.head, false, o)
 	if !ok || h.Shentsize != 40 || h.Shnum == 0 || h.Shnum > maxSections {
 		return 0
 	}

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 )
 
@@ -73,28 +74,40 @@ func (p Platforms) Liar() string {
 	return ""
 }
 
-// Check predicts what happens when cmd is started on host in a container with
-// the root filesystem root. It reads files of root and nothing else. A ctx
-// that ends makes the verdict Unknown.
-func Check(ctx context.Context, root RootFS, cmd Command, host platform.Host) Result {
-	return newCheck(ctx, root, cmd, host).run()
+// A Host is the machine to predict for. [host.Facts] are one that reads and
+// executes nothing; [host.Machine] asks the kernel it stands for.
+type Host interface {
+	// Facts are what decides besides handlers.
+	Facts() host.Facts
+	// Match returns the handler of binfmt_misc that takes a file, started by the
+	// name path, whose first 256 bytes are head.
+	Match(head []byte, path string) (host.Handler, bool)
+	// Handler returns the one that takes programs for p.
+	Handler(p platform.Platform) (host.Handler, bool)
+}
+
+// Check predicts what happens when cmd is started on a host in a container with
+// the root filesystem root. It reads files of root, asks on, and nothing else. A
+// ctx that ends makes the verdict Unknown.
+func Check(ctx context.Context, root RootFS, cmd Command, on Host) Result {
+	return newCheck(ctx, root, cmd, on).run()
 }
 
 // Actual returns what Platforms.Actual of Check is, and looks at no libraries.
-func Actual(ctx context.Context, root RootFS, cmd Command, host platform.Host) string {
-	k := newCheck(ctx, root, cmd, host)
+func Actual(ctx context.Context, root RootFS, cmd Command, on Host) string {
+	k := newCheck(ctx, root, cmd, on)
 	k.alone = true
 	return k.run().Platform.Actual
 }
 
-func newCheck(ctx context.Context, root RootFS, cmd Command, host platform.Host) *check {
-	k := &check{ctx: ctx, host: host, cmd: cmd, binfmt: host.Binfmt}
+func newCheck(ctx context.Context, root RootFS, cmd Command, on Host) *check {
+	k := &check{ctx: ctx, on: on, host: on.Facts(), cmd: cmd}
 	k.res = Result{
-		Host:     host.Platform.String(),
+		Host:     k.host.Platform.String(),
 		Platform: Platforms{Claimed: claim(cmd.Claimed), Index: otherClaim(cmd.Claimed, cmd.Index)},
 		Command:  cmd.Argv(),
 	}
-	k.runtime = &walker{root: root, cred: rootCred(), protectedSymlink: host.ProtectedSymlinks, cache: map[string]cached{}}
+	k.runtime = &walker{root: root, cred: rootCred(), protectedSymlink: k.host.ProtectedSymlinks, cache: map[string]cached{}}
 	return k
 }
 
@@ -120,8 +133,8 @@ func otherClaim(config, index platform.Platform) string {
 // check is one prediction in progress.
 type check struct {
 	ctx     context.Context //nolint:containedctx // lives for one call of Check
-	host    platform.Host
-	binfmt  platform.Binfmt
+	on      Host
+	host    host.Facts // of on
 	cmd     Command
 	runtime *walker // with the runtime's privileges
 	user    *walker // as the container's user
@@ -173,7 +186,7 @@ func (k *check) start() {
 // judge asks the kernel's rules, and for a file that a handler takes, whether
 // the outcome differs without handlers.
 func (k *check) judge(name string) {
-	l := k.load(name, k.binfmt)
+	l := k.load(name, true)
 	k.last = l
 	k.res.File = l.file
 	k.res.Platform.Actual = l.actual
@@ -192,7 +205,7 @@ func (k *check) judge(name string) {
 // emulated decides between Emulated and Native for a file that starts through
 // a handler: it is native when the same program would run without handlers.
 func (k *check) emulated(name string, l loaded) {
-	plain := k.load(name, platform.Binfmt{})
+	plain := k.load(name, false)
 	if plain.fault == nil && plain.program == l.program {
 		k.res.Emulator = ""
 		k.native(l)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/integration/kernelcases"
 )
@@ -16,7 +17,7 @@ func lin(arch, variant string) platform.Platform {
 }
 
 // checkIn builds a root in a temporary directory and checks cmd there.
-func checkIn(t *testing.T, build func(tree), cmd Command, host platform.Host) Result {
+func checkIn(t *testing.T, build func(tree), cmd Command, machine Host) Result {
 	t.Helper()
 	tr := tree{Root: t.TempDir()}
 	build(tr)
@@ -25,19 +26,19 @@ func checkIn(t *testing.T, build func(tree), cmd Command, host platform.Host) Re
 		t.Fatal(err)
 	}
 	defer root.Close()
-	return Check(context.Background(), root, cmd, host)
+	return Check(context.Background(), root, cmd, machine)
 }
 
 // TestOtherHosts asks for machines that this one is not.
 func TestOtherHosts(t *testing.T) {
-	v := func(arch, variant string, c ...platform.Compat) platform.Host {
-		return platform.Host{Platform: lin(arch, variant), Compat: c, Binfmt: platform.Binfmt{Enabled: true}}
+	v := func(arch, variant string, c ...host.Compat) host.Facts {
+		return host.Facts{Platform: lin(arch, variant), Compat: c, Binfmt: host.Binfmt{Enabled: true}}
 	}
 	elf := func(a string) []byte { return elfSpec{Arch: a}.Bytes() }
 	isa := func(bits uint32) []byte { return elfSpec{Notes: kernelcases.ISANote(bits)}.Bytes() }
 	tests := []struct {
 		name    string
-		host    platform.Host
+		host    host.Facts
 		file    []byte
 		want    Verdict
 		code    int
@@ -45,11 +46,11 @@ func TestOtherHosts(t *testing.T) {
 	}{
 		{"arm64 runs arm64", v("arm64", "v8"), elf("arm64"), Native, 0, "linux/arm64"},
 		{"arm64 without AArch32", v("arm64", "v8"), elf("arm"), ExecFormatError, 126, "linux/arm"},
-		{"arm64 with AArch32", v("arm64", "v8", platform.CompatAArch32), elf("arm"), Native, 0, "linux/arm"},
-		{"arm64 with AArch32, old ABI", v("arm64", "v8", platform.CompatAArch32), elf("armoabi"), ExecFormatError, 126, "linux/arm"},
+		{"arm64 with AArch32", v("arm64", "v8", host.CompatAArch32), elf("arm"), Native, 0, "linux/arm"},
+		{"arm64 with AArch32, old ABI", v("arm64", "v8", host.CompatAArch32), elf("armoabi"), ExecFormatError, 126, "linux/arm"},
 		{"arm64 big-endian file", v("arm64", "v8"), elf("arm64be"), ExecFormatError, 126, "linux/arm64be"},
 		{"arm64 with amd64 file", v("arm64", "v8"), elf("amd64"), ExecFormatError, 126, "linux/amd64"},
-		{"arm64 with v7 file", v("arm64", "v8", platform.CompatAArch32), armFile(10), Native, 0, "linux/arm/v7"},
+		{"arm64 with v7 file", v("arm64", "v8", host.CompatAArch32), armFile(10), Native, 0, "linux/arm/v7"},
 		{"Pi Zero with v6 file", v("arm", "v6"), armFile(6), Native, 0, "linux/arm/v6"},
 		{"Pi Zero with v5 file", v("arm", "v6"), armFile(4), Native, 0, "linux/arm/v5"},
 		{"Pi Zero with v7 file", v("arm", "v6"), armFile(10), IllegalInstruction, 132, "linux/arm/v7"},
@@ -69,9 +70,9 @@ func TestOtherHosts(t *testing.T) {
 		{"amd64 v4 with v4 file", v("amd64", "v4"), isa(15), Native, 0, "linux/amd64"},
 		{"amd64 of unknown level", v("amd64", ""), isa(2), Native, 0, "linux/amd64"},
 		{"amd64 with 386", v("amd64", "v1"), elf("386"), ExecFormatError, 126, "linux/386"},
-		{"amd64 with 386 and IA32", v("amd64", "v1", platform.CompatIA32), elf("386"), Native, 0, "linux/386"},
-		{"amd64 with x32", v("amd64", "v1", platform.CompatIA32), elf("x32"), ExecFormatError, 126, "linux/amd64p32"},
-		{"amd64 with x32 support", v("amd64", "v1", platform.CompatX32), elf("x32"), Native, 0, "linux/amd64p32"},
+		{"amd64 with 386 and IA32", v("amd64", "v1", host.CompatIA32), elf("386"), Native, 0, "linux/386"},
+		{"amd64 with x32", v("amd64", "v1", host.CompatIA32), elf("x32"), ExecFormatError, 126, "linux/amd64p32"},
+		{"amd64 with x32 support", v("amd64", "v1", host.CompatX32), elf("x32"), Native, 0, "linux/amd64p32"},
 		{"386 with amd64", v("386", ""), elf("amd64"), ExecFormatError, 126, "linux/amd64"},
 		{"386 with 386", v("386", ""), elf("386"), Native, 0, "linux/386"},
 		{"riscv64 with riscv64", v("riscv64", ""), elf("riscv64"), Native, 0, "linux/riscv64"},
@@ -112,7 +113,7 @@ func TestUnsaidLevel(t *testing.T) {
 	} {
 		cmd := run("/p")
 		cmd.Claimed = tt.claimed
-		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, cmd, platform.Host{Platform: tt.host})
+		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, cmd, host.Facts{Platform: tt.host})
 		if r.Verdict != Native || (r.Hint != "") != tt.hint {
 			t.Errorf("%s on %s: %s, hint %q", tt.claimed, tt.host, r.Verdict, r.Hint)
 		}
@@ -121,7 +122,7 @@ func TestUnsaidLevel(t *testing.T) {
 
 // TestLoaderRefuses checks that glibc's own comparison of levels is foreseen.
 func TestLoaderRefuses(t *testing.T) {
-	host := platform.Host{Platform: lin("amd64", "v2")}
+	machine := host.Facts{Platform: lin("amd64", "v2")}
 	for _, tt := range []struct {
 		name string
 		pad  string
@@ -139,7 +140,7 @@ func TestLoaderRefuses(t *testing.T) {
 		r := checkIn(t, func(tr tree) {
 			tr.ELF("p", elfSpec{Interp: "/ld", Notes: tt.main})
 			tr.File("ld", append(elfSpec{Type: 3, Notes: tt.ld}.Bytes(), tt.pad...), 0o755)
-		}, run("/p"), host)
+		}, run("/p"), machine)
 		if r.Verdict != tt.want || r.ExitCode != tt.code {
 			t.Errorf("%s: %s %d %s", tt.name, r.Verdict, r.ExitCode, r.Reason)
 		}
@@ -148,7 +149,7 @@ func TestLoaderRefuses(t *testing.T) {
 
 // TestBeforeExec covers what ends before the kernel is asked.
 func TestBeforeExec(t *testing.T) {
-	host := platform.Host{Platform: lin("amd64", "v1")}
+	machine := host.Facts{Platform: lin("amd64", "v1")}
 	base := func(tr tree) {
 		tr.ELF("p", elfSpec{})
 		tr.ELF("bin/prog", elfSpec{})
@@ -188,7 +189,7 @@ func TestBeforeExec(t *testing.T) {
 		{"found but not executable", Command{Entrypoint: []string{"passwd"}, Env: []string{"PATH=/etc"}}, NotFound, 127, "not executable"},
 	}
 	for _, tt := range tests {
-		r := checkIn(t, base, tt.cmd, host)
+		r := checkIn(t, base, tt.cmd, machine)
 		if r.Verdict != tt.want || r.ExitCode != tt.code || !strings.Contains(r.Reason, tt.text) {
 			t.Errorf("%s: %s %d %q, want %s %d with %q", tt.name, r.Verdict, r.ExitCode, r.Reason, tt.want, tt.code, tt.text)
 		}
@@ -198,7 +199,7 @@ func TestBeforeExec(t *testing.T) {
 // TestWithoutAccounts checks that an image without /etc/passwd still has root
 // and numeric users, and that odd account files do no harm.
 func TestWithoutAccounts(t *testing.T) {
-	host := platform.Host{Platform: lin("amd64", "v1")}
+	machine := host.Facts{Platform: lin("amd64", "v1")}
 	for _, build := range []func(tree){
 		func(tree) {},
 		func(tr tree) { tr.Dir("etc/passwd", 0o755) },
@@ -206,7 +207,7 @@ func TestWithoutAccounts(t *testing.T) {
 		func(tr tree) { tr.Text("etc/passwd", strings.Repeat("x:y\n", 10000)+"\x00\xff:::::::\n") },
 	} {
 		for user, want := range map[string]Verdict{"": Native, "0": Native, "7:8": Native, "app": Unknown, "root": Unknown} {
-			r := checkIn(t, func(tr tree) { build(tr); tr.ELF("p", elfSpec{}) }, Command{Entrypoint: []string{"/p"}, User: user}, host)
+			r := checkIn(t, func(tr tree) { build(tr); tr.ELF("p", elfSpec{}) }, Command{Entrypoint: []string{"/p"}, User: user}, machine)
 			if r.Verdict != want {
 				t.Errorf("user %q: %s %s", user, r.Verdict, r.Reason)
 			}
@@ -217,7 +218,7 @@ func TestWithoutAccounts(t *testing.T) {
 func TestResultJSON(t *testing.T) {
 	cmd := run("/p", "x")
 	cmd.Claimed = lin("arm", "v7")
-	r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: "arm64"}) }, cmd, platform.Host{Platform: lin("amd64", "v3")})
+	r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: "arm64"}) }, cmd, host.Facts{Platform: lin("amd64", "v3")})
 	r.Image, r.ID = "docker.io/library/alpine:3.15", "abc"
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -247,18 +248,18 @@ func TestResultJSON(t *testing.T) {
 }
 
 func TestRemoteGuess(t *testing.T) {
-	arm := platform.Handler{Name: "a", Enabled: true, Interpreter: "/q", Flags: "F", Magic: elfSpec{Arch: "arm"}.Bytes()[:20]}
-	arm.Mask = platform.HexBytes(strings.Repeat("\xff", 20))
+	arm := host.Handler{Name: "a", Enabled: true, Interpreter: "/q", Flags: "F", Magic: elfSpec{Arch: "arm"}.Bytes()[:20]}
+	arm.Mask = host.HexBytes(strings.Repeat("\xff", 20))
 	arm.Mask[16] = 0xfe
 	bare := arm
 	bare.Flags = ""
-	with := func(h ...platform.Handler) platform.Host {
-		return platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Enabled: true, Handlers: h}}
+	with := func(h ...host.Handler) host.Facts {
+		return host.Facts{Platform: lin("amd64", "v2"), Binfmt: host.Binfmt{Enabled: true, Handlers: h}}
 	}
 	tests := []struct {
 		name string
 		p    platform.Platform
-		h    platform.Host
+		h    host.Facts
 		want Verdict
 		sure Certainty
 	}{
@@ -269,7 +270,7 @@ func TestRemoteGuess(t *testing.T) {
 		{"level", lin("amd64", "v3"), with(), IllegalInstruction, Unsure},
 		{"nothing said", platform.Platform{}, with(), Unknown, Unsure},
 		{"windows", platform.Platform{OS: "windows", Architecture: "amd64"}, with(), ExecFormatError, Likely},
-		{"unread", lin("arm", ""), platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Unread: "denied"}}, Unknown, Unsure},
+		{"unread", lin("arm", ""), host.Facts{Platform: lin("amd64", "v2"), Binfmt: host.Binfmt{Unread: "denied"}}, Unknown, Unsure},
 	}
 	for _, tt := range tests {
 		r := RemoteGuess(tt.p, tt.h)
@@ -282,9 +283,9 @@ func TestRemoteGuess(t *testing.T) {
 // TestUnreadHandlers checks that a foreign file is not judged when there may
 // be a handler for it, and a native one is.
 func TestUnreadHandlers(t *testing.T) {
-	host := platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Unread: "permission denied"}}
+	machine := host.Facts{Platform: lin("amd64", "v2"), Binfmt: host.Binfmt{Unread: "permission denied"}}
 	for file, want := range map[string]Verdict{"amd64": Native, "arm64": Unknown} {
-		r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: file}) }, run("/p"), host)
+		r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: file}) }, run("/p"), machine)
 		if r.Verdict != want {
 			t.Errorf("%s: %s %s", file, r.Verdict, r.Reason)
 		}
@@ -293,8 +294,8 @@ func TestUnreadHandlers(t *testing.T) {
 
 // TestEmulated checks the emulator named, and the hint about what it lacks.
 func TestEmulated(t *testing.T) {
-	q := platform.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:16]}
-	host := platform.Host{Platform: lin("riscv64", ""), Binfmt: platform.Binfmt{Enabled: true, Handlers: []platform.Handler{q}}}
+	q := host.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:16]}
+	machine := host.Facts{Platform: lin("riscv64", ""), Binfmt: host.Binfmt{Enabled: true, Handlers: []host.Handler{q}}}
 	for _, tt := range []struct {
 		spec elfSpec
 		with bool
@@ -309,7 +310,7 @@ func TestEmulated(t *testing.T) {
 			if tt.with {
 				tr.ELF("lib/ld.so", elfSpec{Arch: "arm64"})
 			}
-		}, run("/p"), host)
+		}, run("/p"), machine)
 		if r.Verdict != Emulated || r.ExitCode != 0 || r.Emulator != "/usr/bin/qemu" || r.Platform.Actual != "linux/arm64" || !strings.Contains(r.Reason, "assumed") {
 			t.Errorf("%+v", r)
 		}
@@ -323,14 +324,14 @@ func TestEmulated(t *testing.T) {
 // looks for its loader in the image.
 func TestDynamicEmulator(t *testing.T) {
 	held := elfSpec{Arch: "amd64", Interp: "/lib/ld.so"}.Bytes()
-	q := platform.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20],
-		Opened: &platform.OpenedFile{Size: int64(len(held)), Head: held[:min(len(held), 4096)]}}
-	host := platform.Host{Platform: lin("amd64", "v2"), Binfmt: platform.Binfmt{Enabled: true, Handlers: []platform.Handler{q}}}
-	r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: "arm64"}) }, run("/p"), host)
+	q := host.Handler{Name: "q", Enabled: true, Interpreter: "/usr/bin/qemu", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20],
+		Opened: &host.OpenedFile{Size: int64(len(held)), Head: held[:min(len(held), 4096)]}}
+	machine := host.Facts{Platform: lin("amd64", "v2"), Binfmt: host.Binfmt{Enabled: true, Handlers: []host.Handler{q}}}
+	r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: "arm64"}) }, run("/p"), machine)
 	if r.Verdict != NotFound || !strings.Contains(r.Hint, "static") || strings.Contains(r.Hint, "flag F") {
 		t.Errorf("%s %s, hint %q", r.Verdict, r.Reason, r.Hint)
 	}
-	if g := RemoteGuess(lin("arm64", ""), host); g.Verdict != NotFound || !strings.Contains(g.Hint, "static") {
+	if g := RemoteGuess(lin("arm64", ""), machine); g.Verdict != NotFound || !strings.Contains(g.Hint, "static") {
 		t.Errorf("from afar: %s, hint %q", g.Verdict, g.Hint)
 	}
 }
@@ -346,7 +347,7 @@ func TestCancelled(t *testing.T) {
 	defer root.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if r := Check(ctx, root, run("/p"), platform.Host{Platform: lin("amd64", "")}); r.Verdict != Unknown {
+	if r := Check(ctx, root, run("/p"), host.Facts{Platform: lin("amd64", "")}); r.Verdict != Unknown {
 		t.Errorf("%s %s", r.Verdict, r.Reason)
 	}
 }
@@ -368,9 +369,9 @@ func TestIDMaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	host := platform.Host{Platform: lin("amd64", "")}
+	machine := host.Facts{Platform: lin("amd64", "")}
 	for user, want := range map[string]Verdict{"1000": Native, "1001": PermissionDenied, "0": Native} {
-		if r := Check(context.Background(), root, Command{Entrypoint: []string{"/p"}, User: user}, host); r.Verdict != want {
+		if r := Check(context.Background(), root, Command{Entrypoint: []string{"/p"}, User: user}, machine); r.Verdict != want {
 			t.Errorf("user %s: %s %s", user, r.Verdict, r.Reason)
 		}
 	}
@@ -400,8 +401,8 @@ func FuzzELF(f *testing.F) {
 	}
 	f.Add(armFile(10))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, h := range []platform.Host{
-			{Platform: lin("amd64", "v1"), Compat: []platform.Compat{platform.CompatIA32, platform.CompatX32}, MmapMinAddr: 65536, MaxMapping: 1 << 33},
+		for _, h := range []host.Facts{
+			{Platform: lin("amd64", "v1"), Compat: []host.Compat{host.CompatIA32, host.CompatX32}, MmapMinAddr: 65536, MaxMapping: 1 << 33},
 			{Platform: lin("arm", "v6")}, {Platform: lin("s390x", "")}, {Platform: lin("mips", "")},
 		} {
 			r := Check(context.Background(), memRoot(data), run("/p"), h)

@@ -3,9 +3,10 @@
 //
 // It owns the rules of the runtime (user, working directory, search in PATH)
 // and of the kernel's exec: binfmt_misc handlers, #! lines, ELF files and their
-// loaders, and the level of the CPU. It executes nothing, follows links inside
-// the root filesystem only, opens nothing but regular files, and reads bounded
-// parts of them. It does not mount, pull or print.
+// loaders, and the level of the CPU. What the machine is and has, it asks a
+// [Host]. It executes nothing, follows links inside the root filesystem only, opens
+// nothing but regular files, and reads bounded parts of them. It does not mount,
+// pull or print.
 //
 // Words: a root filesystem is a RootFS, read from a directory or from a stack
 // of layers; a Command is what the image's config and the user ask to start; a
@@ -19,7 +20,7 @@
 //	fs/binfmt_misc.c    handlers are asked first
 //	fs/binfmt_script.c  the #! line
 //	fs/binfmt_elf.c     headers, loader, segments
-//	arch/*/asm/elf.h    which machines a kernel takes (package platform)
+//	arch/*/asm/elf.h    which machines a kernel takes (package host)
 //
 // and of the loaders that the kernel starts for a program:
 //

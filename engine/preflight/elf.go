@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // Program header types (elf.h).
@@ -33,9 +33,9 @@ type segment struct {
 // program is an ELF file as one loader of the kernel reads it.
 type program struct {
 	image
-	loader platform.Loader
+	loader host.Loader
 	order  binary.ByteOrder
-	header platform.ELFHeader
+	header host.ELFHeader
 	segs   []segment
 	page   uint64 // the host's, in bytes
 }
@@ -103,8 +103,8 @@ func (l *loading) elf() *fault {
 	f := l.notELF()
 	for _, loader := range l.host.Loaders() {
 		p := &program{image: l.cur, loader: loader, order: l.host.ByteOrder(), page: uint64(l.host.Page())}
-		h, ok := platform.DecodeELF(l.cur.head, loader.Class64, p.order)
-		if !ok || h.Type != platform.ELFTypeExec && h.Type != platform.ELFTypeDyn || !loader.Accepts(h) {
+		h, ok := host.DecodeELF(l.cur.head, loader.Class64, p.order)
+		if !ok || h.Type != host.ELFTypeExec && h.Type != host.ELFTypeDyn || !loader.Accepts(h) {
 			continue
 		}
 		p.header = h
@@ -119,10 +119,10 @@ func (l *loading) elf() *fault {
 func (l *loading) notELF() *fault {
 	head, path := l.cur.head, l.cur.id.path
 	f := &fault{errno: unix.ENOEXEC, at: path}
-	switch p, known := platform.ELFPlatform(head); {
-	case l.binfmt.Unread != "":
-		return &fault{at: path, why: "the kernel has no loader for it, and its handlers cannot be read: " + l.binfmt.Unread}
-	case known && l.binfmt.Unknown():
+	switch p, known := host.ELFPlatform(head); {
+	case l.host.Binfmt.Unread != "":
+		return &fault{at: path, why: "the kernel has no loader for it, and its handlers cannot be read: " + l.host.Binfmt.Unread}
+	case known && l.host.Binfmt.Hidden:
 		return &fault{at: path, why: "is a program for " + p.String() + ", which the kernel does not load; its handlers were not to be seen when the host's facts were read"}
 	case len(l.host.Loaders()) == 0:
 		return &fault{at: path, why: "the rules of " + l.host.Platform.String() + " kernels are not known"}
@@ -143,7 +143,7 @@ func (l *loading) loadELF(p *program) *fault {
 	if err := p.readSegments(); err != nil {
 		return l.bad(p, unix.ENOEXEC, err)
 	}
-	if l.out.short = p.shortProgram(); l.out.short == "" && p.header.Type == platform.ELFTypeDyn && p.header.Entry == 0 {
+	if l.out.short = p.shortProgram(); l.out.short == "" && p.header.Type == host.ELFTypeDyn && p.header.Entry == 0 {
 		l.out.short = "the file names no first instruction, as shared libraries do: name the program that uses it"
 	}
 	ld, f := l.loader(p)
@@ -242,7 +242,7 @@ func (l *loading) checkLoader(ld *program) *fault {
 	if err != nil {
 		return l.bad(ld, unix.EIO, err)
 	}
-	h, ok := platform.DecodeELF(head, ld.loader.Class64, ld.order)
+	h, ok := host.DecodeELF(head, ld.loader.Class64, ld.order)
 	if !ok || !ld.loader.Accepts(h) {
 		return &fault{errno: unix.ELIBBAD, at: ld.id.path, why: "is a loader that does not fit the program"}
 	}
@@ -256,12 +256,12 @@ func (l *loading) checkLoader(ld *program) *fault {
 // foreignLoader returns the loader that a program of any architecture asks
 // for, or "". It is for hints: the kernel does not look at it.
 func foreignLoader(i image) string {
-	p := &program{image: i, loader: platform.Loader{Class64: i.head[4] == platform.ELFClass64}, order: binary.LittleEndian}
+	p := &program{image: i, loader: host.Loader{Class64: i.head[4] == host.ELFClass64}, order: binary.LittleEndian}
 	if i.head[5] == 2 {
 		p.order = binary.BigEndian
 	}
 	var ok bool
-	if p.header, ok = platform.DecodeELF(i.head, p.loader.Class64, p.order); !ok || p.readSegments() != nil {
+	if p.header, ok = host.DecodeELF(i.head, p.loader.Class64, p.order); !ok || p.readSegments() != nil {
 		return ""
 	}
 	for _, s := range p.segs {

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // image is a file in the place of bprm->file: of the root, or held open by a
@@ -63,9 +63,10 @@ const (
 	maxHops  = 5   // exec_binprm of fs/exec.c gives up at the sixth
 )
 
-// load follows execve of name with these handlers: exec_binprm of fs/exec.c.
-func (k *check) load(name string, b platform.Binfmt) (out loaded) {
-	l := &loading{check: k, binfmt: b, interp: name}
+// load follows execve of name, with the host's handlers or without any:
+// exec_binprm of fs/exec.c.
+func (k *check) load(name string, handled bool) (out loaded) {
+	l := &loading{check: k, handled: handled, interp: name}
 	defer func() { l.cur.close() }()
 	l.out.fault = l.enter(name)
 	l.out.file = l.cur.id.path
@@ -91,7 +92,7 @@ func (k *check) load(name string, b platform.Binfmt) (out loaded) {
 // loading is one execve in progress.
 type loading struct {
 	*check
-	binfmt  platform.Binfmt
+	handled bool // by the host's handlers
 	cur     image
 	interp  string // bprm->interp: the name by which the file was asked for
 	asked   string // the name of the loader in the program
@@ -158,8 +159,10 @@ func readAt(r io.ReaderAt, off int64, n int) ([]byte, error) {
 // search is search_binary_handler: binfmt_misc, scripts, ELF and compatible
 // ELF, in this order. It reports whether there is an interpreter to go on with.
 func (l *loading) search() (hop bool, f *fault) {
-	if h, ok := l.binfmt.Match(l.cur.head, l.interp); ok {
-		return true, l.handler(h)
+	if l.handled {
+		if h, ok := l.on.Match(l.cur.head, l.interp); ok {
+			return true, l.handler(h)
+		}
 	}
 	if line, ok := parseScript(l.cur.head); ok {
 		l.note("%s begins with #!, interpreter %q", l.cur.id.path, line)
@@ -178,7 +181,7 @@ func (l *loading) search() (hop bool, f *fault) {
 }
 
 // handler is load_misc_binary of fs/binfmt_misc.c.
-func (l *loading) handler(h platform.Handler) *fault {
+func (l *loading) handler(h host.Handler) *fault {
 	l.note("handler %q takes %s and starts %s (flags %q)", h.Name, l.cur.id.path, h.Interpreter, h.Flags)
 	l.sawPlatform()
 	if h.Unsure != "" {
@@ -195,7 +198,7 @@ func (l *loading) handler(h platform.Handler) *fault {
 
 // hop goes on with an interpreter. A file that is passed on as a descriptor
 // (flag O) can be only one in a chain: a second hop after it is ENOEXEC.
-func (l *loading) hop(name string, h *platform.Handler) *fault {
+func (l *loading) hop(name string, h *host.Handler) *fault {
 	prev := l.cur.id.path
 	if h != nil && h.Has('F') {
 		l.cur.close()
@@ -214,7 +217,7 @@ func (l *loading) hop(name string, h *platform.Handler) *fault {
 }
 
 // missing makes clear whose interpreter failed.
-func missing(f *fault, name, prev string, h *platform.Handler) *fault {
+func missing(f *fault, name, prev string, h *host.Handler) *fault {
 	what := "the interpreter of " + quote(prev)
 	if h != nil {
 		what = "the interpreter of handler " + quote(h.Name)
@@ -223,7 +226,7 @@ func missing(f *fault, name, prev string, h *platform.Handler) *fault {
 }
 
 // heldImage is the interpreter that a handler with flag F holds open.
-func heldImage(h *platform.Handler) image {
+func heldImage(h *host.Handler) image {
 	img := image{id: identity{path: h.Interpreter, held: true}, head: make([]byte, headSize)}
 	if h.Opened != nil {
 		img.file, img.size = partial{h.Opened}, h.Opened.Size
@@ -233,7 +236,7 @@ func heldImage(h *platform.Handler) image {
 }
 
 // partial reads a file of which only the beginning is known.
-type partial struct{ *platform.OpenedFile }
+type partial struct{ *host.OpenedFile }
 
 func (p partial) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 || off >= p.Size {
@@ -252,7 +255,7 @@ func (p partial) ReadAt(b []byte, off int64) (int, error) {
 // sawPlatform keeps the platform of the first program that is ELF: what comes
 // after a handler is no longer the image's choice.
 func (l *loading) sawPlatform() {
-	p, ok := platform.ELFPlatform(l.cur.head)
+	p, ok := host.ELFPlatform(l.cur.head)
 	if !ok || l.cur.id.held || l.out.emulator != "" {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // wayOut says what to do about a fault, in one line; "" when nothing is known.
@@ -216,7 +216,7 @@ func (k *check) hintForeign() string {
 	if file := k.host.EmulatorFor(arch); file != "" {
 		return use + "register the emulator that is installed, " + file + ": systemctl restart systemd-binfmt (Debian, Ubuntu: or update-binfmts --enable " + strings.TrimSuffix(path.Base(file), "-static") + ")"
 	}
-	debian, fedora := platform.EmulatorPackages(arch)
+	debian, fedora := host.EmulatorPackages(arch)
 	if debian == "" {
 		return strings.TrimSuffix(use, ", or ")
 	}
@@ -224,7 +224,7 @@ func (k *check) hintForeign() string {
 }
 
 // switchedOff says how to switch a handler on that would take the file.
-func switchedOff(head []byte, b platform.Binfmt) string {
+func switchedOff(head []byte, b host.Binfmt) string {
 	on := b
 	on.Enabled, on.Handlers = true, nil
 	for _, h := range b.Handlers {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/integration/testenv"
 )
 
@@ -27,7 +27,7 @@ func sed(file string) func(tree, *Command) {
 		root, err := OpenDir(tr.Root, IDMaps{})
 		must(err)
 		defer root.Close()
-		hint := Check(context.Background(), root, *c, platform.LocalHost()).Hint
+		hint := Check(context.Background(), root, *c, host.Local()).Hint
 		script, _, _ := strings.Cut(hint[strings.Index(hint, "sed -i '")+len("sed -i '"):], "'")
 		if out, err := exec.Command("sed", "-i", script, tr.At(file)).CombinedOutput(); err != nil {
 			panic(string(out))
@@ -143,8 +143,8 @@ func hints() []hinted {
 func TestHints(t *testing.T) {
 	testenv.Root(t)
 	testenv.Need(t, "unshare", "chroot", "sed")
-	host := platform.LocalHost()
-	if host.Platform.Architecture != "amd64" {
+	machine := host.Local()
+	if machine.Facts().Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")
 	}
 	for _, h := range hints() {
@@ -154,7 +154,7 @@ func TestHints(t *testing.T) {
 		h.build(tr)
 		root, err := OpenDir(tr.Root, IDMaps{})
 		must(err)
-		r := Check(t.Context(), root, h.cmd, host)
+		r := Check(t.Context(), root, h.cmd, machine)
 		if r.ExitCode == 0 && !strings.Contains(r.Hint, "at once") {
 			t.Errorf("%s: it starts already", h.name)
 		}
@@ -168,7 +168,7 @@ func TestHints(t *testing.T) {
 		_ = root.Close()
 		root, err = OpenDir(tr.Root, IDMaps{})
 		must(err)
-		r = Check(t.Context(), root, cmd, host)
+		r = Check(t.Context(), root, cmd, machine)
 		_ = root.Close()
 		if code, said := inChroot(t, tr.Root, cmd); r.ExitCode != 0 || code != 0 || r.Hint != "" {
 			t.Errorf("%s, followed: %s: %s, hint %q; it ended with %d: %s", h.name, r.Verdict, r.Reason, r.Hint, code, said)
@@ -178,20 +178,20 @@ func TestHints(t *testing.T) {
 
 // TestEmulatorHints checks the packages named, and that what is there is used.
 func TestEmulatorHints(t *testing.T) {
-	handler := platform.Handler{Name: "qemu-aarch64", Interpreter: "/usr/bin/q", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20]}
-	host := platform.Host{Platform: lin("amd64", "v1"), Binfmt: platform.Binfmt{Enabled: true}}
-	with := func(change func(*platform.Host)) platform.Host { h := host; change(&h); return h }
+	handler := host.Handler{Name: "qemu-aarch64", Interpreter: "/usr/bin/q", Flags: "F", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20]}
+	machine := host.Facts{Platform: lin("amd64", "v1"), Binfmt: host.Binfmt{Enabled: true}}
+	with := func(change func(*host.Facts)) host.Facts { h := machine; change(&h); return h }
 	for _, tt := range []struct {
 		arch string
-		host platform.Host
+		host host.Facts
 		says string
 	}{
-		{"arm64", host, "Debian, Ubuntu: qemu-user-static, since Debian 13 qemu-user-binfmt; Fedora: qemu-user-static-aarch64)"},
-		{"riscv64", host, "qemu-user-static-riscv)"}, {"mips64le", host, "qemu-user-static-mips)"}, {"ppc64le", host, "qemu-user-static-ppc)"},
-		{"386", host, "qemu-user-static-x86)"}, {"loong64", host, "qemu-user-static-loongarch64)"}, {"s390x", host, "qemu-user-static-s390x)"}, {"arm", host, "qemu-user-static-arm)"},
-		{"arm64", with(func(h *platform.Host) { h.Emulators = []string{"/usr/bin/qemu-arm", "/usr/bin/qemu-aarch64-static"} }), "register the emulator that is installed, /usr/bin/qemu-aarch64-static: systemctl restart systemd-binfmt (Debian, Ubuntu: or update-binfmts --enable qemu-aarch64)"},
-		{"arm64", with(func(h *platform.Host) { h.Binfmt.Handlers = []platform.Handler{handler} }), "echo 1 > /proc/sys/fs/binfmt_misc/qemu-aarch64"},
-		{"arm64", with(func(h *platform.Host) { h.Binfmt.Enabled, h.Binfmt.Handlers = false, []platform.Handler{handler} }), "echo 1 > /proc/sys/fs/binfmt_misc/status"},
+		{"arm64", machine, "Debian, Ubuntu: qemu-user-static, since Debian 13 qemu-user-binfmt; Fedora: qemu-user-static-aarch64)"},
+		{"riscv64", machine, "qemu-user-static-riscv)"}, {"mips64le", machine, "qemu-user-static-mips)"}, {"ppc64le", machine, "qemu-user-static-ppc)"},
+		{"386", machine, "qemu-user-static-x86)"}, {"loong64", machine, "qemu-user-static-loongarch64)"}, {"s390x", machine, "qemu-user-static-s390x)"}, {"arm", machine, "qemu-user-static-arm)"},
+		{"arm64", with(func(h *host.Facts) { h.Emulators = []string{"/usr/bin/qemu-arm", "/usr/bin/qemu-aarch64-static"} }), "register the emulator that is installed, /usr/bin/qemu-aarch64-static: systemctl restart systemd-binfmt (Debian, Ubuntu: or update-binfmts --enable qemu-aarch64)"},
+		{"arm64", with(func(h *host.Facts) { h.Binfmt.Handlers = []host.Handler{handler} }), "echo 1 > /proc/sys/fs/binfmt_misc/qemu-aarch64"},
+		{"arm64", with(func(h *host.Facts) { h.Binfmt.Enabled, h.Binfmt.Handlers = false, []host.Handler{handler} }), "echo 1 > /proc/sys/fs/binfmt_misc/status"},
 	} {
 		r := checkIn(t, func(tr tree) { tr.ELF("p", elfSpec{Arch: tt.arch}) }, run("/p"), tt.host)
 		if r.Verdict != ExecFormatError || !strings.Contains(r.Hint, tt.says) {

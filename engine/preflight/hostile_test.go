@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/integration/kernelcases"
 )
 
@@ -68,7 +68,7 @@ func dynamicFile(text string, entries ...uint64) []byte {
 
 // TestHostileLibraries checks that what a file asks for is bounded.
 func TestHostileLibraries(t *testing.T) {
-	host := platform.Host{Platform: lin("amd64", "v3")}
+	machine := host.Facts{Platform: lin("amd64", "v3")}
 	ld := append(elfSpec{Type: 3}.Bytes(), "glibc-ld.so.cache\x00/lib/\x00/usr/lib/\x00"...)
 	long := strings.Repeat("/d:", 1300) + "/lib"
 	tests := []struct {
@@ -98,7 +98,7 @@ func TestHostileLibraries(t *testing.T) {
 			for name, data := range tt.libs {
 				tr.File(name, data, 0o644)
 			}
-		}, run("/p"), host)
+		}, run("/p"), machine)
 		if r.Verdict != tt.want || !strings.Contains(r.Reason, tt.says) {
 			t.Errorf("%s: %s %d %s, want %s with %q", tt.name, r.Verdict, r.ExitCode, r.Reason, tt.want, tt.says)
 		}

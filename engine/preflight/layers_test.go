@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // stack builds the directories of some layers, lowest first.
@@ -53,12 +53,12 @@ func TestLayersArchiveMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	host := platform.Host{Platform: lin("amd64", "")}
+	machine := host.Facts{Platform: lin("amd64", "")}
 	for name, want := range map[string]Verdict{
 		"/bin/gone": NotFound, "/bin/kept": Native, "/bin/changed": ExecFormatError, "/opaque/old": NotFound, "/opaque/new": Native, "/removed/x": NotFound,
 		"/removed/y": Native, "/filethendir": PermissionDenied, "/filethendir/x": Native, "/bin/.wh.gone": NotFound, "/bin/again/gone": Native, "/opaque/.wh..wh..opq": NotFound,
 	} {
-		if r := Check(context.Background(), root, run(name), host); r.Verdict != want {
+		if r := Check(context.Background(), root, run(name), machine); r.Verdict != want {
 			t.Errorf("%s: %s %s, want %s", name, r.Verdict, r.Reason, want)
 		}
 	}
@@ -66,7 +66,7 @@ func TestLayersArchiveMarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := Check(context.Background(), none, run("sh"), host); r.Verdict != NotFound {
+	if r := Check(context.Background(), none, run("sh"), machine); r.Verdict != NotFound {
 		t.Errorf("an image without layers: %s %s", r.Verdict, r.Reason)
 	}
 	if _, err := OpenLayers([]string{dirs[0], dirs[0] + "/none"}, IDMaps{}); err == nil {

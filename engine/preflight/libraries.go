@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // Bounds on what is read of the libraries of one program.
@@ -250,8 +250,8 @@ func (k *linking) openLibrary(at string) (lib *program, fits, elf bool, f *fault
 		return nil, false, false, f
 	}
 	p := &program{image: img, loader: k.main.loader, order: k.main.order, page: k.main.page}
-	h, ok := platform.DecodeELF(img.head, p.loader.Class64, p.order)
-	if !ok || h.Machine != k.main.header.Machine || h.Type != platform.ELFTypeDyn {
+	h, ok := host.DecodeELF(img.head, p.loader.Class64, p.order)
+	if !ok || h.Machine != k.main.header.Machine || h.Type != host.ELFTypeDyn {
 		img.close()
 		return nil, false, string(img.head[:4]) == "\x7fELF", nil
 	}

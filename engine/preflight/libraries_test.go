@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/integration/testenv"
 )
 
@@ -114,7 +114,7 @@ func tooHigh(file []byte) []byte {
 func TestLibraries(t *testing.T) {
 	testenv.Root(t)
 	testenv.Need(t, "gcc", "unshare", "chroot", "ldconfig")
-	if host := platform.LocalHost(); host.Platform.Architecture != "amd64" {
+	if machine := host.Local(); machine.Facts().Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")
 	}
 	t.Run("glibc", func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestLibraries(t *testing.T) {
 }
 
 func compareLibraries(t *testing.T, c toolchain) {
-	host := platform.LocalHost()
+	machine := host.Local()
 	plain := c.build(false, nil)
 	needs := c.build(false, []string{"libone.so"})
 	runpath := c.build(false, []string{"libone.so"}, "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../own")
@@ -230,7 +230,7 @@ func compareLibraries(t *testing.T, c toolchain) {
 		want, said := inChroot(t, tr.Root, tt.cmd)
 		root, err := OpenDir(tr.Root, IDMaps{})
 		must(err)
-		r := Check(t.Context(), root, tt.cmd, host)
+		r := Check(t.Context(), root, tt.cmd, machine)
 		_ = root.Close()
 		if r.ExitCode != want && (r.Verdict != Unknown || tt.name != "library without versions" && tt.name != "symbol that may be preloaded") {
 			t.Errorf("%s: predicted %s %d: %s; it ended with %d: %s", tt.name, r.Verdict, r.ExitCode, r.Reason, want, said)

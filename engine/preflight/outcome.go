@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 )
 
@@ -119,9 +120,10 @@ const (
 // RemoteGuess says what to expect of an image whose files are not here, from
 // the platform that its config or index claims. It cannot see scripts, missing
 // files, permissions or lies, and says in Certainty how far to trust it.
-func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
-	r := Result{Host: host.Platform.String(), Platform: Platforms{Claimed: claim(claimed)}, Certainty: Likely}
-	h, _ := host.Handler(claimed)
+func RemoteGuess(claimed platform.Platform, on Host) Result {
+	facts := on.Facts()
+	r := Result{Host: facts.Platform.String(), Platform: Platforms{Claimed: claim(claimed)}, Certainty: Likely}
+	h, _ := on.Handler(claimed)
 	handler, held := h.Interpreter, h.InAnyImage()
 	switch {
 	case claimed.OS == "" || claimed.Architecture == "":
@@ -138,34 +140,34 @@ func RemoteGuess(claimed platform.Platform, host platform.Host) Result {
 			r.Reason = "the emulator for " + claim(claimed) + ", " + quote(handler) + ", looks for its loader inside the image, where it rarely is"
 			r.Hint = "register a static emulator (Debian, Ubuntu: qemu-user-static)"
 		}
-	case host.Native(claimed):
+	case facts.Native(claimed):
 		r.Verdict, r.Reason = Native, "the host runs "+claim(claimed)+" itself"
-	case host.Binfmt.Unread != "":
+	case facts.Binfmt.Unread != "":
 		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
-		r.Reason = "the binfmt_misc handlers cannot be read: " + host.Binfmt.Unread
+		r.Reason = "the binfmt_misc handlers cannot be read: " + facts.Binfmt.Unread
 	case h.Unsure != "":
 		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
 		r.Reason = h.Unsure
-	case host.Binfmt.Unknown() && !sameArchitecture(claimed, host):
+	case facts.Binfmt.Hidden && !sameArchitecture(claimed, facts):
 		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
 		r.Reason = "the host's handlers were not to be seen when its facts were read"
-	case sameArchitecture(claimed, host):
+	case sameArchitecture(claimed, facts):
 		r.Verdict, r.ExitCode, r.Certainty = IllegalInstruction, exitIllegal, Unsure
-		r.Reason = "the image asks for " + claim(claimed) + ", the CPU has " + host.Platform.String()
-	case claimed.OS != host.Platform.OS:
+		r.Reason = "the image asks for " + claim(claimed) + ", the CPU has " + facts.Platform.String()
+	case claimed.OS != facts.Platform.OS:
 		r.Verdict, r.ExitCode = ExecFormatError, exitCannotInvoke
-		r.Reason = "the image is for " + claimed.OS + ", and this machine runs " + host.Platform.OS
+		r.Reason = "the image is for " + claimed.OS + ", and this machine runs " + facts.Platform.OS
 		r.Hint = "start it on a machine with " + claimed.OS
 	default:
 		r.Verdict, r.ExitCode = ExecFormatError, exitCannotInvoke
 		r.Reason = "the host has neither CPU nor handler for " + claim(claimed)
-		r.Hint = "pull the image for " + machineOf(host.Platform.String()) + ", or register an emulator"
+		r.Hint = "pull the image for " + machineOf(facts.Platform.String()) + ", or register an emulator"
 	}
 	return r
 }
 
 // sameArchitecture reports whether only the level keeps p from being native.
-func sameArchitecture(p platform.Platform, h platform.Host) bool {
+func sameArchitecture(p platform.Platform, f host.Facts) bool {
 	p.Variant = ""
-	return h.Native(p)
+	return f.Native(p)
 }

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 func TestParseOverride(t *testing.T) {
@@ -36,7 +36,7 @@ func TestParseOverride(t *testing.T) {
 // TestOverride has files whose modes on disk say the opposite of what they
 // stand for.
 func TestOverride(t *testing.T) {
-	host := platform.Host{Platform: lin("amd64", "")}
+	machine := host.Facts{Platform: lin("amd64", "")}
 	tr := tree{Root: t.TempDir()}
 	if err := unix.Setxattr(tr.Root, overrideXattr, []byte("0:0:0755"), 0); err != nil {
 		t.Skip("user attributes are not possible here: ", err)
@@ -73,7 +73,7 @@ func TestOverride(t *testing.T) {
 		{"broken", "", Unknown},
 	} {
 		c := Command{Args: []string{"/" + tt.name}, User: tt.user}
-		if r := Check(context.Background(), root, c, host); r.Verdict != tt.want {
+		if r := Check(context.Background(), root, c, machine); r.Verdict != tt.want {
 			t.Errorf("%s as %q: %s %s, want %s", tt.name, tt.user, r.Verdict, r.Reason, tt.want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/integration/kernelcases"
 	"github.com/mpull/mpull/integration/testenv"
 )
@@ -44,8 +44,8 @@ func twoSegments(addr, size uint64, flags uint32) []byte {
 // it, and it dies at its first instruction.
 func TestSharedPage(t *testing.T) {
 	testenv.Root(t)
-	host := platform.LocalHost()
-	if host.Platform.Architecture != "amd64" {
+	machine := host.Local()
+	if machine.Facts().Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")
 	}
 	for _, tt := range []struct {
@@ -62,7 +62,7 @@ func TestSharedPage(t *testing.T) {
 		tr.File("p", tt.file, 0o755)
 		root, err := OpenDir(tr.Root, IDMaps{})
 		must(err)
-		r := Check(t.Context(), root, run("/p"), host)
+		r := Check(t.Context(), root, run("/p"), machine)
 		_ = root.Close()
 		cmd := exec.Command("/p")
 		cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Chroot: tr.Root}
@@ -94,8 +94,8 @@ func TestLargePages(t *testing.T) {
 		{65536, elfSpec{}.Bytes(), Native}, // of one segment
 		{65536, twoSegments(0x402800, 16, 6), ExecFormatError},
 	} {
-		host := platform.Host{Platform: lin("amd64", "v1"), PageSize: tt.page}
-		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, run("/p"), host)
+		machine := host.Facts{Platform: lin("amd64", "v1"), PageSize: tt.page}
+		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, run("/p"), machine)
 		if r.Verdict != tt.want || tt.want == Unknown && !strings.Contains(r.Hint, fmt.Sprintf("max-page-size=%d", tt.page)) {
 			t.Errorf("pages of %d: %s %s, want %s; hint %q", tt.page, r.Verdict, r.Reason, tt.want, r.Hint)
 		}

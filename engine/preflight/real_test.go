@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/integration/kernelcases"
 	"github.com/mpull/mpull/integration/testenv"
 )
@@ -21,8 +21,8 @@ func TestRunc(t *testing.T) {
 	testenv.Root(t)
 	testenv.Need(t, "runc")
 	needContainers(t)
-	host := platform.LocalHost()
-	if host.Platform.Architecture != "amd64" {
+	machine := host.Local()
+	if machine.Facts().Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")
 	}
 	tests := []struct {
@@ -85,7 +85,7 @@ func TestRunc(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := Check(context.Background(), Mounted(root), tt.cmd, host)
+		r := Check(context.Background(), Mounted(root), tt.cmd, machine)
 		_ = root.Close()
 		out, err := runRunc(t, dir, tt.cmd)
 		if (err == nil) != (r.ExitCode == 0) || !strings.Contains(strings.ToLower(out), tt.text) || (tt.text == "") != (err == nil) {
@@ -152,8 +152,8 @@ func runRunc(t *testing.T, dir string, cmd Command) (string, error) {
 // TestRealPrograms checks programs that a compiler and a distribution made.
 func TestRealPrograms(t *testing.T) {
 	testenv.Need(t, "gcc")
-	host := platform.LocalHost()
-	if host.Platform.Architecture != "amd64" {
+	machine := host.Local().Facts()
+	if machine.Platform.Architecture != "amd64" {
 		t.Skip("the flags of this test are for amd64")
 	}
 	dir := t.TempDir()
@@ -178,25 +178,25 @@ func TestRealPrograms(t *testing.T) {
 	if err != nil {
 		t.Skip("needs Debian's place of glibc")
 	}
-	low := host
+	low := machine
 	low.Platform.Variant = "v2"
 	tests := []struct {
 		name   string
 		flags  []string
 		loader bool
-		host   platform.Host
+		host   host.Facts
 		want   Verdict
 		code   int
 	}{
-		{"dynamic", nil, true, host, Native, 0},
-		{"dynamic without loader", nil, false, host, NotFound, 127},
-		{"static", []string{"-static"}, false, host, Native, 0},
-		{"static pie", []string{"-static-pie"}, false, host, Native, 0},
-		{"no pie", []string{"-no-pie"}, true, host, Native, 0},
+		{"dynamic", nil, true, machine, Native, 0},
+		{"dynamic without loader", nil, false, machine, NotFound, 127},
+		{"static", []string{"-static"}, false, machine, Native, 0},
+		{"static pie", []string{"-static-pie"}, false, machine, Native, 0},
+		{"no pie", []string{"-no-pie"}, true, machine, Native, 0},
 		{"v3 on v2", []string{"-Wl,-z,x86-64-v3"}, true, low, IllegalInstruction, 127},
 		{"v2 on v2", []string{"-Wl,-z,x86-64-v2"}, true, low, Native, 0},
 		{"static v4 on v2", []string{"-static", "-Wl,-z,x86-64-v4"}, false, low, Native, 0},
-		{"relocatable", []string{"-c"}, false, host, ExecFormatError, 126},
+		{"relocatable", []string{"-c"}, false, machine, ExecFormatError, 126},
 	}
 	for _, tt := range tests {
 		program := build(tt.flags...)
@@ -223,9 +223,9 @@ func BenchmarkCheck(b *testing.B) {
 	tr.ELF("lib/ld.so", elfSpec{Type: 3, Pad: 1 << 19})
 	tr.Link("bin/sh", "/bin/busybox")
 	tr.Text("usr/local/bin/start", "#!/bin/sh\n")
-	host := platform.Host{Platform: lin("amd64", "v3"), Binfmt: platform.Binfmt{Enabled: true}}
+	machine := host.Facts{Platform: lin("amd64", "v3"), Binfmt: host.Binfmt{Enabled: true}}
 	for range 30 {
-		host.Binfmt.Handlers = append(host.Binfmt.Handlers, platform.Handler{Name: "h", Enabled: true, Interpreter: "/q", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20]})
+		machine.Binfmt.Handlers = append(machine.Binfmt.Handlers, host.Handler{Name: "h", Enabled: true, Interpreter: "/q", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20]})
 	}
 	for name, open := range map[string]func() (RootFS, func() error, error){
 		"dir": func() (RootFS, func() error, error) { d, err := OpenDir(tr.Root, IDMaps{}); return d, d.Close, err },
@@ -241,7 +241,7 @@ func BenchmarkCheck(b *testing.B) {
 			}
 			defer func() { _ = done() }()
 			for b.Loop() {
-				if r := Check(context.Background(), root, run("start"), host); r.Verdict != Native {
+				if r := Check(context.Background(), root, run("start"), machine); r.Verdict != Native {
 					b.Fatal(r.Reason)
 				}
 			}

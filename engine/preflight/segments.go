@@ -3,7 +3,7 @@ package preflight
 import (
 	"fmt"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // end is how loading ends after the old process image is gone. The zero value
@@ -29,7 +29,7 @@ func (l *loading) mapped(p, ld *program) end {
 		return e
 	}
 	e := l.mappedUnder(p, ld, l.host.Stack())
-	if l.cur.changesID && l.host.Stack() > uint64(platform.UsualStack) && l.mappedUnder(p, ld, uint64(platform.UsualStack)) != e {
+	if l.cur.changesID && l.host.Stack() > uint64(host.UsualStack) && l.mappedUnder(p, ld, uint64(host.UsualStack)) != e {
 		return end{unsure: "whether it starts depends on its set-user-ID or set-group-ID bit, which does not count where there are no new privileges, and else lowers the limit on the stack to 8 MiB"}
 	}
 	return e
@@ -45,7 +45,7 @@ func (l *loading) mappedUnder(p, ld *program, stack uint64) end {
 		return e
 	case ld == nil:
 		return e.or(p.entry(at)).or(p.pages())
-	case ld.header.Type != platform.ELFTypeExec && ld.header.Type != platform.ELFTypeDyn:
+	case ld.header.Type != host.ELFTypeExec && ld.header.Type != host.ELFTypeDyn:
 		return end{killed: "the loader is neither executable nor shared object"}
 	case !ld.loads():
 		return end{killed: "the loader has nothing to load"}
@@ -84,7 +84,7 @@ func fixed(bias uint64) spot { return spot{bias: within{bias, bias}, known: true
 func (s space) program(p *program, withLoader bool) (spot, end) {
 	span := p.span()
 	switch {
-	case p.header.Type == platform.ELFTypeExec, !p.loads():
+	case p.header.Type == host.ELFTypeExec, !p.loads():
 		return fixed(0), s.odd(p).or(s.spares(p, within{}))
 	case span == 0:
 		return fixed(0), spans(span)
@@ -149,7 +149,7 @@ func (s space) loader(p, main *program, at spot) (spot, end) {
 	var e end
 	first, span, own := p.firstPage(), p.span(), at.bias == within{} && at.known // own: no_base is 0
 	switch {
-	case p.header.Type == platform.ELFTypeExec:
+	case p.header.Type == host.ELFTypeExec:
 		to, e = fixed(0), s.odd(p).or(s.clears(p, span)).or(s.spares(p, within{}))
 	case span == 0:
 		e = spans(span)
@@ -302,7 +302,7 @@ func (p *program) loads() bool {
 // segments checks every PT_LOAD.
 func (l *loading) segments(p *program, at spot, what string) end {
 	limit := l.host.MaxMapping
-	whole := at.loader || p.header.Type == platform.ELFTypeDyn // the first mapping reserves the whole span
+	whole := at.loader || p.header.Type == host.ELFTypeDyn // the first mapping reserves the whole span
 	n := 0
 	for _, s := range p.segs {
 		if s.typ != ptLoad {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 )
 
 // Where a kernel puts a file depends on chance. An address is therefore known
@@ -42,7 +42,7 @@ const (
 
 // spaceOf is the address space of a program of this kind, with a limit on the
 // stack and so many bytes of arguments.
-func spaceOf(l platform.Loader, h platform.Host, stack, args uint64) space {
+func spaceOf(l host.Loader, h host.Facts, stack, args uint64) space {
 	s := space{task: l.TaskSize, page: uint64(h.Page()), low: h.MmapMinAddr, bottomUp: h.LegacyLayout, aligns: since(h.Kernel, 6, 10)}
 	if l.DynBase == 0 {
 		return s

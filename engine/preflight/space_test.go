@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/integration/kernelcases"
 )
 
@@ -15,26 +15,26 @@ import (
 func TestSpace(t *testing.T) {
 	t.Parallel()
 	const ld = "/lib/ld.so"
-	with := func(change func(*platform.Host)) platform.Host {
-		h := platform.Host{
-			Platform: lin("amd64", "v1"), Compat: []platform.Compat{platform.CompatIA32},
+	with := func(change func(*host.Facts)) host.Facts {
+		h := host.Facts{
+			Platform: lin("amd64", "v1"), Compat: []host.Compat{host.CompatIA32},
 			MmapMinAddr: 4096, MmapRndBits: 28, MmapRndCompatBits: 8,
 		}
 		change(&h)
 		return h
 	}
-	usual := with(func(*platform.Host) {})
-	unlimited := with(func(h *platform.Host) { h.StackLimit = platform.UnlimitedStack })
-	large := with(func(h *platform.Host) { h.StackLimit = 1 << 30 })
-	user := with(func(h *platform.Host) { h.MmapRndBits, h.MmapRndCompatBits = 0, 0 })
-	legacy := with(func(h *platform.Host) { h.LegacyLayout = true })
-	still := with(func(h *platform.Host) { h.NoRandom = true })
-	arm64 := platform.Host{Platform: lin("arm64", "v8"), PageSize: 4096, MmapMinAddr: 32768}
-	arm := platform.Host{Platform: lin("arm", "v7"), PageSize: 4096, MmapMinAddr: 32768}
-	riscv := platform.Host{Platform: lin("riscv64", ""), PageSize: 4096, MmapMinAddr: 4096}
+	usual := with(func(*host.Facts) {})
+	unlimited := with(func(h *host.Facts) { h.StackLimit = host.UnlimitedStack })
+	large := with(func(h *host.Facts) { h.StackLimit = 1 << 30 })
+	user := with(func(h *host.Facts) { h.MmapRndBits, h.MmapRndCompatBits = 0, 0 })
+	legacy := with(func(h *host.Facts) { h.LegacyLayout = true })
+	still := with(func(h *host.Facts) { h.NoRandom = true })
+	arm64 := host.Facts{Platform: lin("arm64", "v8"), PageSize: 4096, MmapMinAddr: 32768}
+	arm := host.Facts{Platform: lin("arm", "v7"), PageSize: 4096, MmapMinAddr: 32768}
+	riscv := host.Facts{Platform: lin("riscv64", ""), PageSize: 4096, MmapMinAddr: 4096}
 	for _, c := range []struct {
 		name       string
-		host       platform.Host
+		host       host.Facts
 		arch       string
 		main       uint16 // ELF type
 		end, ldEnd uint64 // where the program and its loader end; 0: in the first page
@@ -105,30 +105,30 @@ func TestSpace(t *testing.T) {
 // of five levels, alignment before Linux 6.10, limits that set-ID bits lower.
 func TestSpaceOfKernels(t *testing.T) {
 	t.Parallel()
-	host := platform.Host{
-		Platform: lin("amd64", "v1"), Compat: []platform.Compat{platform.CompatIA32}, Kernel: "6.18.1",
+	machine := host.Facts{
+		Platform: lin("amd64", "v1"), Compat: []host.Compat{host.CompatIA32}, Kernel: "6.18.1",
 		MmapMinAddr: 4096, MmapRndBits: 28, MmapRndCompatBits: 8,
 	}
-	five, old, stack := host, host, host
+	five, old, stack := machine, machine, machine
 	five.FiveLevels, old.Kernel, stack.StackLimit = true, "6.1.0-18-amd64", 3<<30
 	high := elfSpec{Type: 2, Vaddr: 1 << 48}
 	aligned := elfSpec{Type: 3, Edit: func(b []byte) { binary.LittleEndian.PutUint64(b[64+48:], 1<<46) }}
 	large := elfSpec{Arch: "386", Type: 3, Edit: func(b []byte) { binary.LittleEndian.PutUint32(b[52+20:], 0xd0000000) }}
 	for _, c := range []struct {
 		name string
-		host platform.Host
+		host host.Facts
 		prog elfSpec
 		mode uint32
 		user string
 		want Verdict
 		says string
 	}{
-		{"above 47 bits", host, high, 0o755, "", ExecFormatError, "outside the address space"},
+		{"above 47 bits", machine, high, 0o755, "", ExecFormatError, "outside the address space"},
 		{"above 47 bits of 57", five, high, 0o755, "", Unknown, "five levels"},
 		{"nothing above 47 bits", five, elfSpec{}, 0o755, "", Native, ""},
-		{"aligned", host, aligned, 0o755, "", Native, ""},
+		{"aligned", machine, aligned, 0o755, "", Native, ""},
 		{"aligned, by an old kernel", old, aligned, 0o755, "", Native, ""},
-		{"large", host, large, 0o755, "1000", Native, ""},
+		{"large", machine, large, 0o755, "1000", Native, ""},
 		{"large beside a large stack", stack, large, 0o755, "1000", ExecFormatError, ""},
 		{"large with a set-user-ID bit", stack, large, 0o4755, "1000", Unknown, "set-user-ID"},
 		{"large with a set-user-ID bit that changes nothing", stack, large, 0o4755, "0", ExecFormatError, ""},

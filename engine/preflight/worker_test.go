@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/integration/kernelcases"
 	"github.com/mpull/mpull/integration/testenv"
@@ -67,7 +68,7 @@ type answer struct {
 type job struct {
 	name  string // of the subtest
 	state string // of binfmt_misc; "" asks for the facts
-	stack platform.StackLimit
+	stack host.StackLimit
 	cases func() []kernelcases.Case
 }
 
@@ -80,17 +81,17 @@ func jobs() []job {
 		}
 		return slices.Concat(usual(), kernelcases.Mutated(), kernelcases.Segments(), kernelcases.Placement(), kernelcases.SetID(), spanCases())
 	}
-	js := []job{{name: "facts"}, {"none", "none", platform.UsualStack, all}}
+	js := []job{{name: "facts"}, {"none", "none", host.UsualStack, all}}
 	if !testing.Short() {
-		js = append(js, job{"none, unlimited stack", "none", platform.UnlimitedStack, all})
-		for _, gib := range []platform.StackLimit{1, 3, 8, 64} {
+		js = append(js, job{"none, unlimited stack", "none", host.UnlimitedStack, all})
+		for _, gib := range []host.StackLimit{1, 3, 8, 64} {
 			js = append(js, job{fmt.Sprintf("none, stack of %d GiB", gib), "none", gib << 30, func() []kernelcases.Case {
 				return slices.Concat(kernelcases.Placement(), kernelcases.SetID(), spanCases())
 			}})
 		}
 	}
 	for _, st := range kernelcases.States()[1:] {
-		js = append(js, job{st.Name, st.Name, platform.UsualStack, usual})
+		js = append(js, job{st.Name, st.Name, host.UsualStack, usual})
 	}
 	return js
 }
@@ -160,18 +161,18 @@ func work(out *worked) {
 			st.Register(misc, filepath.Join(base, "emu"))
 		}
 	}
-	host := platform.LocalHost()
-	host.Binfmt = platform.ReadBinfmt(misc)
+	machine := host.Local().Facts()
+	machine.Binfmt = host.ReadBinfmt(misc)
 	only := regexp.MustCompile(os.Getenv("PREFLIGHT_ONLY"))
 	for i, c := range j.cases() {
 		if only.MatchString(slug(c.Name)) {
-			out.Answers = append(out.Answers, oneCase(kernelcases.Tree{Root: filepath.Join(base, fmt.Sprint("root", i))}, c, host, misc))
+			out.Answers = append(out.Answers, oneCase(kernelcases.Tree{Root: filepath.Join(base, fmt.Sprint("root", i))}, c, machine, misc))
 		}
 	}
 }
 
 // limitStack sets the limit that the programs of this process inherit.
-func limitStack(n platform.StackLimit) error {
+func limitStack(n host.StackLimit) error {
 	l := unix.Rlimit{}
 	if err := unix.Getrlimit(unix.RLIMIT_STACK, &l); err != nil {
 		return err
@@ -211,10 +212,10 @@ func hiddenHandlers(base, misc string) map[string][]Verdict {
 		if !c.kept {
 			must(os.Remove(emulator))
 		}
-		host := platform.LocalHost()
-		data, err := json.Marshal(host.Portable())
+		machine := host.Local()
+		data, err := json.Marshal(machine.Portable())
 		must(err)
-		elsewhere, err := platform.ReadHost(bytes.NewReader(data))
+		elsewhere, err := host.Read(bytes.NewReader(data))
 		must(err)
 		t := kernelcases.Tree{Root: filepath.Join(base, "hidden")}
 		t.ELF("bin/prog", elfSpec{Arch: "arm64"})
@@ -222,7 +223,7 @@ func hiddenHandlers(base, misc string) map[string][]Verdict {
 		root, err := OpenDir(t.Root, IDMaps{})
 		must(err)
 		foreign := platform.Platform{OS: "linux", Architecture: "arm64"}
-		for _, h := range []platform.Host{host, elsewhere} {
+		for _, h := range []Host{machine, elsewhere} {
 			verdicts[c.name] = append(verdicts[c.name], Check(context.Background(), root, run("/bin/prog"), h).Verdict,
 				RemoteGuess(foreign, h).Verdict, Check(context.Background(), root, run("/bin/native"), h).Verdict)
 		}
@@ -234,9 +235,9 @@ func hiddenHandlers(base, misc string) map[string][]Verdict {
 
 // oneCase builds the root, asks the kernel, and asks Check. Its file goes
 // away so that memory stays small.
-func oneCase(t kernelcases.Tree, c kernelcases.Case, host platform.Host, misc string) (a answer) {
+func oneCase(t kernelcases.Tree, c kernelcases.Case, machine host.Facts, misc string) (a answer) {
 	a.Name, a.Deep = c.Name, c.Deep()
-	a.Chance = c.ByChance() || host.MmapRndBits != 28 || host.MmapRndCompatBits != 8
+	a.Chance = c.ByChance() || machine.MmapRndBits != 28 || machine.MmapRndCompatBits != 8
 	must(os.MkdirAll(t.Root, 0o755))
 	defer os.RemoveAll(t.Root)
 	t.File("etc/passwd", []byte(kernelcases.Passwd), 0o644)
@@ -245,10 +246,10 @@ func oneCase(t kernelcases.Tree, c kernelcases.Case, host platform.Host, misc st
 	root, err := OpenDir(t.Root, IDMaps{})
 	must(err)
 	defer root.Close()
-	a.Got = Check(context.Background(), root, commandOf(c.Command), host)
+	a.Got = Check(context.Background(), root, commandOf(c.Command), machine)
 	a.Kernel, err = kernelcases.Ask(c.Attempt(t.Root))
 	must(err)
-	if a.Kernel.Exe != "" && host.Binfmt.Enabled && len(host.Binfmt.Handlers) > 0 {
+	if a.Kernel.Exe != "" && machine.Binfmt.Enabled && len(machine.Binfmt.Handlers) > 0 {
 		kernelcases.Switch(misc, false)
 		plain, err := kernelcases.Ask(c.Attempt(t.Root))
 		must(err)
@@ -302,7 +303,7 @@ func matchOrder(misc string, facts map[string]string) {
 	kernelcases.Register(misc, ":b:M::ORDR::/bin/b:")
 	kernelcases.Register(misc, ":never:M::ORDR::/bin/never:")
 	var names []string
-	for _, h := range platform.ReadBinfmt(misc).Handlers {
+	for _, h := range host.ReadBinfmt(misc).Handlers {
 		names = append(names, h.Name)
 	}
 	facts["read"] = strings.Join(names, " ")

@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
+	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/store"
@@ -63,12 +65,12 @@ func TestHostColumn(t *testing.T) {
 	b := some(t, "library/alpine:3.15")
 	magic := []byte("\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00")
 	mask := []byte("\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff")
-	host := platform.Host{
-		Platform: platform.Platform{OS: "linux", Architecture: "amd64", Variant: "v3"}, Compat: []platform.Compat{platform.CompatIA32},
-		Binfmt: platform.Binfmt{Enabled: true, Handlers: []platform.Handler{{Name: "qemu-arm", Enabled: true, Interpreter: "/usr/bin/qemu-arm-static", Flags: "F", Magic: magic, Mask: mask}}},
+	machine := host.Facts{
+		Platform: platform.Platform{OS: "linux", Architecture: "amd64", Variant: "v3"}, Compat: []host.Compat{host.CompatIA32},
+		Binfmt: host.Binfmt{Enabled: true, Handlers: []host.Handler{{Name: "qemu-arm", Enabled: true, Interpreter: "/usr/bin/qemu-arm-static", Flags: "F", Magic: magic, Mask: mask}}},
 	}
 	e := engine.New(engine.Config{
-		Store: store.Options{Root: b.root(), RunRoot: filepath.Join(b.dir, "run"), Driver: "vfs"}, Host: func() platform.Host { return host },
+		Store: store.Options{Root: b.root(), RunRoot: filepath.Join(b.dir, "run"), Driver: "vfs"}, Host: func() preflight.Host { return machine },
 		Registry: registry.Options{RegistriesConf: filepath.Join(b.dir, "registries.conf")},
 	})
 	rows, err := e.Platforms(t.Context(), b.name("library/alpine:3.15"), engine.PlatformsOptions{})

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/integration/kernelcases"
 	"github.com/mpull/mpull/integration/testenv"
@@ -103,7 +104,7 @@ func TestBinfmtBelow(t *testing.T) {
 	if err := kernelcases.MountBinfmt(filepath.Join(dir, "misc")); err != nil {
 		t.Fatal(err)
 	}
-	if b := platform.ReadBinfmt(usual); len(b.Handlers) != 1 {
+	if b := host.ReadBinfmt(usual); len(b.Handlers) != 1 {
 		t.Fatalf("the parent's handler is not to be seen: %+v", b)
 	}
 	agree(t, "an empty instance in force, the parent's to be seen", program, "")
@@ -114,7 +115,7 @@ func TestBinfmtBelow(t *testing.T) {
 	}
 	// That of a file at its path cannot be told from one looked for in the
 	// image: not known, and not the parent's.
-	if h, ok := platform.LocalHost().Handler(foreignPlatform()); !ok || h.Unsure == "" || h.Interpreter == filepath.Join(dir, "emulator") {
+	if h, ok := host.Local().Handler(foreignPlatform()); !ok || h.Unsure == "" || h.Interpreter == filepath.Join(dir, "emulator") {
 		t.Errorf("own handler in force, the parent's to be seen: %+v, %v", h, ok)
 	}
 	if err := os.Remove(filepath.Join(dir, "other")); err != nil {
@@ -128,13 +129,13 @@ func foreignPlatform() platform.Platform {
 }
 
 // agree compares what execve does with the handler that the facts name, "" for none.
-func agree(t *testing.T, when, program, want string) platform.Handler {
+func agree(t *testing.T, when, program, want string) host.Handler {
 	t.Helper()
 	err := execute(program)
 	if (want == "") != errors.Is(err, syscall.ENOEXEC) {
 		t.Fatalf("%s: execve: %v", when, err)
 	}
-	h, ok := platform.LocalHost().Handler(foreignPlatform())
+	h, ok := host.Local().Handler(foreignPlatform())
 	if ok != (want != "") || h.Interpreter != want || h.Unsure != "" {
 		t.Errorf("%s: handler %+v, %v; want %q", when, h, ok, want)
 	}

@@ -1,4 +1,4 @@
-package platform
+package host
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // headSize is BINPRM_BUF_SIZE of include/uapi/linux/binfmts.h: the kernel
@@ -26,18 +25,11 @@ type Binfmt struct {
 	// Unread says why handlers could not be read; empty when they were. With
 	// it, a file that no other rule starts cannot be judged.
 	Unread string `json:"unread,omitempty"`
-	// Hidden says that binfmt_misc was not mounted where the facts were read,
-	// but is part of the kernel. A container does not see the host's handlers,
-	// which take its files all the same.
+	// Hidden says that there are handlers that were not to be seen where the
+	// facts were read, and that the kernel is not here to be asked. A container
+	// does not see the host's handlers, which take its files all the same.
 	Hidden bool `json:"hidden,omitempty"`
-
-	local   bool      // the kernel can be asked
-	nested  bool      // the handlers mounted need not be those in force
-	answers *sync.Map // what the kernel answered, by program
 }
-
-// Unknown reports whether there may be handlers that nobody can be asked about.
-func (b Binfmt) Unknown() bool { return b.Hidden && !b.local }
 
 // Handler is one entry of binfmt_misc.
 type Handler struct {
@@ -101,23 +93,8 @@ func asksForLoader(head []byte) bool {
 
 // Match returns the first enabled handler that takes a file with this head (as
 // many of its first 256 bytes as there are) started by the name path. It is
-// search_binfmt_handler of fs/binfmt_misc.c. Where files cannot tell, because
-// handlers are not to be seen, are those of another user namespace, or hold
-// their interpreter open, the kernel is asked about ELF programs of other
-// architectures, in two milliseconds.
+// search_binfmt_handler of fs/binfmt_misc.c.
 func (b Binfmt) Match(head []byte, path string) (Handler, bool) {
-	if b.Hidden && b.local {
-		return b.ask(head)
-	}
-	h, found := b.listed(head, path)
-	if b.local {
-		return b.confirm(head, h, found)
-	}
-	return h, found
-}
-
-// listed is Match among the handlers that were read.
-func (b Binfmt) listed(head []byte, path string) (Handler, bool) {
 	if !b.Enabled {
 		return Handler{}, false
 	}
@@ -177,9 +154,9 @@ func (e Handler) validate() error {
 // maxOpenedHead bounds what is kept of an interpreter that the kernel holds open.
 const maxOpenedHead = 4096
 
-// ParseHandler reads the text of one file below /proc/sys/fs/binfmt_misc, as
+// parseHandler reads the text of one file below /proc/sys/fs/binfmt_misc, as
 // entry_status of fs/binfmt_misc.c writes it. name is the name of that file.
-func ParseHandler(name string, text []byte) (Handler, error) {
+func parseHandler(name string, text []byte) (Handler, error) {
 	e := Handler{Name: name}
 	for i, line := range bytes.Split(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")) {
 		if err := e.parseLine(i, string(line)); err != nil {

@@ -1,4 +1,4 @@
-package platform
+package host
 
 import (
 	"errors"
@@ -10,74 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// hidden reports whether the kernel may have handlers that are not to be seen:
-// binfmt_misc is part of it, and not mounted at its usual place. So it is in
-// containers, whose files the host's handlers take all the same.
-func hidden(b Binfmt) bool {
-	_, err := os.Stat(binfmtDir + "/status")
-	return b.Unread == "" && errors.Is(err, os.ErrNotExist) && strings.Contains(readHead("/proc/filesystems", 65536), "\tbinfmt_misc\n")
-}
-
-// nested reports whether this process is in a user namespace other than the
-// machine's. Since Linux 6.7 each may have a binfmt_misc of its own, that of the
-// nearest one that has is in force, and the one mounted here may be another.
-func nested() bool {
-	const initial = 0xeffffffd // PROC_USER_INIT_INO of include/linux/proc_ns.h
-	var st unix.Stat_t
-	return unix.Stat("/proc/self/ns/user", &st) != nil || st.Ino != initial
-}
-
-// confirm asks the kernel what the files say of a program: whether a handler
-// takes it, and what that one holds open, which may no longer lie at its path.
-func (b Binfmt) confirm(head []byte, seen Handler, found bool) (Handler, bool) {
-	if seen.Extension != "" {
-		return seen, found // it goes by the name of a file, and a program in memory has none
-	}
-	if !asks(head) || !found && !b.nested || found && !b.nested && !seen.Has('F') {
-		return seen, found
-	}
-	asked, taken := b.ask(head)
-	switch {
-	case !taken:
-		return Handler{}, false
-	case asked.Has('F') && found && seen.Has('F') && asked.Interpreter == seen.Interpreter:
-		seen.Opened = asked.Opened
-		return seen, true
-	case found && asked.Unsure != "" && (asked.started == "" || asked.started == seen.Interpreter):
-		if seen.Has('F') && asked.Opened != nil {
-			seen.Opened = asked.Opened
-		}
-		return seen, true // nothing speaks against it
-	}
-	return asked, true
-}
-
-// ask is askKernel, once for each kind of program.
-func (b Binfmt) ask(head []byte) (Handler, bool) {
-	type answer struct {
-		handler Handler
-		taken   bool
-	}
-	key := string(emptyProgram(head))
-	if b.answers != nil {
-		if a, ok := b.answers.Load(key); ok {
-			return a.(answer).handler, a.(answer).taken
-		}
-	}
-	h, taken := askKernel(head)
-	if b.answers != nil {
-		b.answers.Store(key, answer{h, taken})
-	}
-	return h, taken
-}
-
-// asks reports whether the kernel can be asked about such a program: ELF of
-// another architecture, which it does not start by itself.
-func asks(head []byte) bool {
-	p, ok := ELFPlatform(head)
-	return ok && p.Architecture != runtime.GOARCH && p.Architecture != "386" && p.Architecture != "amd64p32"
-}
 
 // askKernel finds a handler that is not to be seen, for ELF programs of another
 // architecture, by having the kernel execute one that has a header and nothing

@@ -1,9 +1,6 @@
-package platform
+package host
 
-import (
-	"os"
-	"strings"
-)
+import "strings"
 
 // emulators maps an architecture to QEMU's name for it and to the part of
 // Fedora's package names.
@@ -32,36 +29,16 @@ func EmulatorPackages(arch string) (debian, fedora string) {
 
 // EmulatorFor returns the file of an emulator that is installed, registered or
 // not, for an architecture; "" where none is.
-func (h Host) EmulatorFor(arch string) string {
+func (f Facts) EmulatorFor(arch string) string {
 	e, ok := emulators()[arch]
 	if !ok {
 		return ""
 	}
-	for _, file := range h.Emulators {
+	for _, file := range f.Emulators {
 		name := file[strings.LastIndexByte(file, '/')+1:]
 		if name == "qemu-"+e[0]+"-static" || name == "qemu-"+e[0] {
 			return file
 		}
 	}
 	return ""
-}
-
-// localEmulators lists the files of QEMU's emulators where packages put them.
-func localEmulators() (files []string) {
-	entries, _ := os.ReadDir("/usr/bin")
-	for _, e := range entries {
-		if name := strings.TrimSuffix(e.Name(), "-static"); strings.HasPrefix(name, "qemu-") && isEmulator(name[len("qemu-"):]) {
-			files = append(files, "/usr/bin/"+e.Name())
-		}
-	}
-	return files
-}
-
-func isEmulator(name string) bool {
-	for _, e := range emulators() {
-		if e[0] == name {
-			return true
-		}
-	}
-	return false
 }

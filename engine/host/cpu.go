@@ -1,10 +1,12 @@
-package platform
+package host
 
 import (
 	"strconv"
 	"strings"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/mpull/mpull/engine/platform"
 )
 
 // cpuFacts are the lines of the first processor in /proc/cpuinfo. Keys are
@@ -52,11 +54,11 @@ func amd64Level() string { return "v" + strconv.Itoa(max(cpuid.CPU.X64Level(), 1
 // programOn is the platform of a program for goarch on a kernel: the kernel's,
 // unless the program is of 32 bits and the kernel of 64. As in podman (WantedPlatforms
 // of containers/image), the CPU tells the level of arm then, not the build.
-func programOn(kernel Platform, goarch, machine string, cpu func() cpuFacts) Platform {
+func programOn(kernel platform.Platform, goarch, machine string, cpu func() cpuFacts) platform.Platform {
 	if kernel.Architecture == goarch {
 		return kernel
 	}
-	p := Platform{OS: kernel.OS, Architecture: goarch}
+	p := platform.Platform{OS: kernel.OS, Architecture: goarch}
 	if goarch == "arm" {
 		p.Variant = armLevel(cpu(), machine)
 	}

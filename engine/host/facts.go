@@ -1,4 +1,4 @@
-package platform
+package host
 
 import (
 	"bytes"
@@ -7,30 +7,32 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/mpull/mpull/engine/platform"
 )
 
 // A Compat names a second kind of program that a kernel can run beside its
 // own: 32-bit programs on a 64-bit kernel.
 type Compat string
 
-// The kinds of compatibility that a Host can have.
+// The kinds of compatibility that a machine can have.
 const (
 	CompatIA32    Compat = "ia32"    // 386 programs on amd64 (CONFIG_IA32_EMULATION and ia32_emulation=)
 	CompatX32     Compat = "x32"     // ILP32 programs with amd64 instructions (CONFIG_X86_X32_ABI)
 	CompatAArch32 Compat = "aarch32" // arm programs on arm64 (CONFIG_COMPAT and a CPU with 32-bit EL0)
 )
 
-// Host holds the facts about a machine that decide whether a program starts
-// there. It is a plain value: LocalHost reads it from this machine, tests and
-// ReadHost build it for others. Its JSON form is stable.
-type Host struct {
+// Facts are what decides on a machine whether a program starts there. They are a
+// plain value: [Local] reads those of this machine, [Read] those of another from
+// a file, and tests make them up. Their JSON form is stable.
+type Facts struct {
 	// Platform is what kernel and CPU run natively. Variant is the highest
 	// level: v1 to v4 on amd64, v5 to v8 on arm, v8 or v9 on arm64.
-	Platform Platform `json:"platform"`
+	Platform platform.Platform `json:"platform"`
 	// Program is what the mpull that read the facts was built for, where that is
 	// not the kernel's platform: a 32-bit program on a 64-bit kernel. It decides
 	// what is pulled, as with podman, and not what starts. Zero means Platform.
-	Program Platform `json:"program,omitzero"`
+	Program platform.Platform `json:"program,omitzero"`
 	// Compat lists what else the kernel runs without a handler.
 	Compat []Compat `json:"compat,omitempty"`
 	// PageSize is the size of a memory page in bytes; 0 stands for 4096.
@@ -71,7 +73,7 @@ type Host struct {
 	Binfmt Binfmt `json:"binfmt"`
 }
 
-// Limits of ReadHost.
+// Limits of Read.
 const (
 	maxHostJSON  = 1 << 20
 	maxHandlers  = 512
@@ -80,66 +82,66 @@ const (
 	maxRndBits   = 33 // of arm64, the highest CONFIG_ARCH_MMAP_RND_BITS_MAX
 )
 
-// ReadHost reads a Host from its JSON form, as written by json.Marshal. It
-// reads at most 1 MiB and refuses unknown fields, trailing data, more than 512
-// handlers and handlers that no kernel would have registered.
-func ReadHost(r io.Reader) (Host, error) {
-	var h Host
+// Read reads facts from their JSON form, as written by json.Marshal. It reads at
+// most 1 MiB and refuses unknown fields, trailing data, more than 512 handlers
+// and handlers that no kernel would have registered.
+func Read(r io.Reader) (Facts, error) {
+	var f Facts
 	data, err := io.ReadAll(io.LimitReader(r, maxHostJSON+1))
 	if err != nil {
-		return h, fmt.Errorf("reading host facts: %w", err)
+		return f, fmt.Errorf("reading host facts: %w", err)
 	}
 	if len(data) > maxHostJSON {
-		return h, fmt.Errorf("host facts are longer than %d bytes", maxHostJSON)
+		return f, fmt.Errorf("host facts are longer than %d bytes", maxHostJSON)
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&h); err != nil {
-		return Host{}, fmt.Errorf("host facts are not what info --host writes: %w", err)
+	if err := dec.Decode(&f); err != nil {
+		return Facts{}, fmt.Errorf("host facts are not what info --host writes: %w", err)
 	}
 	if dec.More() {
-		return Host{}, fmt.Errorf("host facts are followed by more data")
+		return Facts{}, fmt.Errorf("host facts are followed by more data")
 	}
-	if err := h.validate(); err != nil {
-		return Host{}, fmt.Errorf("host facts: %w", err)
+	if err := f.validate(); err != nil {
+		return Facts{}, fmt.Errorf("host facts: %w", err)
 	}
-	return h, nil
+	return f, nil
 }
 
 // validate reports the first fact that no machine can have.
-func (h Host) validate() error {
-	if h.Platform.OS == "" || h.Platform.Architecture == "" {
+func (f Facts) validate() error {
+	if f.Platform.OS == "" || f.Platform.Architecture == "" {
 		return fmt.Errorf("platform needs os and architecture")
 	}
-	if h.Program != (Platform{}) && !h.Program.Complete() {
+	if f.Program != (platform.Platform{}) && !f.Program.Complete() {
 		return fmt.Errorf("program needs os and architecture")
 	}
-	for _, s := range []string{h.Platform.OS, h.Platform.Architecture, h.Platform.Variant, h.Kernel, h.Program.String()} {
+	for _, s := range []string{f.Platform.OS, f.Platform.Architecture, f.Platform.Variant, f.Kernel, f.Program.String()} {
 		if len(s) > maxHostText {
 			return fmt.Errorf("a text is longer than %d bytes", maxHostText)
 		}
 	}
 	known := []Compat{CompatIA32, CompatX32, CompatAArch32}
-	for _, c := range h.Compat {
+	for _, c := range f.Compat {
 		if !slices.Contains(known, c) {
 			return fmt.Errorf("compat %q is unknown; known are %v", c, known)
 		}
 	}
-	if h.PageSize < 0 || h.PageSize > 1<<20 || h.PageSize&(h.PageSize-1) != 0 {
-		return fmt.Errorf("page size %d is not a power of two up to 1 MiB", h.PageSize)
+	if f.PageSize < 0 || f.PageSize > 1<<20 || f.PageSize&(f.PageSize-1) != 0 {
+		return fmt.Errorf("page size %d is not a power of two up to 1 MiB", f.PageSize)
 	}
-	for _, bits := range []int{h.MmapRndBits, h.MmapRndCompatBits} {
+	for _, bits := range []int{f.MmapRndBits, f.MmapRndCompatBits} {
 		if bits < 0 || bits > maxRndBits {
 			return fmt.Errorf("%d random bits of an address are not between 0 and %d", bits, maxRndBits)
 		}
 	}
-	if len(h.Emulators) > maxEmulators {
+	if len(f.Emulators) > maxEmulators {
 		return fmt.Errorf("more than %d emulators", maxEmulators)
 	}
-	if len(h.Binfmt.Handlers) > maxHandlers {
+	if len(f.Binfmt.Handlers) > maxHandlers {
 		return fmt.Errorf("more than %d binfmt handlers", maxHandlers)
 	}
-	for _, e := range h.Binfmt.Handlers {
+	for _, e := range f.Binfmt.Handlers {
 		if err := e.validate(); err != nil {
 			return fmt.Errorf("binfmt handler %q: %w", e.Name, err)
 		}
@@ -147,24 +149,27 @@ func (h Host) validate() error {
 	return nil
 }
 
+// Facts returns f: facts alone are a machine that can be asked about.
+func (f Facts) Facts() Facts { return f }
+
 // Wants returns the platform that is wanted here when nobody asks for one:
 // Program, else Platform.
-func (h Host) Wants() Platform {
-	if h.Program != (Platform{}) {
-		return h.Program
+func (f Facts) Wants() platform.Platform {
+	if f.Program != (platform.Platform{}) {
+		return f.Program
 	}
-	return h.Platform
+	return f.Platform
 }
 
 // Has reports whether the kernel runs programs of kind c.
-func (h Host) Has(c Compat) bool { return slices.Contains(h.Compat, c) }
+func (f Facts) Has(c Compat) bool { return slices.Contains(f.Compat, c) }
 
 // Page returns the page size in bytes, 4096 when the host does not say.
-func (h Host) Page() int {
-	if h.PageSize == 0 {
+func (f Facts) Page() int {
+	if f.PageSize == 0 {
 		return 4096
 	}
-	return h.PageSize
+	return f.PageSize
 }
 
 // Native reports whether kernel and CPU run programs of platform p without a
@@ -172,73 +177,41 @@ func (h Host) Page() int {
 // native files over, and files that are not what the platform says, are the
 // business of package preflight. An arm platform without variant counts as
 // native on every arm CPU, since it claims no level.
-func (h Host) Native(p Platform) bool {
-	if p.OS != "linux" || h.Platform.OS != "linux" {
-		return p == h.Platform
+func (f Facts) Native(p platform.Platform) bool {
+	if p.OS != "linux" || f.Platform.OS != "linux" {
+		return p == f.Platform
 	}
-	if p.Architecture == h.Platform.Architecture {
-		return level(p.Variant) <= level(h.Platform.Variant)
+	if p.Architecture == f.Platform.Architecture {
+		return level(p.Variant) <= level(f.Platform.Variant)
 	}
 	switch {
 	case p.Architecture == "386":
-		return h.Platform.Architecture == "amd64" && h.Has(CompatIA32)
-	case p.Architecture == "arm" && h.Platform.Architecture == "arm64":
-		return h.Has(CompatAArch32) && level(p.Variant) <= level("v8")
+		return f.Platform.Architecture == "amd64" && f.Has(CompatIA32)
+	case p.Architecture == "arm" && f.Platform.Architecture == "arm64":
+		return f.Has(CompatAArch32) && level(p.Variant) <= level("v8")
 	}
 	return false
 }
 
-// Emulated returns the interpreter of the handler that takes the programs of
-// platform p, and whether those start in any image: the handler must be
-// enabled, be asked first, and hold its interpreter open (flag F). With ok
-// false and a handler, the image itself must ship that interpreter. The
-// decision is made on the bytes of ELF headers of p, not on names.
-func (h Host) Emulated(p Platform) (handler string, ok bool) {
-	e, _ := h.Handler(p)
-	return e.Interpreter, e.InAnyImage()
+// Match returns the handler that takes a file with this head, started by the name
+// path, as [Binfmt.Match].
+func (f Facts) Match(head []byte, path string) (Handler, bool) { return f.Binfmt.Match(head, path) }
+
+// Handler returns the handler that takes the programs of platform p. It is found
+// by the bytes of ELF headers of p, not by names. What it starts is not known
+// where Unsure says so.
+func (f Facts) Handler(p platform.Platform) (Handler, bool) {
+	return f.handler(elfHeads(p), p, f.Match)
 }
 
-// Portable returns the facts for another machine, where this kernel cannot be
-// asked: Hidden is dropped when it has no handler for any architecture known,
-// and what the kernel says differently from the files takes their place.
-func (h Host) Portable() Host {
-	if !h.Binfmt.Hidden {
-		h.Binfmt.Handlers = slices.Clone(h.Binfmt.Handlers)
-		for _, a := range elfArches {
-			head := a.head(ELFTypeExec)
-			seen, found := h.Binfmt.listed(head, "")
-			asked, taken := h.Binfmt.Match(head, "")
-			if found != taken || seen.Interpreter != asked.Interpreter {
-				h.Binfmt.Handlers, h.Binfmt.Hidden = nil, true
-				return h
-			}
-			if at := slices.IndexFunc(h.Binfmt.Handlers, func(e Handler) bool { return found && e.Name == seen.Name }); at >= 0 {
-				h.Binfmt.Handlers[at].Opened = asked.Opened
-			}
-		}
-		return h
-	}
-	for _, a := range elfArches {
-		if _, ok := h.Binfmt.Match(a.head(ELFTypeExec), ""); ok {
-			return h
-		}
-	}
-	h.Binfmt.Hidden = false
-	return h
-}
-
-// Handler returns the handler that takes the programs of platform p. What it
-// starts is not known where Unsure says so.
-func (h Host) Handler(p Platform) (e Handler, ok bool) {
-	if p.OS != "linux" || h.Platform.OS != "linux" {
+// handler returns the first handler that takes one of the heads of p's programs.
+func (f Facts) handler(heads [][]byte, p platform.Platform, match func([]byte, string) (Handler, bool)) (Handler, bool) {
+	if p.OS != "linux" || f.Platform.OS != "linux" {
 		return Handler{}, false
 	}
-	for _, head := range elfHeads(p) {
-		if e, ok := h.Binfmt.Match(head, ""); ok {
+	for _, head := range heads {
+		if e, ok := match(head, ""); ok {
 			return e, true
-		}
-		if h.Binfmt.Hidden {
-			break // emulators take both kinds; to ask is dear
 		}
 	}
 	return Handler{}, false

@@ -1,4 +1,4 @@
-package platform
+package host
 
 import (
 	"encoding/binary"
@@ -6,14 +6,16 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/mpull/mpull/engine/platform"
 )
 
-func linux(arch, variant string) Platform {
-	return Platform{OS: "linux", Architecture: arch, Variant: variant}
+func linux(arch, variant string) platform.Platform {
+	return platform.Platform{OS: "linux", Architecture: arch, Variant: variant}
 }
 
 func TestHostNative(t *testing.T) {
-	hosts := map[string]Host{
+	hosts := map[string]Facts{
 		"amd64 v1":      {Platform: linux("amd64", "v1")},
 		"amd64 v3 ia32": {Platform: linux("amd64", "v3"), Compat: []Compat{CompatIA32}},
 		"arm64":         {Platform: linux("arm64", "v8")},
@@ -22,11 +24,11 @@ func TestHostNative(t *testing.T) {
 		"armv7":         {Platform: linux("arm", "v7")},
 		"riscv64":       {Platform: linux("riscv64", "")},
 		"s390x":         {Platform: linux("s390x", "")},
-		"mac":           {Platform: Platform{OS: "darwin", Architecture: "arm64"}},
+		"mac":           {Platform: platform.Platform{OS: "darwin", Architecture: "arm64"}},
 	}
 	tests := []struct {
 		host string
-		p    Platform
+		p    platform.Platform
 		want bool
 	}{
 		{"amd64 v1", linux("amd64", ""), true},
@@ -37,7 +39,7 @@ func TestHostNative(t *testing.T) {
 		{"amd64 v3 ia32", linux("amd64", "v4"), false},
 		{"amd64 v3 ia32", linux("386", ""), true},
 		{"amd64 v3 ia32", linux("arm64", ""), false},
-		{"amd64 v3 ia32", Platform{OS: "windows", Architecture: "amd64"}, false},
+		{"amd64 v3 ia32", platform.Platform{OS: "windows", Architecture: "amd64"}, false},
 		{"arm64", linux("arm64", ""), true},
 		{"arm64", linux("arm64", "v8"), true},
 		{"arm64", linux("arm64", "v9"), false},
@@ -54,7 +56,7 @@ func TestHostNative(t *testing.T) {
 		{"s390x", linux("s390x", ""), true},
 		{"s390x", linux("ppc64le", ""), false},
 		{"mac", linux("arm64", ""), false},
-		{"mac", Platform{OS: "darwin", Architecture: "arm64"}, true},
+		{"mac", platform.Platform{OS: "darwin", Architecture: "arm64"}, true},
 	}
 	for _, tt := range tests {
 		if got := hosts[tt.host].Native(tt.p); got != tt.want {
@@ -79,7 +81,7 @@ func TestEmulated(t *testing.T) {
 	tests := []struct {
 		name    string
 		b       Binfmt
-		p       Platform
+		p       platform.Platform
 		handler string
 		ok      bool
 	}{
@@ -92,12 +94,12 @@ func TestEmulated(t *testing.T) {
 		{"all off", Binfmt{Handlers: []Handler{qemuArm("F")}}, linux("arm", ""), "", false},
 		{"asked first", Binfmt{Enabled: true, Handlers: []Handler{off, qemuArm("O"), qemuArm("F")}}, linux("arm", ""), "/usr/bin/qemu-arm-static", false},
 		{"unknown architecture", Binfmt{Enabled: true, Handlers: []Handler{qemuArm("F")}}, linux("pdp11", ""), "", false},
-		{"windows", Binfmt{Enabled: true, Handlers: []Handler{qemuArm("F")}}, Platform{OS: "windows", Architecture: "arm"}, "", false},
+		{"windows", Binfmt{Enabled: true, Handlers: []Handler{qemuArm("F")}}, platform.Platform{OS: "windows", Architecture: "arm"}, "", false},
 	}
 	for _, tt := range tests {
-		h := Host{Platform: linux("amd64", "v3"), Binfmt: tt.b}
-		if handler, ok := h.Emulated(tt.p); handler != tt.handler || ok != tt.ok {
-			t.Errorf("%s: %q %v, want %q %v", tt.name, handler, ok, tt.handler, tt.ok)
+		h := Facts{Platform: linux("amd64", "v3"), Binfmt: tt.b}
+		if e, _ := h.Handler(tt.p); e.Interpreter != tt.handler || e.InAnyImage() != tt.ok {
+			t.Errorf("%s: %q %v, want %q %v", tt.name, e.Interpreter, e.InAnyImage(), tt.handler, tt.ok)
 		}
 	}
 }
@@ -120,10 +122,10 @@ func TestMatchMask(t *testing.T) {
 func TestParseHandler(t *testing.T) {
 	good := "enabled\ninterpreter /usr/bin/qemu a\nflags: OCF\noffset 3\nmagic 7f45\nmask ff00\n"
 	want := Handler{Name: "n", Enabled: true, Interpreter: "/usr/bin/qemu a", Flags: "OCF", Offset: 3, Magic: HexBytes{0x7f, 0x45}, Mask: HexBytes{0xff, 0}}
-	if got, err := ParseHandler("n", []byte(good)); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := parseHandler("n", []byte(good)); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	ext, err := ParseHandler("n", []byte("disabled\ninterpreter /i\nflags: \nextension .tar.gz\n"))
+	ext, err := parseHandler("n", []byte("disabled\ninterpreter /i\nflags: \nextension .tar.gz\n"))
 	if err != nil || ext.Extension != "tar.gz" || ext.Enabled {
 		t.Errorf("got %+v, %v", ext, err)
 	}
@@ -132,14 +134,14 @@ func TestParseHandler(t *testing.T) {
 		"enabled\ninterpreter /i\nmagic 00\nmask 0000\n", "enabled\ninterpreter /i\noffset 256\nmagic 00\n", "enabled\ninterpreter /i\noffset -1\nmagic 00\n",
 		"enabled\ninterpreter /i\nnew 1\nmagic 00\n", "enabled\ninterpreter /i\nmagic 00\nextension .x\n", "enabled\ninterpreter /i\nmagic " + strings.Repeat("00", 257) + "\n",
 	} {
-		if e, err := ParseHandler("n", []byte(bad)); err == nil {
+		if e, err := parseHandler("n", []byte(bad)); err == nil {
 			t.Errorf("%q gives %+v", bad, e)
 		}
 	}
 }
 
 func TestHostJSON(t *testing.T) {
-	h := Host{
+	h := Facts{
 		Platform: linux("arm64", "v8"), Compat: []Compat{CompatAArch32}, PageSize: 16384, Kernel: "6.1.0", ProtectedSymlinks: true, MmapMinAddr: 4096, MaxMapping: 1 << 30,
 		StackLimit: UnlimitedStack, MmapRndBits: 28, MmapRndCompatBits: 8, NoRandom: true, LegacyLayout: true,
 		Binfmt: Binfmt{Enabled: true, Handlers: []Handler{qemuArm("F"), {Name: "j", Interpreter: "/j", Extension: "jar", Opened: &OpenedFile{Size: 9, Head: []byte("#!/x\n")}}}},
@@ -153,15 +155,15 @@ func TestHostJSON(t *testing.T) {
 			t.Errorf("%s is not in %s", name, data)
 		}
 	}
-	got, err := ReadHost(strings.NewReader(string(data)))
+	got, err := Read(strings.NewReader(string(data)))
 	if err != nil || !reflect.DeepEqual(got, h) {
 		t.Errorf("read back %+v, %v", got, err)
 	}
 	p := `{"platform":{"os":"linux","architecture":"amd64"}`
-	if h, err := ReadHost(strings.NewReader(p + "}")); err != nil || h.Stack() != 8<<20 {
+	if h, err := Read(strings.NewReader(p + "}")); err != nil || h.Stack() != 8<<20 {
 		t.Errorf("the platform alone: %v, a stack of %d bytes", err, h.Stack())
 	}
-	if h, err := ReadHost(strings.NewReader(p + `,"stackLimit":1048576}`)); err != nil || h.Stack() != 1<<20 {
+	if h, err := Read(strings.NewReader(p + `,"stackLimit":1048576}`)); err != nil || h.Stack() != 1<<20 {
 		t.Errorf("a limit of 1 MiB: %v, a stack of %d bytes", err, h.Stack())
 	}
 	for _, bad := range []string{
@@ -170,7 +172,7 @@ func TestHostJSON(t *testing.T) {
 		p + `,"binfmt":{"handlers":[` + strings.Repeat(`{"name":"a","interpreter":"/i","extension":"x"},`, 600) + `{"name":"a","interpreter":"/i","extension":"x"}]}}`,
 		p + strings.Repeat(" ", 1<<20) + "}",
 	} {
-		if h, err := ReadHost(strings.NewReader(bad)); err == nil {
+		if h, err := Read(strings.NewReader(bad)); err == nil {
 			t.Errorf("%.60q gives %+v", bad, h)
 		}
 	}
@@ -178,7 +180,7 @@ func TestHostJSON(t *testing.T) {
 
 func TestLoadersOfHosts(t *testing.T) {
 	head := func(arch string) []byte { return elfHeads(linux(arch, ""))[0] }
-	hosts := map[string]Host{
+	hosts := map[string]Facts{
 		"amd64": {Platform: linux("amd64", "v1")}, "amd64+ia32": {Platform: linux("amd64", "v1"), Compat: []Compat{CompatIA32}},
 		"amd64+x32": {Platform: linux("amd64", "v1"), Compat: []Compat{CompatX32}}, "386": {Platform: linux("386", "")}, "arm64": {Platform: linux("arm64", "v8")},
 		"arm64+aarch32": {Platform: linux("arm64", "v8"), Compat: []Compat{CompatAArch32}}, "arm": {Platform: linux("arm", "v6")}, "riscv64": {Platform: linux("riscv64", "")},
@@ -233,7 +235,7 @@ func FuzzParseHandler(f *testing.F) {
 	f.Add("enabled\ninterpreter /i\nflags: OCF\noffset 0\nmagic 7f45\nmask ffff\n")
 	f.Add("disabled\ninterpreter /i\nflags: \nextension .x\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		e, err := ParseHandler("n", []byte(text))
+		e, err := parseHandler("n", []byte(text))
 		if err != nil {
 			return
 		}
@@ -244,11 +246,11 @@ func FuzzParseHandler(f *testing.F) {
 	})
 }
 
-func FuzzReadHost(f *testing.F) {
-	data, _ := json.Marshal(Host{Platform: linux("amd64", "v2"), Binfmt: Binfmt{Handlers: []Handler{qemuArm("F")}}})
+func FuzzRead(f *testing.F) {
+	data, _ := json.Marshal(Facts{Platform: linux("amd64", "v2"), Binfmt: Binfmt{Handlers: []Handler{qemuArm("F")}}})
 	f.Add(string(data))
 	f.Fuzz(func(t *testing.T, text string) {
-		h, err := ReadHost(strings.NewReader(text))
+		h, err := Read(strings.NewReader(text))
 		if err != nil {
 			return
 		}
@@ -256,7 +258,7 @@ func FuzzReadHost(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadHost(strings.NewReader(string(out))); err != nil {
+		if _, err := Read(strings.NewReader(string(out))); err != nil {
 			t.Errorf("%q is read, but not what it is written as: %v", text, err)
 		}
 	})
@@ -273,7 +275,7 @@ func FuzzELFHeader(f *testing.F) {
 		}
 		for _, o := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 			if h, ok := DecodeELF(head, true, o); ok {
-				for _, l := range (Host{Platform: p}).Loaders() {
+				for _, l := range (Facts{Platform: p}).Loaders() {
 					l.Accepts(h)
 				}
 			}

@@ -1,4 +1,4 @@
-package platform
+package host
 
 import (
 	"os"
@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/mpull/mpull/engine/platform"
 )
 
 func TestArmLevel(t *testing.T) {
@@ -55,7 +57,7 @@ func TestLevelOfThisMachine(t *testing.T) {
 			want = v
 		}
 	}
-	if got := LocalHost().Platform.Variant; got != want {
+	if got := Local().Facts().Platform.Variant; got != want {
 		t.Errorf("level %s, glibc finds %s", got, want)
 	}
 }
@@ -91,22 +93,22 @@ func TestIA32(t *testing.T) {
 	if known && got != runs {
 		t.Errorf("trial says %v, running it says %v (%v)", got, runs, err)
 	}
-	if h := LocalHost(); known && h.Has(CompatIA32) != runs {
+	if h := Local().Facts(); known && h.Has(CompatIA32) != runs {
 		t.Errorf("host says %v", h.Compat)
 	}
 }
 
 func BenchmarkLocalHost(b *testing.B) {
 	for b.Loop() {
-		LocalHost()
+		Local()
 	}
 }
 
 // TestProgramOn asks what a program wants on kernels of its own size and of another.
 func TestProgramOn(t *testing.T) {
-	amd64, arm64 := Platform{"linux", "amd64", "v3", ""}, Platform{"linux", "arm64", "v8", ""}
+	amd64, arm64 := linux("amd64", "v3"), linux("arm64", "v8")
 	for _, tt := range []struct {
-		kernel          Platform
+		kernel          platform.Platform
 		goarch, machine string
 		cpu             cpuFacts
 		want            string
@@ -117,7 +119,7 @@ func TestProgramOn(t *testing.T) {
 		{arm64, "arm", "aarch64", cpuFacts{"CPU architecture": "8"}, "linux/arm/v8"},
 		{arm64, "arm", "armv8l", cpuFacts{}, "linux/arm/v8"},
 		{arm64, "arm", "aarch64", cpuFacts{}, "linux/arm"},
-		{Platform{"linux", "arm", "v6", ""}, "arm", "armv6l", nil, "linux/arm/v6"},
+		{linux("arm", "v6"), "arm", "armv6l", nil, "linux/arm/v6"},
 	} {
 		if got := programOn(tt.kernel, tt.goarch, tt.machine, func() cpuFacts { return tt.cpu }); got.String() != tt.want {
 			t.Errorf("a program for %s on %s (%s): %s, want %s", tt.goarch, tt.kernel, tt.machine, got, tt.want)

@@ -1,4 +1,4 @@
-package platform
+package host
 
 import (
 	"fmt"
@@ -40,10 +40,10 @@ func (s *StackLimit) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Stack returns the stack limit, the usual one when the host does not say.
-func (h Host) Stack() uint64 {
-	if h.StackLimit == 0 {
+// Stack returns the stack limit, the usual one when the facts do not say.
+func (f Facts) Stack() uint64 {
+	if f.StackLimit == 0 {
 		return uint64(UsualStack)
 	}
-	return uint64(h.StackLimit)
+	return uint64(f.StackLimit)
 }
