@@ -1,12 +1,8 @@
 package engine
 
 import (
-	"cmp"
 	"fmt"
 	"time"
-
-	"github.com/docker/go-units"
-	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/store"
@@ -31,37 +27,6 @@ func (l Limits) survey(w *store.Writer) (*unpack.Survey, error) {
 
 func (l Limits) idle() time.Duration { return ask.Retry{Idle: l.Idle}.IdleLimit() }
 
-// SpaceOfArchive is what needs the space in the SpaceError of a save.
-const SpaceOfArchive = "the archive"
-
-// SpaceError says that a pull or a save was refused, or a pull stopped, because
-// the disk would have become full.
-type SpaceError struct {
-	What    string // that needs it; "" is the image
-	Path    string
-	Need    int64 // bytes wanted; 0 when it was stopped under way
-	Free    int64 // bytes free
-	Reserve int64 // bytes that stay free
-}
-
-func (e *SpaceError) Error() string {
-	if e.Need == 0 && e.What != "" {
-		return fmt.Sprintf("%s does not fit on the disk of %s: %s are free, of which %s are kept free", e.What, e.Path, human(e.Free), human(e.Reserve))
-	}
-	if e.Need == 0 {
-		return fmt.Sprintf("stopped before the disk of %s is full: %s are free, of which %s are kept free", e.Path, human(e.Free), human(e.Reserve))
-	}
-	text := fmt.Sprintf("not enough space on the disk of %s: %s needs %s or more, %s are free",
-		e.Path, cmp.Or(e.What, "the image"), human(e.Need), human(e.Free))
-	if e.Reserve > 0 {
-		text += fmt.Sprintf(", of which %s are kept free", human(e.Reserve))
-	}
-	return text
-}
-
-// Unwrap makes it an error of the disk, for hints.
-func (e *SpaceError) Unwrap() error { return unix.ENOSPC }
-
 // TooBigError says that an image takes more than Limits allow.
 type TooBigError struct {
 	What string // "bytes" or "files and folders"
@@ -71,8 +36,6 @@ type TooBigError struct {
 func (e *TooBigError) Error() string {
 	return fmt.Sprintf("the image takes more than the %d %s that it may", e.Max, e.What)
 }
-
-func human(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
 
 // room refuses a pull whose layers cannot fit.
 func (p *pull) room(m lack) error {
@@ -88,7 +51,7 @@ func (p *pull) room(m lack) error {
 		return err
 	}
 	if now.Free-need < now.Reserve() {
-		return &SpaceError{Path: p.s.Root(), Need: need, Free: now.Free, Reserve: now.Reserve()}
+		return &store.SpaceError{Path: p.s.Root(), Need: need, Free: now.Free, Reserve: now.Reserve()}
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func (s *sparing) Write(p []byte) (int, error) {
 		}
 		room := disk.Free - disk.Reserve()
 		if room < int64(len(p)) {
-			return 0, &SpaceError{What: SpaceOfArchive, Path: s.file.Name(), Free: disk.Free, Reserve: disk.Reserve()}
+			return 0, &store.SpaceError{What: store.SpaceOfArchive, Path: s.file.Name(), Free: disk.Free, Reserve: disk.Reserve()}
 		}
 		s.left = min(lookEvery, max(room/2, int64(len(p))))
 	}

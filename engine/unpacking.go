@@ -61,7 +61,7 @@ func monitor(ctx context.Context, cancel context.CancelCauseFunc, path string, d
 func full(path string, first store.Disk) error {
 	now, err := store.DiskOf(path)
 	if err == nil && now.Free < now.Reserve()/2 && now.Free < first.Free {
-		err = &SpaceError{Path: path, Free: now.Free, Reserve: now.Reserve()}
+		err = &store.SpaceError{Path: path, Free: now.Free, Reserve: now.Reserve()}
 	}
 	return err
 }

@@ -43,6 +43,7 @@ func arrows() []arrow {
 		{from: "engine/registry", to: module, allowed: []string{"engine/children", "engine/platform", "engine/userfile"}, why: "what a registry says depends on no store"},
 		{from: "engine/ask", to: module, allowed: []string{"engine/platform", "engine/registry", "store"}, why: "asking knows no use case"},
 		{from: "engine/container", to: module, allowed: []string{"engine/children", "engine/preflight", "store/query"}, why: "a container is started from values"},
+		{from: "engine/pack", to: module, allowed: []string{"engine/archive", "store"}, why: "images are packed from values and layers"},
 		{from: "engine/userfile", to: module, why: "files depend on nothing of ours"},
 		{from: "engine/preflight", to: module, allowed: []string{"engine/host", "engine/platform"}, why: "preflight looks into a root file system that it is given"},
 		{from: "engine/preflight", to: "os/exec", why: "nothing is executed to find out about an image"},

@@ -170,7 +170,7 @@ func (s *Store) readDetails(img *Image, item items) {
 	if img.TopLayer == "" && readList(img, item) {
 		return
 	}
-	img.Schema1 = isSchema1(img, item)
+	img.Schema1 = hasSchema1(img, item)
 	img.Config, img.ConfigError = s.readConfig(img, item)
 }
 

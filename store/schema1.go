@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"go.podman.io/image/v5/manifest"
@@ -18,8 +19,8 @@ func schema1Config(img *Image, m *manifest.Schema1) ([]byte, error) {
 	return config, nil
 }
 
-// isSchema1 tells whether an image is in that format.
-func isSchema1(img *Image, item items) bool {
+// hasSchema1 tells whether an image is in that format.
+func hasSchema1(img *Image, item items) bool {
 	if _, ok := img.BigData["sha256:"+img.ID]; ok {
 		return false // it has a config
 	}
@@ -32,4 +33,13 @@ func isSchema1(img *Image, item items) bool {
 		return true
 	}
 	return false
+}
+
+// ErrSchema1 says that an image is in Docker's schema 1 format: its manifest
+// names no config, by whose digest mpull knows an image and checks its layers.
+var ErrSchema1 = errors.New("it is in Docker's old schema 1 format, which names no config to check it by")
+
+// IsSchema1 tells whether a media type is that of a manifest in that format.
+func IsSchema1(mediaType string) bool {
+	return mediaType == manifest.DockerV2Schema1MediaType || mediaType == manifest.DockerV2Schema1SignedMediaType
 }

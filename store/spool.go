@@ -18,7 +18,13 @@ func Spool(o Options) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := options.GraphRoot
+	return spoolBeside(options.GraphRoot)
+}
+
+// Spool is Spool of the open store.
+func (s *Store) Spool() (*os.File, error) { return spoolBeside(s.Root()) }
+
+func spoolBeside(dir string) (*os.File, error) {
 	for !exists(dir) {
 		dir = filepath.Dir(dir)
 	}

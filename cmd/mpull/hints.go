@@ -134,8 +134,8 @@ func hint(err error) string {
 func fullHint(err error) string {
 	var path *os.PathError
 	var written *os.SyscallError
-	var space *engine.SpaceError
-	if errors.As(err, &space) && space.What == engine.SpaceOfArchive {
+	var space *store.SpaceError
+	if errors.As(err, &space) && space.What == store.SpaceOfArchive {
 		return "write it to another disk"
 	}
 	if errors.As(err, &path) && filepath.IsAbs(path.Path) && !errors.As(err, &written) {

@@ -1,4 +1,4 @@
-package engine
+package pack
 
 import (
 	"encoding/json"
@@ -34,7 +34,7 @@ func (w *saving) spool() (*os.File, error) {
 	if w.temp != "" {
 		return store.SpoolIn(w.temp)
 	}
-	return store.Spool(w.engine.config.Store)
+	return w.s.Spool()
 }
 
 // document writes a manifest or index.

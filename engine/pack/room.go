@@ -1,4 +1,4 @@
-package engine
+package pack
 
 import (
 	"slices"
@@ -11,12 +11,12 @@ import (
 // room refuses an archive that cannot fit: it has each layer about as large as
 // the registry had it, and as many as are packed at the same time are on the disk
 // twice for a moment.
-func (w *saving) room(groups []toWrite, o SaveOptions) error {
+func (w *saving) room(groups []Group, o Options) error {
 	seen := map[digest.Digest]bool{}
 	var all, twice int64
 	var sizes []int64
 	for _, g := range groups {
-		for _, img := range g.images {
+		for _, img := range g.Images {
 			p, err := w.parts(img)
 			if err != nil {
 				return err
@@ -38,7 +38,7 @@ func (w *saving) room(groups []toWrite, o SaveOptions) error {
 	} else if err := needs("layers of the archive", w.s.Root(), twice); err != nil {
 		return err
 	}
-	return needs(SpaceOfArchive, o.Disk, all)
+	return needs(store.SpaceOfArchive, o.Disk, all)
 }
 
 // needs compares what is needed with what is free. A disk that does not tell is
@@ -51,5 +51,5 @@ func needs(what, path string, need int64) error {
 	if err != nil || disk.Free >= need {
 		return nil //nolint:nilerr // see above
 	}
-	return &SpaceError{What: what, Path: path, Need: need, Free: disk.Free}
+	return &store.SpaceError{What: what, Path: path, Need: need, Free: disk.Free}
 }
