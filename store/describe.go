@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"os"
 	"os/user"
 	"strconv"
@@ -55,4 +56,26 @@ func ownerOf(dir string) string {
 		return account.Username
 	}
 	return number
+}
+
+// DriverData returns what the storage driver says about an image's top layer:
+// directories on this machine, by the driver's own names (overlay: UpperDir,
+// LowerDir, WorkDir, and MergedDir when the layer is mounted). It is nil for
+// an image without layers. Nothing is mounted.
+func (s *Store) DriverData(img *Image) (map[string]string, error) {
+	if s.lib == nil || img.TopLayer == "" {
+		return nil, nil
+	}
+	driver, err := s.lib.GraphDriver()
+	if err != nil {
+		return nil, fmt.Errorf("opening the storage driver: %w", err)
+	}
+	data, err := driver.Metadata(img.TopLayer)
+	if err != nil {
+		return nil, fmt.Errorf("reading where layer %s lies: %w", img.TopLayer, err)
+	}
+	if mounted, err := s.lib.Mounted(img.TopLayer); err != nil || mounted == 0 {
+		delete(data, "MergedDir") // it exists while the layer is mounted
+	}
+	return data, nil
 }

@@ -163,3 +163,9 @@ func scratch() (dir string, err error) {
 	}
 	return "", err
 }
+
+// Present tells whether there is a store where o says. It opens nothing.
+func Present(o Options) bool {
+	options, err := o.resolve()
+	return err == nil && present(options)
+}

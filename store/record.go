@@ -2,11 +2,14 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/storage"
 )
 
@@ -18,7 +21,8 @@ const RecordKey = "mpull.displaced"
 const (
 	recordVersion = 1
 	maxRecord     = 256 << 10
-	maxEntries    = 200 // the oldest go first
+	maxEntries    = 200  // the oldest go first
+	maxCommand    = 4096 // bytes of the command of an entry
 )
 
 type record struct {
@@ -94,4 +98,77 @@ func padded(record []byte) []byte {
 		size *= 2
 	}
 	return append(record, bytes.Repeat([]byte{' '}, size-len(record))...)
+}
+
+// RecordJSON returns the displacement record of an image in the form in which
+// the store keeps it, nil when the image lost no name.
+func (i *Image) RecordJSON() ([]byte, error) {
+	if len(i.Displaced) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(record{Version: recordVersion, Entries: i.Displaced})
+}
+
+// ParseRecord reads a displacement record that came from somewhere else. Beyond
+// what is checked of the store's own, it refuses an entry that this package
+// would not have written.
+func ParseRecord(data []byte) ([]Displacement, error) {
+	entries, err := parseRecord(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading a displacement record: %w", err)
+	}
+	if len(entries) > maxEntries {
+		return nil, fmt.Errorf("reading a displacement record: it has %d entries, more than %d", len(entries), maxEntries)
+	}
+	for _, e := range entries {
+		if err := e.check(); err != nil {
+			return nil, fmt.Errorf("reading a displacement record: %w", err)
+		}
+	}
+	return entries, nil
+}
+
+func (d *Displacement) check() error {
+	if ref, err := reference.ParseNormalizedNamed(d.Name); err != nil || ref.String() != d.Name {
+		return fmt.Errorf("the name %q is not a full name", d.Name)
+	}
+	if len(d.Command) > maxCommand {
+		return fmt.Errorf("the command of %q has %d bytes, more than %d", d.Name, len(d.Command), maxCommand)
+	}
+	for _, p := range []Party{d.By, d.Was} {
+		if p.ID != "" && digest.NewDigestFromEncoded(digest.SHA256, p.ID).Validate() != nil {
+			return fmt.Errorf("the entry of %q has the image ID %q", d.Name, p.ID)
+		}
+		if p.Digest != "" && p.Digest.Validate() != nil {
+			return fmt.Errorf("the entry of %q has the digest %q", d.Name, p.Digest)
+		}
+		if len(p.Platform) > maxCommand {
+			return fmt.Errorf("the entry of %q has a platform of %d bytes", d.Name, len(p.Platform))
+		}
+	}
+	return nil
+}
+
+// MergeRecord adds entries to the record of an image: those about names that it
+// does not hold and of which its record says nothing newer.
+func (w *Writer) MergeRecord(ctx context.Context, id string, entries []Displacement) error {
+	lock, err := w.lockNames(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	img, err := w.image(id)
+	if err != nil {
+		return fmt.Errorf("recording what image %s lost: %w", id, err)
+	}
+	for _, e := range entries {
+		newer := slices.ContainsFunc(img.Displaced, func(d Displacement) bool { return d.Name == e.Name && !d.At.Before(e.At) })
+		if newer || slices.Contains(img.Names, e.Name) {
+			continue
+		}
+		if err := w.appendRecord(id, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
