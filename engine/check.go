@@ -84,7 +84,7 @@ func onFiles(s *store.Store, img *store.Image, o CheckOptions, f func(preflight.
 		command.Bad = fmt.Sprintf("the image has %d layers, and the storage driver %s mounts at most %d", len(dirs), s.Driver(), limit)
 		command.BadHint = "build it with fewer layers (podman build --squash-all), or use a store with --storage-driver vfs"
 	}
-	root, err := preflight.OpenLayers(dirs, preflight.IDMaps{})
+	root, err := preflight.OpenLayers(dirs)
 	if err != nil {
 		return fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
 	}

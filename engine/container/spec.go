@@ -69,7 +69,7 @@ func (c *Container) spec(command preflight.Command) (*specs.Spec, error) {
 // processOf is the process of command in the root filesystem mounted at root.
 // Links in there lead nowhere but into root.
 func processOf(command preflight.Command, root string) (p preflight.Process, err error) {
-	dir, err := preflight.OpenDir(root, preflight.IDMaps{})
+	dir, err := preflight.OpenDir(root)
 	if err != nil {
 		return p, err
 	}

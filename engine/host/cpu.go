@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -33,19 +34,8 @@ func parseCPUInfo(text string) cpuFacts {
 	return facts
 }
 
-// hasAll reports whether the words of list hold every one of the wanted.
-func hasAll(list string, wanted ...string) bool {
-	words := map[string]bool{}
-	for _, w := range strings.Fields(list) {
-		words[w] = true
-	}
-	for _, w := range wanted {
-		if !words[w] {
-			return false
-		}
-	}
-	return true
-}
+// hasWord reports whether word is one of a list with blanks between.
+func hasWord(list, word string) bool { return slices.Contains(strings.Fields(list), word) }
 
 // amd64Level names the x86-64 level of this CPU, v1 to v4. AVX counts only when
 // the kernel saves its registers.
@@ -88,7 +78,7 @@ func armLevel(facts cpuFacts, machine string) string {
 
 // arm64Level is v9 for a CPU with SVE2, which ARMv9-A requires, else v8.
 func arm64Level(features string) string {
-	if hasAll(features, "sve2") {
+	if hasWord(features, "sve2") {
 		return "v9"
 	}
 	return "v8"

@@ -42,6 +42,8 @@ const (
 	machineRISCV     = 243
 	machineLoong     = 258
 	machineS390Old   = 0xa390
+	machineAlpha     = 0x9026
+	machineSH        = 42
 	elfOSABIARMFDPIC = 65
 
 	efARMEABIMask = 0xff000000
@@ -130,7 +132,8 @@ type elfArch struct {
 }
 
 // elfArches is searched from the top: the first entry of an architecture is
-// what its compilers produce.
+// what its compilers produce. Names are those of GOARCH, also of what Go only
+// reserves; where it has none, of Debian and QEMU.
 //
 //nolint:gochecknoglobals // a constant table
 var elfArches = []elfArch{
@@ -142,6 +145,7 @@ var elfArches = []elfArch{
 	{"armbe", 1, 2, machineARM, 0x05800000, 0},
 	{"arm64", 2, 1, machineAArch64, 0, 0},
 	{"arm64be", 2, 2, machineAArch64, 0, 0},
+	{"arm64ilp32", 1, 1, machineAArch64, 0, 0},
 	{"loong64", 2, 1, machineLoong, 0x43, 0},
 	{"mips", 1, 2, machineMIPS, 0x70001005, efMIPSABI2},
 	{"mipsle", 1, 1, machineMIPS, 0x70001005, efMIPSABI2},
@@ -152,13 +156,15 @@ var elfArches = []elfArch{
 	{"ppc", 1, 2, machinePPC, 0, 0},
 	{"ppc64", 2, 2, machinePPC64, 1, 0},
 	{"ppc64le", 2, 1, machinePPC64, 2, 0},
-	{"riscv", 1, 1, machineRISCV, 5, 0},
+	{"riscv32", 1, 1, machineRISCV, 5, 0},
 	{"riscv64", 2, 1, machineRISCV, 5, 0},
 	{"s390", 1, 2, machineS390, 0, 0},
 	{"s390x", 2, 2, machineS390, 0, 0},
 	{"sparc", 1, 2, machineSPARC, 0, 0},
 	{"sparc64", 2, 2, machineSPARCV9, 0, 0},
 	{"m68k", 1, 2, machineM68K, 0, 0},
+	{"alpha", 2, 1, machineAlpha, 0, 0},
+	{"sh4", 1, 1, machineSH, 0, 0},
 }
 
 // elfHeads makes the first bytes of programs of platform p: position

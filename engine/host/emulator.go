@@ -11,6 +11,7 @@ func emulators() map[string][2]string {
 		"ppc64le": {"ppc64le", "ppc"}, "ppc64": {"ppc64", "ppc"}, "ppc": {"ppc", "ppc"},
 		"s390x": {"s390x", "s390x"}, "riscv64": {"riscv64", "riscv"}, "riscv32": {"riscv32", "riscv"},
 		"mips": {"mips", "mips"}, "mipsle": {"mipsel", "mips"}, "mips64": {"mips64", "mips"}, "mips64le": {"mips64el", "mips"},
+		"mips64p32": {"mipsn32", "mips"}, "mips64p32le": {"mipsn32el", "mips"}, "sparc": {"sparc", "sparc"},
 		"loong64": {"loongarch64", "loongarch64"},
 		"sparc64": {"sparc64", "sparc"}, "alpha": {"alpha", "alpha"}, "m68k": {"m68k", "m68k"}, "sh4": {"sh4", "sh4"},
 		"armbe": {"armeb", "arm"}, "arm64be": {"aarch64_be", "aarch64"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/mpull/mpull/engine/platform"
 )
@@ -182,13 +181,13 @@ func (f Facts) Native(p platform.Platform) bool {
 		return p == f.Platform
 	}
 	if p.Architecture == f.Platform.Architecture {
-		return level(p.Variant) <= level(f.Platform.Variant)
+		return p.Level() <= f.Platform.Level()
 	}
 	switch {
 	case p.Architecture == "386":
 		return f.Platform.Architecture == "amd64" && f.Has(CompatIA32)
 	case p.Architecture == "arm" && f.Platform.Architecture == "arm64":
-		return f.Has(CompatAArch32) && level(p.Variant) <= level("v8")
+		return f.Has(CompatAArch32) && p.Level() <= 8
 	}
 	return false
 }
@@ -215,20 +214,4 @@ func (f Facts) handler(heads [][]byte, p platform.Platform, match func([]byte, s
 		}
 	}
 	return Handler{}, false
-}
-
-// level orders the variants of one architecture: v1 < v2 < ... and "" first.
-func level(variant string) int {
-	s, ok := strings.CutPrefix(variant, "v")
-	if !ok {
-		return 0
-	}
-	n := 0
-	for _, c := range s {
-		if c < '0' || c > '9' {
-			break
-		}
-		n = min(n*10+int(c-'0'), 1000)
-	}
-	return n
 }

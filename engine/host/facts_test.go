@@ -191,7 +191,7 @@ func TestLoadersOfHosts(t *testing.T) {
 		"amd64": "amd64", "amd64+ia32": "amd64 386", "amd64+x32": "amd64 amd64p32", "386": "386", "arm64": "arm64", "arm64+aarch32": "arm64 arm", "arm": "arm",
 		"riscv64": "riscv64", "s390x": "s390x", "ppc64le": "ppc64le", "mipsle": "mipsle", "loong64": "loong64", "mips64le": "mips64le mipsle mips64p32le",
 	}
-	all := []string{"amd64", "386", "amd64p32", "arm64", "arm64be", "arm", "armbe", "riscv64", "riscv", "s390x", "s390", "ppc64le", "ppc64", "mips64le", "mipsle", "mips", "mips64p32le", "loong64", "sparc64"}
+	all := []string{"amd64", "386", "amd64p32", "arm64", "arm64be", "arm64ilp32", "arm", "armbe", "riscv64", "riscv32", "s390x", "s390", "ppc64le", "ppc64", "mips64le", "mipsle", "mips", "mips64p32le", "loong64", "sparc64"}
 	for name, h := range hosts {
 		var got []string
 		for _, a := range all {

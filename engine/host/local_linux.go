@@ -39,7 +39,7 @@ func Local() *Machine {
 	}
 	switch f.Platform.Architecture {
 	case "amd64":
-		f.Compat, f.FiveLevels = x86Compat(f.Binfmt), hasAll(localCPU()["flags"], "la57")
+		f.Compat, f.FiveLevels = x86Compat(f.Binfmt), hasWord(localCPU()["flags"], "la57")
 	case "arm64":
 		if hasAArch32() {
 			f.Compat = []Compat{CompatAArch32}
@@ -77,22 +77,17 @@ func localCPU() cpuFacts { return parseCPUInfo(readHead("/proc/cpuinfo", 4096)) 
 
 // localEmulators lists the files of QEMU's emulators where packages put them.
 func localEmulators() (files []string) {
+	known := map[string]bool{}
+	for _, e := range emulators() {
+		known["qemu-"+e[0]] = true
+	}
 	entries, _ := os.ReadDir("/usr/bin")
 	for _, e := range entries {
-		if name := strings.TrimSuffix(e.Name(), "-static"); strings.HasPrefix(name, "qemu-") && isEmulator(name[len("qemu-"):]) {
+		if known[strings.TrimSuffix(e.Name(), "-static")] {
 			files = append(files, "/usr/bin/"+e.Name())
 		}
 	}
 	return files
-}
-
-func isEmulator(name string) bool {
-	for _, e := range emulators() {
-		if e[0] == name {
-			return true
-		}
-	}
-	return false
 }
 
 // readNumber reads a sysctl that is a number; 0 when it cannot be read.
@@ -164,5 +159,5 @@ func hasAArch32() bool {
 			_, _, _ = unix.RawSyscall(unix.SYS_PERSONALITY, perLinux, 0, 0)
 		}
 	}()
-	return hasAll(parseCPUInfo(readHead("/proc/cpuinfo", 4096))["Features"], "thumb")
+	return hasWord(localCPU()["Features"], "thumb")
 }

@@ -106,3 +106,15 @@ func asks(head []byte) bool {
 	p, ok := ELFPlatform(head)
 	return ok && p.Architecture != runtime.GOARCH && p.Architecture != "386" && p.Architecture != "amd64p32"
 }
+
+// emptyProgram is an ELF header with the identification, type and machine of another.
+func emptyProgram(head []byte) []byte {
+	b := make([]byte, 64)
+	copy(b, head[:20])
+	if b[5] == 2 {
+		b[23] = 1 // e_version
+	} else {
+		b[20] = 1
+	}
+	return b
+}

@@ -37,18 +37,6 @@ func askKernel(head []byte) (Handler, bool) {
 	return h, true
 }
 
-// emptyProgram is an ELF header with the identification, type and machine of another.
-func emptyProgram(head []byte) []byte {
-	b := make([]byte, 64)
-	copy(b, head[:20])
-	if b[5] == 2 {
-		b[23] = 1 // e_version
-	} else {
-		b[20] = 1
-	}
-	return b
-}
-
 // started is what the kernel started for a program.
 type started struct {
 	path string

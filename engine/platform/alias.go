@@ -149,8 +149,8 @@ func isOS(s string) bool {
 // isArch reports whether s is a value of GOARCH, or a machine that QEMU emulates.
 func isArch(s string) bool {
 	switch s {
-	case "386", "alpha", "amd64", "arm", "arm64", "arm64be", "armbe", "loong64", "m68k", "mips", "mips64", "mips64le", "mipsle",
-		"ppc", "ppc64", "ppc64le", "riscv32", "riscv64", "s390x", "sh4", "sparc64", "wasm":
+	case "386", "alpha", "amd64", "arm", "arm64", "arm64be", "armbe", "loong64", "m68k", "mips", "mips64", "mips64le", "mips64p32", "mips64p32le", "mipsle",
+		"ppc", "ppc64", "ppc64le", "riscv32", "riscv64", "s390x", "sh4", "sparc", "sparc64", "wasm":
 		return true
 	}
 	return false

@@ -158,6 +158,19 @@ func TestSame(t *testing.T) {
 	}
 }
 
+func TestLevel(t *testing.T) {
+	for variant, want := range map[string]int{
+		"": 0, "v1": 1, "v7": 7, "v10": 10, "v8.5": 8, "v9.0": 9, "v7l": 7, "v": 0, "power9": 0, "rva22u64": 0, "v-1": 0, "7": 0,
+	} {
+		if got := (Platform{OS: "linux", Architecture: "arm", Variant: variant}).Level(); got != want {
+			t.Errorf("level of %q: %d, want %d", variant, got, want)
+		}
+	}
+	if (Platform{Variant: "v99999999999999999999"}).Level() < 1000 {
+		t.Error("a level that no machine has is one that machines have")
+	}
+}
+
 func TestCompletedBy(t *testing.T) {
 	for _, tt := range []struct{ config, index, want Platform }{
 		{Platform{}, Platform{"linux", "arm", "v6", ""}, Platform{"linux", "arm", "v6", ""}},

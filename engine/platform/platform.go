@@ -2,6 +2,7 @@ package platform
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
 )
 
@@ -120,6 +121,19 @@ func (p Platform) contradicts(q Platform) bool {
 // What does not names no platform that could be asked for.
 func (p Platform) Complete() bool {
 	return p.OS != "" && p.Architecture != "" && !p.isUnknown()
+}
+
+// Level is the number of p's variant, 7 of arm/v7 and 3 of amd64/v3: what needs a
+// level runs on higher ones. It is 0 without a variant, and for those of another
+// kind.
+func (p Platform) Level() int {
+	digits, ok := strings.CutPrefix(p.Variant, "v")
+	if !ok {
+		return 0
+	}
+	rest := strings.TrimLeft(digits, "0123456789") // of arm64/v8.5
+	n, _ := strconv.Atoi(strings.TrimSuffix(digits, rest))
+	return n
 }
 
 // isUnknown reports whether p is how attestation entries are marked in an index,

@@ -248,8 +248,9 @@ func (k *check) native(l loaded) {
 			k.res.Hint = "it may end at once: " + hint
 		}
 	}
-	if c := k.cmd.Claimed; !l.levelled && c.Architecture == k.host.Platform.Architecture && level(c.Variant) > level(k.host.Platform.Variant) && level(k.host.Platform.Variant) > 0 {
-		k.res.Hint = "the image says it is for " + c.String() + ", more than the CPU's " + k.host.Platform.Variant +
+	c, own := k.cmd.Claimed, k.host.Platform
+	if !l.levelled && c.Architecture == own.Architecture && c.Level() > own.Level() && own.Level() > 0 {
+		k.res.Hint = "the image says it is for " + c.String() + ", more than the CPU's " + own.Variant +
 			"; its program does not say what it needs, and may meet an illegal instruction"
 	}
 }

@@ -3,7 +3,6 @@ package preflight
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
@@ -21,7 +20,7 @@ func checkIn(t *testing.T, build func(tree), cmd Command, machine Host) Result {
 	t.Helper()
 	tr := tree{Root: t.TempDir()}
 	build(tr)
-	root, err := OpenDir(tr.Root, IDMaps{})
+	root, err := OpenDir(tr.Root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,6 +49,7 @@ func TestOtherHosts(t *testing.T) {
 		{"arm64 with AArch32, old ABI", v("arm64", "v8", host.CompatAArch32), elf("armoabi"), ExecFormatError, 126, "linux/arm"},
 		{"arm64 big-endian file", v("arm64", "v8"), elf("arm64be"), ExecFormatError, 126, "linux/arm64be"},
 		{"arm64 with amd64 file", v("arm64", "v8"), elf("amd64"), ExecFormatError, 126, "linux/amd64"},
+		{"arm64 with ILP32", v("arm64", "v8", host.CompatAArch32), elf("ilp32"), ExecFormatError, 126, "linux/arm64ilp32"},
 		{"arm64 with v7 file", v("arm64", "v8", host.CompatAArch32), armFile(10), Native, 0, "linux/arm/v7"},
 		{"Pi Zero with v6 file", v("arm", "v6"), armFile(6), Native, 0, "linux/arm/v6"},
 		{"Pi Zero with v5 file", v("arm", "v6"), armFile(4), Native, 0, "linux/arm/v5"},
@@ -74,6 +74,9 @@ func TestOtherHosts(t *testing.T) {
 		{"amd64 with x32", v("amd64", "v1", host.CompatIA32), elf("x32"), ExecFormatError, 126, "linux/amd64p32"},
 		{"amd64 with x32 support", v("amd64", "v1", host.CompatX32), elf("x32"), Native, 0, "linux/amd64p32"},
 		{"386 with amd64", v("386", ""), elf("amd64"), ExecFormatError, 126, "linux/amd64"},
+		{"amd64 with ILP32", v("amd64", "v1"), elf("ilp32"), ExecFormatError, 126, "linux/arm64ilp32"},
+		{"amd64 with riscv32", v("amd64", "v1"), elf("riscv32"), ExecFormatError, 126, "linux/riscv32"},
+		{"amd64 with alpha", v("amd64", "v1"), elf("alpha"), ExecFormatError, 126, "linux/alpha"},
 		{"386 with 386", v("386", ""), elf("386"), Native, 0, "linux/386"},
 		{"riscv64 with riscv64", v("riscv64", ""), elf("riscv64"), Native, 0, "linux/riscv64"},
 		{"riscv64 with arm64", v("riscv64", ""), elf("arm64"), ExecFormatError, 126, "linux/arm64"},
@@ -89,6 +92,9 @@ func TestOtherHosts(t *testing.T) {
 		r := checkIn(t, func(tr tree) { tr.File("p", tt.file, 0o755) }, run("/p"), tt.host)
 		if r.Verdict != tt.want || r.ExitCode != tt.code || r.Platform.Actual != tt.variant {
 			t.Errorf("%s: %s %d %q (%s), want %s %d %q", tt.name, r.Verdict, r.ExitCode, r.Platform.Actual, r.Reason, tt.want, tt.code, tt.variant)
+		}
+		if foreign := tt.want == ExecFormatError && tt.variant != ""; foreign && !strings.Contains(r.Reason, "is a program for "+tt.variant) {
+			t.Errorf("%s: the reason does not say for what it is: %s", tt.name, r.Reason)
 		}
 	}
 }
@@ -340,7 +346,7 @@ func TestDynamicEmulator(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	tr := tree{Root: t.TempDir()}
 	tr.ELF("p", elfSpec{})
-	root, err := OpenDir(tr.Root, IDMaps{})
+	root, err := OpenDir(tr.Root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,34 +355,6 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	if r := Check(ctx, root, run("/p"), host.Facts{Platform: lin("amd64", "")}); r.Verdict != Unknown {
 		t.Errorf("%s %s", r.Verdict, r.Reason)
-	}
-}
-
-// TestIDMaps checks that a store's subordinate IDs are seen as the container
-// sees them.
-func TestIDMaps(t *testing.T) {
-	tr := tree{Root: t.TempDir()}
-	tr.File("p", elfSpec{}.Bytes(), 0o700)
-	if err := os.Chmod(tr.Root, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	own := func(container uint32) []IDRange {
-		return []IDRange{{container + 5, uint32(os.Geteuid()) + 5, 10}, {container, uint32(os.Geteuid()), 1}}
-	}
-	gids := []IDRange{{1000, uint32(os.Getegid()), 1}}
-	root, err := OpenDir(tr.Root, IDMaps{UIDs: own(1000), GIDs: gids})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	machine := host.Facts{Platform: lin("amd64", "")}
-	for user, want := range map[string]Verdict{"1000": Native, "1001": PermissionDenied, "0": Native} {
-		if r := Check(context.Background(), root, Command{Entrypoint: []string{"/p"}, User: user}, machine); r.Verdict != want {
-			t.Errorf("user %s: %s %s", user, r.Verdict, r.Reason)
-		}
-	}
-	if got := inside(own(1000), 1<<31); got != overflowID {
-		t.Errorf("an ID without a mapping is %d", got)
 	}
 }
 

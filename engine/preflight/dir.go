@@ -11,38 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IDRange maps Size IDs of the container, from Container on, to those that the
-// files on disk carry, from Host on.
-type IDRange struct {
-	Container, Host, Size uint32
-}
-
-// IDMaps are the ID mappings of a store whose files are owned by subordinate
-// IDs. Nil maps change nothing.
-type IDMaps struct {
-	UIDs, GIDs []IDRange
-}
-
 // overflowID is what the kernel shows for an ID without a mapping.
 const overflowID = 65534
-
-func inside(ranges []IDRange, id uint32) uint32 {
-	if ranges == nil {
-		return id
-	}
-	for _, r := range ranges {
-		if id >= r.Host && id-r.Host < r.Size {
-			return r.Container + (id - r.Host)
-		}
-	}
-	return overflowID
-}
 
 // Dir is a RootFS that is a directory on disk: a mounted image, a rootfs, or
 // the only layer of an image. Close releases it.
 type Dir struct {
 	fd         int
-	ids        IDMaps
 	overridden func() bool // owners and modes are in attributes; few of an image's layers are asked
 	// recorded tells the directories that the layer made opaque, where their marks
 	// on disk cannot be read; else nil.
@@ -50,12 +25,12 @@ type Dir struct {
 }
 
 // OpenDir opens the directory dir as a root filesystem.
-func OpenDir(dir string, ids IDMaps) (*Dir, error) {
+func OpenDir(dir string) (*Dir, error) {
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &Dir{fd: fd, ids: ids, overridden: sync.OnceValue(func() bool { return hasOverride(fd) })}, nil
+	return &Dir{fd: fd, overridden: sync.OnceValue(func() bool { return hasOverride(fd) })}, nil
 }
 
 // Close releases the directory.
@@ -106,8 +81,8 @@ func (d *Dir) fstat(fd int, name string) (FileInfo, error) {
 	fi := FileInfo{
 		Type: fileType(st.Mode),
 		Perm: st.Mode & 0o7777,
-		UID:  inside(d.ids.UIDs, st.Uid),
-		GID:  inside(d.ids.GIDs, st.Gid),
+		UID:  st.Uid,
+		GID:  st.Gid,
 		Size: st.Size,
 	}
 	if !d.overridden() {

@@ -111,6 +111,9 @@ func (l *loading) elf() *fault {
 		if f = l.loadELF(p); f == nil || f.errno != unix.ENOEXEC {
 			return f
 		}
+		if loader.Class64 != (h.Class == host.ELFClass64) {
+			f = l.notELF() // its headers make no sense in this loader's layout, and need not
+		}
 	}
 	return f
 }

@@ -24,7 +24,7 @@ type hinted struct {
 // sed does what a hint says, as it stands in the hint.
 func sed(file string) func(tree, *Command) {
 	return func(tr tree, c *Command) {
-		root, err := OpenDir(tr.Root, IDMaps{})
+		root, err := OpenDir(tr.Root)
 		must(err)
 		defer root.Close()
 		hint := Check(context.Background(), root, *c, host.Local()).Hint
@@ -152,7 +152,7 @@ func TestHints(t *testing.T) {
 		must(os.Chmod(tr.Root, 0o755))
 		tr.Dir("proc", 0o755)
 		h.build(tr)
-		root, err := OpenDir(tr.Root, IDMaps{})
+		root, err := OpenDir(tr.Root)
 		must(err)
 		r := Check(t.Context(), root, h.cmd, machine)
 		if r.ExitCode == 0 && !strings.Contains(r.Hint, "at once") {
@@ -166,7 +166,7 @@ func TestHints(t *testing.T) {
 		cmd := h.cmd
 		h.follow(tr, &cmd)
 		_ = root.Close()
-		root, err = OpenDir(tr.Root, IDMaps{})
+		root, err = OpenDir(tr.Root)
 		must(err)
 		r = Check(t.Context(), root, cmd, machine)
 		_ = root.Close()

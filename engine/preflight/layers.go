@@ -35,10 +35,10 @@ type Layers struct {
 
 // OpenLayers opens the directories of the layers, lowest first. Without layers
 // the root is an empty directory.
-func OpenLayers(lowestFirst []string, ids IDMaps) (*Layers, error) {
+func OpenLayers(lowestFirst []string) (*Layers, error) {
 	l := &Layers{merged: map[string][]*Dir{}}
 	for i := len(lowestFirst) - 1; i >= 0; i-- {
-		d, err := OpenDir(lowestFirst[i], ids)
+		d, err := OpenDir(lowestFirst[i])
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
@@ -261,15 +261,12 @@ func (d *Dir) marksHidden(table string) bool {
 // namespace (user_namespaces(7)).
 func rootOutside(table string, uid uint32) bool {
 	for line := range strings.Lines(table) {
-		var r IDRange // Container is this namespace's ID
-		if n, _ := fmt.Sscan(line, &r.Container, &r.Host, &r.Size); n != 3 {
+		var here, outside, size uint32
+		if n, _ := fmt.Sscan(line, &here, &outside, &size); n != 3 || size == math.MaxUint32 { // the initial one's
 			return false
 		}
-		if r.Size == math.MaxUint32 { // the initial one's
-			return false
-		}
-		if uid >= r.Container && uid-r.Container < r.Size {
-			return r.Host+(uid-r.Container) == 0
+		if uid >= here && uid-here < size {
+			return outside+(uid-here) == 0
 		}
 	}
 	return true

@@ -48,7 +48,7 @@ func TestLayersArchiveMarks(t *testing.T) {
 			l.ELF("filethendir/x", elfSpec{})
 		},
 		func(l tree) { l.ELF("removed/y", elfSpec{}); l.ELF("bin/again/gone", elfSpec{}) })
-	root, err := OpenLayers(dirs, IDMaps{})
+	root, err := OpenLayers(dirs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,14 +62,14 @@ func TestLayersArchiveMarks(t *testing.T) {
 			t.Errorf("%s: %s %s, want %s", name, r.Verdict, r.Reason, want)
 		}
 	}
-	none, err := OpenLayers(nil, IDMaps{})
+	none, err := OpenLayers(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r := Check(context.Background(), none, run("sh"), machine); r.Verdict != NotFound {
 		t.Errorf("an image without layers: %s %s", r.Verdict, r.Reason)
 	}
-	if _, err := OpenLayers([]string{dirs[0], dirs[0] + "/none"}, IDMaps{}); err == nil {
+	if _, err := OpenLayers([]string{dirs[0], dirs[0] + "/none"}); err == nil {
 		t.Error("a missing layer is opened")
 	}
 }
@@ -83,7 +83,7 @@ func TestSwappedLink(t *testing.T) {
 	tr.Link("dir", outside)
 	tr.Link("file", filepath.Join(outside, "secret"))
 	tr.Fifo("fifo")
-	root, err := OpenDir(tr.Root, IDMaps{})
+	root, err := OpenDir(tr.Root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,9 +145,9 @@ func overlayFacts(base string) string {
 	mnt := filepath.Join(base, "m")
 	opts := "userxattr,lowerdir=" + dirs[2] + ":" + dirs[1] + ":" + dirs[0]
 	must(unix.Mount("overlay", mnt, "overlay", 0, opts))
-	layers, err := OpenLayers(dirs, IDMaps{})
+	layers, err := OpenLayers(dirs)
 	must(err)
-	mounted, err := OpenDir(mnt, IDMaps{})
+	mounted, err := OpenDir(mnt)
 	must(err)
 	defer layers.Close()
 	defer mounted.Close()

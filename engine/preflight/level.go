@@ -61,15 +61,7 @@ func (l *loading) hostLevel(p *program) int {
 	if l.host.Platform.Architecture == "arm64" && !p.loader.Class64 {
 		return 8
 	}
-	return level(l.host.Platform.Variant)
-}
-
-// level is the number of a variant such as v7; 0 when it is none.
-func level(variant string) int {
-	if len(variant) != 2 || variant[0] != 'v' || variant[1] < '0' || variant[1] > '9' {
-		return 0
-	}
-	return int(variant[1] - '0')
+	return l.host.Platform.Level()
 }
 
 // loaderRefusal is what glibc's loader prints before it exits with 127.

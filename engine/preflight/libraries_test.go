@@ -228,7 +228,7 @@ func compareLibraries(t *testing.T, c toolchain) {
 			}
 		}
 		want, said := inChroot(t, tr.Root, tt.cmd)
-		root, err := OpenDir(tr.Root, IDMaps{})
+		root, err := OpenDir(tr.Root)
 		must(err)
 		r := Check(t.Context(), root, tt.cmd, machine)
 		_ = root.Close()

@@ -55,7 +55,7 @@ func TestOverride(t *testing.T) {
 	set("device", 0o755, "0:0:0755:char-1-3")
 	set("plain", 0o755, "")
 	set("broken", 0o755, "what")
-	root, err := OpenLayers([]string{tr.Root}, IDMaps{})
+	root, err := OpenLayers([]string{tr.Root})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestSharedPage(t *testing.T) {
 	} {
 		tr := tree{Root: t.TempDir()}
 		tr.File("p", tt.file, 0o755)
-		root, err := OpenDir(tr.Root, IDMaps{})
+		root, err := OpenDir(tr.Root)
 		must(err)
 		r := Check(t.Context(), root, run("/p"), machine)
 		_ = root.Close()

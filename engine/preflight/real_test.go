@@ -81,7 +81,7 @@ func TestRunc(t *testing.T) {
 			tr.Dir(d, 0o755)
 		}
 		tt.build(tr)
-		root, err := OpenDir(tr.Root, IDMaps{})
+		root, err := OpenDir(tr.Root)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,9 +228,9 @@ func BenchmarkCheck(b *testing.B) {
 		machine.Binfmt.Handlers = append(machine.Binfmt.Handlers, host.Handler{Name: "h", Enabled: true, Interpreter: "/q", Magic: elfSpec{Arch: "arm64"}.Bytes()[:20]})
 	}
 	for name, open := range map[string]func() (RootFS, func() error, error){
-		"dir": func() (RootFS, func() error, error) { d, err := OpenDir(tr.Root, IDMaps{}); return d, d.Close, err },
+		"dir": func() (RootFS, func() error, error) { d, err := OpenDir(tr.Root); return d, d.Close, err },
 		"layers": func() (RootFS, func() error, error) {
-			l, err := OpenLayers([]string{tr.Root, b.TempDir(), b.TempDir(), b.TempDir()}, IDMaps{})
+			l, err := OpenLayers([]string{tr.Root, b.TempDir(), b.TempDir(), b.TempDir()})
 			return l, l.Close, err
 		},
 	} {

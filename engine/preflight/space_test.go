@@ -84,7 +84,7 @@ func TestSpace(t *testing.T) {
 		}
 		files.ELF("p", elf(c.main, ld, c.end))
 		files.ELF("lib/ld.so", elf(3, "", c.ldEnd))
-		root, err := OpenDir(files.Root, IDMaps{})
+		root, err := OpenDir(files.Root)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestSpaceOfKernels(t *testing.T) {
 	} {
 		files := kernelcases.Tree{Root: t.TempDir()}
 		files.File("p", c.prog.Bytes(), c.mode)
-		root, err := OpenDir(files.Root, IDMaps{})
+		root, err := OpenDir(files.Root)
 		if err != nil {
 			t.Fatal(err)
 		}

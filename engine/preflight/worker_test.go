@@ -220,7 +220,7 @@ func hiddenHandlers(base, misc string) map[string][]Verdict {
 		t := kernelcases.Tree{Root: filepath.Join(base, "hidden")}
 		t.ELF("bin/prog", elfSpec{Arch: "arm64"})
 		t.ELF("bin/native", elfSpec{})
-		root, err := OpenDir(t.Root, IDMaps{})
+		root, err := OpenDir(t.Root)
 		must(err)
 		foreign := platform.Platform{OS: "linux", Architecture: "arm64"}
 		for _, h := range []Host{machine, elsewhere} {
@@ -243,7 +243,7 @@ func oneCase(t kernelcases.Tree, c kernelcases.Case, machine host.Facts, misc st
 	t.File("etc/passwd", []byte(kernelcases.Passwd), 0o644)
 	t.File("etc/group", []byte(kernelcases.Group), 0o644)
 	c.Build(t)
-	root, err := OpenDir(t.Root, IDMaps{})
+	root, err := OpenDir(t.Root)
 	must(err)
 	defer root.Close()
 	a.Got = Check(context.Background(), root, commandOf(c.Command), machine)
