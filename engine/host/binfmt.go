@@ -50,8 +50,7 @@ type Handler struct {
 	// the kernel starts that open file, wherever it came from. Nil means
 	// that its content is not known.
 	Opened *OpenedFile `json:"opened,omitempty"`
-	// Unsure says what is not known of a handler that is not to be seen: what
-	// it starts.
+	// Unsure says why it is not known what the handler starts; "" when it is.
 	Unsure  string `json:"-"`
 	started string // path of what the kernel started for it when it was asked
 }

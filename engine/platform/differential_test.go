@@ -142,11 +142,11 @@ func extension(r Request, candidates []Candidate, d Decision, library int) bool 
 	}
 	ours := candidates[d.Chosen].Platform
 	switch d.Rule {
-	case RuleSpelling:
+	case ruleSpelling:
 		return library < 0 || candidates[library].Platform == nil
 	case RuleBaseline:
 		return ours.Architecture == "amd64" && (library < 0 || candidates[library].Platform == nil)
-	case RuleWeaker:
+	case ruleWeaker:
 		return ours.Architecture == "amd64" || ours.Architecture == "arm64" && r.Platform.Variant != "v8"
 	}
 	return false
@@ -230,7 +230,7 @@ func TestDefaultAsTheLibrary(t *testing.T) {
 		for _, level := range []string{"", "v1", "v2", "v3", "v4"} {
 			r := Native(Platform{"linux", "amd64", level, ""})
 			d, _ := Choose([]Request{r}, candidates)
-			if d.Chosen != library && (d.Rule == RuleWeaker || !extension(r, candidates, d, library)) {
+			if d.Chosen != library && (d.Rule == ruleWeaker || !extension(r, candidates, d, library)) {
 				t.Fatalf("level %q of%s: chose %d by %q, the library %d", level, describe(candidates), d.Chosen, d.Rule, library)
 			}
 		}

@@ -121,7 +121,7 @@ func try(r Request, candidates []Candidate) (Attempt, int, []Platform) {
 		}
 		verdicts[i].Rule = RuleDuplicate
 		if c.Zstd != candidates[best].Zstd {
-			verdicts[i].Rule = RuleCompression
+			verdicts[i].Rule = ruleCompression
 		}
 	}
 	return Attempt{r, verdicts}, best, nil
@@ -142,7 +142,7 @@ func versionsOf(candidates []Candidate, verdicts []Verdict, ranks []int, best in
 	}
 	if len(versions) > 1 {
 		for _, i := range at {
-			verdicts[i].Rule = RuleManyVersions
+			verdicts[i].Rule = ruleManyVersions
 		}
 	}
 	return versions
@@ -156,7 +156,7 @@ func judge(target Platform, list []want, c Candidate) (Verdict, int) {
 		return Verdict{Refused, RuleHidden}, 0
 	}
 	if c.Artifact {
-		return Verdict{Refused, RuleArtifact}, 0
+		return Verdict{Refused, ruleArtifact}, 0
 	}
 	if c.Platform == nil && c.Silent {
 		return Verdict{Refused, RuleUnnamed}, 0
@@ -166,7 +166,7 @@ func judge(target Platform, list []want, c Candidate) (Verdict, int) {
 	}
 	p := spell(*c.Platform)
 	if p.isUnknown() {
-		return Verdict{Refused, RuleUnknown}, 0
+		return Verdict{Refused, ruleUnknown}, 0
 	}
 	if p.OS == target.OS && p.Architecture == target.Architecture {
 		for i, w := range list {
@@ -174,10 +174,10 @@ func judge(target Platform, list []want, c Candidate) (Verdict, int) {
 				continue
 			}
 			if target.OSVersion != "" && !sameVersion(p.OSVersion, target.OSVersion) {
-				return Verdict{Refused, RuleOtherVersion}, 0
+				return Verdict{Refused, ruleOtherVersion}, 0
 			}
 			if p != *c.Platform {
-				return Verdict{PassedOver, RuleSpelling}, len(list) + i
+				return Verdict{PassedOver, ruleSpelling}, len(list) + i
 			}
 			return Verdict{PassedOver, w.rule}, i
 		}
@@ -189,13 +189,13 @@ func judge(target Platform, list []want, c Candidate) (Verdict, int) {
 func refusal(target, p Platform) Rule {
 	switch {
 	case p.OS != target.OS:
-		return RuleOtherOS
+		return ruleOtherOS
 	case contains32(target.Architecture, p.Architecture):
-		return RuleOnlyAsked
+		return ruleOnlyAsked
 	case p.Architecture != target.Architecture:
-		return RuleOtherArch
+		return ruleOtherArch
 	case isLevel(p.Architecture, p.Variant) && (target.Variant == "" || isLevel(target.Architecture, target.Variant)):
-		return RuleStronger
+		return ruleStronger
 	}
-	return RuleOtherVariant
+	return ruleOtherVariant
 }

@@ -25,16 +25,16 @@ func wants(r Request) []want {
 	}
 	first := RuleExact
 	if spell(r.Platform).Variant == "" {
-		first = RuleArmIsV7
+		first = ruleArmIsV7
 	}
 	list := []want{{variant, first}}
 	for _, v := range weaker(arch, variant) {
-		list = append(list, want{v, RuleWeaker})
+		list = append(list, want{v, ruleWeaker})
 	}
 	if isBaseline(arch, variant) {
 		return append(list, want{"", RuleBaseline})
 	}
-	return append(list, want{"", RuleNoVariant})
+	return append(list, want{"", ruleNoVariant})
 }
 
 // unnamed is what fits when no variant is asked for.
@@ -43,7 +43,7 @@ func unnamed(arch string) []want {
 	switch arch {
 	case "arm":
 		for _, v := range levels(arch) {
-			list = append(list, want{v, RuleAnyVariant})
+			list = append(list, want{v, ruleAnyVariant})
 		}
 	default:
 		if v := baseline(arch); v != "" {

@@ -52,28 +52,6 @@ type Result struct {
 	Certainty Certainty `json:"certainty,omitempty"`
 }
 
-// Platforms compares what an image says of itself with its files.
-type Platforms struct {
-	Claimed string `json:"claimed"`         // by the config, with the index's variant where it has none; empty when it says nothing
-	Index   string `json:"index,omitempty"` // by the index, when that differs from the config
-	Actual  string `json:"actual"`          // from the header of the program; empty when it has none
-}
-
-// Lie reports whether the files are for another architecture than config or
-// index claim, or need a higher arm level than claimed.
-func (p Platforms) Lie() bool { return p.Liar() != "" }
-
-// Liar returns what of the image claims another platform than that of its
-// files, and which, as the beginning of a sentence; "" when nothing does.
-func (p Platforms) Liar() string {
-	for _, c := range []struct{ who, claimed string }{{"the image", p.Claimed}, {"the index", p.Index}} {
-		if c.claimed != "" && p.Actual != "" && !sameMachine(c.claimed, p.Actual) {
-			return c.who + " says it is for " + c.claimed
-		}
-	}
-	return ""
-}
-
 // A Host is the machine to predict for. [host.Facts] are one that reads and
 // executes nothing; [host.Machine] asks the kernel it stands for.
 type Host interface {
@@ -109,25 +87,6 @@ func newCheck(ctx context.Context, root RootFS, cmd Command, on Host) *check {
 	}
 	k.runtime = &walker{root: root, cred: rootCred(), protectedSymlink: k.host.ProtectedSymlinks, cache: map[string]cached{}}
 	return k
-}
-
-func claim(p platform.Platform) string {
-	if !p.Complete() {
-		return "" // half a platform is no claim that a file could belie
-	}
-	return p.String()
-}
-
-// otherClaim is what the index claims, when the config claims something else.
-func otherClaim(config, index platform.Platform) string {
-	if !index.Complete() {
-		return ""
-	}
-	levels := config.Variant == index.Variant || config.Variant == "" || index.Variant == ""
-	if config.OS == index.OS && config.Architecture == index.Architecture && levels {
-		return ""
-	}
-	return claim(index)
 }
 
 // check is one prediction in progress.

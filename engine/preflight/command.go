@@ -111,9 +111,8 @@ func (k *check) makeDir(dir string) *fault {
 // not matter. So do runtimes built with Go 1.20 or later; crun and older runc
 // stop at an entry that others may execute. What is found through a relative
 // element of PATH is refused by runc before 1.2, and not by crun: such an end is
-// not known. Runtimes built with Go
-// before 1.24.6 take a program that is itself an element of PATH for the name
-// "" (CVE-2025-47906).
+// not known. Runtimes built with Go before 1.24.6 take a program that is itself an
+// element of PATH for the name "" (CVE-2025-47906).
 func (k *check) search(name string) (string, *fault) {
 	if strings.Contains(name, "/") {
 		return name, nil

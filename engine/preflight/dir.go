@@ -18,9 +18,9 @@ const overflowID = 65534
 // the only layer of an image. Close releases it.
 type Dir struct {
 	fd         int
-	overridden func() bool // owners and modes are in attributes; few of an image's layers are asked
-	// recorded tells the directories that the layer made opaque, where their marks
-	// on disk cannot be read; else nil.
+	overridden func() bool // owners and modes are in attributes: found out when it is first needed
+	// recorded lists the directories that the layer made opaque. It is nil where
+	// their marks on disk can be read.
 	recorded func() (map[string]bool, error)
 }
 

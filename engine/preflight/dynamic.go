@@ -122,8 +122,8 @@ func (p *program) text(addr uint64) (string, error) {
 
 // mappedAt reads up to n bytes of the file at an address, at least one.
 func (p *program) mappedAt(addr, n uint64) ([]byte, error) {
-	for _, s := range p.segs {
-		if s.typ != ptLoad || addr < s.vaddr || addr-s.vaddr >= s.filesz || s.offset > 1<<62 {
+	for _, s := range p.loads {
+		if addr < s.vaddr || addr-s.vaddr >= s.filesz || s.offset > 1<<62 {
 			continue
 		}
 		return readAt(p.file, int64(s.offset+addr-s.vaddr), int(min(n, s.filesz-(addr-s.vaddr))))

@@ -37,7 +37,8 @@ type program struct {
 	order  binary.ByteOrder
 	header host.ELFHeader
 	segs   []segment
-	page   uint64 // the host's, in bytes
+	loads  []segment // of segs, those that are mapped
+	page   uint64    // the host's, in bytes
 }
 
 // errShort stands for a read beyond the end of the file, EIO in the kernel.
@@ -77,7 +78,10 @@ func (p *program) readSegments() error {
 		return err
 	}
 	for i := range n {
-		p.segs = append(p.segs, p.decode(b[i*size:]))
+		s := p.decode(b[i*size:])
+		if p.segs = append(p.segs, s); s.typ == ptLoad {
+			p.loads = append(p.loads, s)
+		}
 	}
 	return nil
 }

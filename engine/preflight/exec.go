@@ -11,8 +11,8 @@ import (
 	"github.com/mpull/mpull/engine/host"
 )
 
-// image is a file in the place of bprm->file: of the root, or held open by a
-// handler with flag F.
+// image is the file that the kernel is looking at (bprm->file): one of the root,
+// or one that a handler with flag F holds open.
 type image struct {
 	id   identity
 	file io.ReaderAt
@@ -47,9 +47,9 @@ type loaded struct {
 	ending
 }
 
-// ending is what hints are made of: the file at which loading ended.
+// ending describes the file at which loading ended. Hints are made of it.
 type ending struct {
-	path, first string // of that file; of a script, the last before it
+	path, first string // of that file, and of the script that led to it
 	head        []byte
 	script      string // interpreter that its #! line names
 	loader      string // loader that the program names
@@ -156,6 +156,25 @@ func readAt(r io.ReaderAt, off int64, n int) ([]byte, error) {
 	return buf[:got], nil
 }
 
+// small reads a file of the container that its user can read; a missing one,
+// or a longer one, is empty.
+func (k *check) small(name string, most int) []byte {
+	n, f := k.user.walk("/", name)
+	if f != nil || n.info.Type != 0 || n.info.Size > int64(most) || !k.user.cred.may(n.info, 4) {
+		return nil
+	}
+	file, err := k.runtime.root.Open(n.path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	b, err := readAt(file, 0, int(n.info.Size))
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
 // search is search_binary_handler: binfmt_misc, scripts, ELF and compatible
 // ELF, in this order. It reports whether there is an interpreter to go on with.
 func (l *loading) search() (hop bool, f *fault) {
@@ -252,8 +271,8 @@ func (p partial) ReadAt(b []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// sawPlatform keeps the platform of the first program that is ELF: what comes
-// after a handler is no longer the image's choice.
+// sawPlatform keeps for which platform the program is, if it is ELF. What comes
+// after a handler is an emulator, and no choice of the image.
 func (l *loading) sawPlatform() {
 	p, ok := host.ELFPlatform(l.cur.head)
 	if !ok || l.cur.id.held || l.out.emulator != "" {

@@ -93,12 +93,7 @@ func hwcapOf(p string) string {
 }
 
 func (g *glibc) isSystem(p string) bool {
-	for _, d := range g.system {
-		if strings.HasPrefix(p, d) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.system, func(d string) bool { return strings.HasPrefix(p, d) })
 }
 
 func (g *glibc) fallback(_ *linking, of *object) []string {

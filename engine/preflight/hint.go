@@ -184,8 +184,8 @@ func isELF(head []byte) bool { return strings.HasPrefix(string(head), "\x7fELF")
 
 // shortProgram is the way out for a program that ends before its segments do.
 func (p *program) shortProgram() string {
-	for _, s := range p.segs {
-		if s.typ == ptLoad && s.filesz != 0 && (s.offset > 1<<62 || s.filesz > 1<<62 || s.offset+s.filesz > uint64(p.size)) {
+	for _, s := range p.loads {
+		if s.filesz != 0 && (s.offset > 1<<62 || s.filesz > 1<<62 || s.offset+s.filesz > uint64(p.size)) {
 			return p.cutShort()
 		}
 	}

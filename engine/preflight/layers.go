@@ -19,10 +19,12 @@ func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 // Layers is a RootFS made of the directories of an image's layers, seen as
 // overlayfs would show them, without mounting. Both marks for removed entries
 // are understood: those of overlayfs (a character device 0:0, the xattr
-// overlay.opaque) and those of layer archives (.wh.NAME, .wh..wh..opq). Of a
-// store that root made, an opaque directory shows only to root of the initial
-// user namespace (trusted.overlay.opaque); elsewhere AskRecords says which there
-// are, and what they may hide cannot be known. Links between directories (redirect_dir) are not; containers/storage turns them off.
+// overlay.opaque) and those of layer archives (.wh.NAME, .wh..wh..opq). Links
+// between directories (redirect_dir) are not: containers/storage makes none.
+//
+// In a store that root made, only root of the initial user namespace sees which
+// directories are opaque (trusted.overlay.opaque). For others AskRecords tells
+// them, and what such a directory may hide is not known.
 //
 // A directory's layers are remembered when they are first seen: the layers of
 // an image do not change. Layers may be used by several goroutines.
@@ -245,9 +247,9 @@ func (d *Dir) mayHide(at string) error {
 	return nil
 }
 
-// marksHidden tells whether the directory's owner is root of another user
-// namespace than the one with this table of IDs, whose marks are hidden from this process: the kernel gives
-// trusted.* to CAP_SYS_ADMIN of the initial one only (fs/xattr.c).
+// marksHidden tells whether the directory's owner is root of another user namespace
+// than the one with this table of IDs. Then its marks are hidden from this process:
+// the kernel gives trusted.* to CAP_SYS_ADMIN of the initial one only (fs/xattr.c).
 func (d *Dir) marksHidden(table string) bool {
 	var st unix.Stat_t
 	if unix.Fstat(d.fd, &st) != nil {

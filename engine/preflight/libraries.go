@@ -60,9 +60,9 @@ type finder interface {
 	lazy() bool
 }
 
-// libraries follows the loader ld of the program p until all libraries are
-// found, or the first that is not. A program of an unknown loader is left to
-// it, unless a library is nowhere to be seen.
+// libraries looks for the libraries of the program p as its loader ld does, and
+// stops at the first that it does not find. What a loader of an unknown kind does
+// is not known: its program passes when either kind would find all libraries.
 func (l *loading) libraries(p, ld *program) *fault {
 	if ld == nil {
 		return nil

@@ -3,6 +3,7 @@ package preflight
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -35,15 +36,8 @@ const maxPathFile = 64 << 10
 // builtIn tells the names of libraries that the loader is itself.
 func (m *musl) builtIn(name string) bool {
 	rest, ok := strings.CutPrefix(name, "lib")
-	if !ok {
-		return false
-	}
-	for _, own := range []string{"c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."} {
-		if strings.HasPrefix(rest, own) {
-			return true
-		}
-	}
-	return false
+	own := []string{"c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."}
+	return ok && slices.ContainsFunc(own, func(name string) bool { return strings.HasPrefix(rest, name) })
 }
 
 func (m *musl) dirs(k *linking, of *object) []string {

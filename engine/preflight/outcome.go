@@ -3,12 +3,8 @@ package preflight
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/mpull/mpull/engine/host"
-	"github.com/mpull/mpull/engine/platform"
 )
 
 // What execve cannot return stands for ends that have no errno of their own.
@@ -75,99 +71,4 @@ func quote(s string) string {
 		s = s[:128] + "..."
 	}
 	return strconv.Quote(s)
-}
-
-// machineOf cuts a platform's text down to os/arch.
-func machineOf(p string) string {
-	parts := strings.SplitN(p, "/", 3)
-	return strings.Join(parts[:min(2, len(parts))], "/")
-}
-
-func machineName(p string) string {
-	_, arch, _ := strings.Cut(machineOf(p), "/")
-	return arch
-}
-
-// sameMachine compares a claimed platform with what a file's header shows. A
-// level is compared on arm only, where attributes of the file tell it: a file
-// for a lower level is no lie.
-func sameMachine(claimed, actual string) bool {
-	if machineOf(claimed) != machineOf(actual) {
-		return false
-	}
-	c, a := variantOf(claimed), variantOf(actual)
-	return c == "" || a == "" || machineName(claimed) != "arm" || a <= c
-}
-
-func variantOf(p string) string {
-	if parts := strings.SplitN(p, "/", 3); len(parts) == 3 {
-		return parts[2]
-	}
-	return ""
-}
-
-// Certainty says what a Result of RemoteGuess rests on.
-type Certainty string
-
-// The degrees of certainty.
-const (
-	// Likely: the claim decides when the image tells the truth.
-	Likely Certainty = "likely"
-	// Unsure: the claim alone does not decide.
-	Unsure Certainty = "unsure"
-)
-
-// RemoteGuess says what to expect of an image whose files are not here, from
-// the platform that its config or index claims. It cannot see scripts, missing
-// files, permissions or lies, and says in Certainty how far to trust it.
-func RemoteGuess(claimed platform.Platform, on Host) Result {
-	facts := on.Facts()
-	r := Result{Host: facts.Platform.String(), Platform: Platforms{Claimed: claim(claimed)}, Certainty: Likely}
-	h, _ := on.Handler(claimed)
-	handler, held := h.Interpreter, h.InAnyImage()
-	switch {
-	case claimed.OS == "" || claimed.Architecture == "":
-		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
-		r.Reason = "the image does not say its platform"
-	case held:
-		r.Verdict, r.Emulator = Emulated, handler
-		r.Reason = "a binfmt_misc handler takes programs for " + claim(claimed)
-	case handler != "":
-		r.Verdict, r.ExitCode, r.Emulator, r.Certainty = NotFound, exitNotFound, handler, Unsure
-		r.Reason = "the handler for " + claim(claimed) + " looks for " + quote(handler) + " inside the image, where it rarely is"
-		r.Hint = "register the handler with flag F"
-		if h.Has('F') {
-			r.Reason = "the emulator for " + claim(claimed) + ", " + quote(handler) + ", looks for its loader inside the image, where it rarely is"
-			r.Hint = "register a static emulator (Debian, Ubuntu: qemu-user-static)"
-		}
-	case facts.Native(claimed):
-		r.Verdict, r.Reason = Native, "the host runs "+claim(claimed)+" itself"
-	case facts.Binfmt.Unread != "":
-		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
-		r.Reason = "the binfmt_misc handlers cannot be read: " + facts.Binfmt.Unread
-	case h.Unsure != "":
-		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
-		r.Reason = h.Unsure
-	case facts.Binfmt.Hidden && !sameArchitecture(claimed, facts):
-		r.Verdict, r.ExitCode, r.Certainty = Unknown, exitEngine, Unsure
-		r.Reason = "the host's handlers were not to be seen when its facts were read"
-	case sameArchitecture(claimed, facts):
-		r.Verdict, r.ExitCode, r.Certainty = IllegalInstruction, exitIllegal, Unsure
-		r.Reason = "the image asks for " + claim(claimed) + ", the CPU has " + facts.Platform.String()
-	case claimed.OS != facts.Platform.OS:
-		r.Verdict, r.ExitCode = ExecFormatError, exitCannotInvoke
-		r.Reason = "the image is for " + claimed.OS + ", and this machine runs " + facts.Platform.OS
-		r.Hint = "start it on a machine with " + claimed.OS
-	default:
-		r.Verdict, r.ExitCode = ExecFormatError, exitCannotInvoke
-		r.Reason = "the host has neither CPU nor handler for " + claim(claimed)
-		r.Hint = "pull the image for " + machineOf(facts.Platform.String()) + ", or register an emulator"
-	}
-	return r
-}
-
-// sameArchitecture reports whether only the level keeps p from being native.
-func sameArchitecture(p platform.Platform, f host.Facts) bool {
-	p.Variant = ""
-	return f.Native(p)
 }

@@ -18,12 +18,12 @@ const usualPage = 4096
 func (p *program) pages() end {
 	covered, code := false, false
 	at := p.header.Entry &^ (p.page - 1)
-	loads := 0
-	for _, s := range p.segs {
-		if s.typ != ptLoad || s.memsz == 0 {
+	parts := 0
+	for _, s := range p.loads {
+		if s.memsz == 0 {
 			continue
 		}
-		loads++
+		parts++
 		if s.vaddr&^(p.page-1) > at || s.vaddr+s.memsz <= at {
 			continue
 		}
@@ -33,7 +33,7 @@ func (p *program) pages() end {
 	switch {
 	case code && covered && !p.readImpliesExec():
 		return end{killed: "a segment that is not executable shares the page of the first instruction"}
-	case p.page > usualPage && loads > 1 && p.alignment() < p.page:
+	case p.page > usualPage && parts > 1 && p.alignment() < p.page:
 		return end{unsure: p.smallPages(), small: true}
 	}
 	return end{}

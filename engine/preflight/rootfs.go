@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -73,15 +74,7 @@ func (c cred) changes(fi FileInfo) bool {
 }
 
 func (c cred) in(gid uint32) bool {
-	if gid == c.gid {
-		return true
-	}
-	for _, g := range c.groups {
-		if g == gid {
-			return true
-		}
-	}
-	return false
+	return gid == c.gid || slices.Contains(c.groups, gid)
 }
 
 // Limits of the kernel on names (include/uapi/linux/limits.h, fs/namei.c).
@@ -97,10 +90,10 @@ type fault struct {
 	errno unix.Errno
 	at    string // path inside the root that failed
 	why   string // detail for people
-	link  string // the link that leads to what is not there, if one does
-	// target is what that link says.
-	target string
-	small  bool // a file was linked for smaller pages than the kernel's
+	small bool   // a file was linked for smaller pages than the kernel's
+	// link is the one that leads to what is not there, target what it says; "" when
+	// none does.
+	link, target string
 }
 
 // Error names the path, quoted when it holds anything but plain text, and why.

@@ -47,7 +47,7 @@ func (l *loading) mappedUnder(p, ld *program, stack uint64) end {
 		return e.or(p.entry(at)).or(p.pages())
 	case ld.header.Type != host.ELFTypeExec && ld.header.Type != host.ELFTypeDyn:
 		return end{killed: "the loader is neither executable nor shared object"}
-	case !ld.loads():
+	case len(ld.loads) == 0:
 		return end{killed: "the loader has nothing to load"}
 	}
 	to, f := s.loader(ld, p, at)
@@ -66,16 +66,16 @@ func (l *loading) arguments() uint64 {
 	return n
 }
 
-// A spot is where the kernel puts a file: what it adds to every address.
+// A spot is where the kernel puts a file.
 type spot struct {
-	loader bool
-	bias   within
-	// known says that the bias is the one that bias says, whatever the kernel:
-	// else it is not known where the address space is not.
+	loader bool   // the file is the loader of a program
+	bias   within // what the kernel adds to every address of the file
+	// known says that every kernel puts the file there. Else bias means nothing
+	// where the kernel's address space is not known.
 	known bool
 }
 
-// fixed is the spot of a file that lies where its addresses say, but for bias.
+// fixed is the spot of a file to whose addresses every kernel adds bias.
 func fixed(bias uint64) spot { return spot{bias: within{bias, bias}, known: true} }
 
 // program is where load_elf_binary puts a program. Without a loader the address
@@ -84,7 +84,7 @@ func fixed(bias uint64) spot { return spot{bias: within{bias, bias}, known: true
 func (s space) program(p *program, withLoader bool) (spot, end) {
 	span := p.span()
 	switch {
-	case p.header.Type == host.ELFTypeExec, !p.loads():
+	case p.header.Type == host.ELFTypeExec, len(p.loads) == 0:
 		return fixed(0), s.odd(p).or(s.spares(p, within{}))
 	case span == 0:
 		return fixed(0), spans(span)
@@ -216,8 +216,9 @@ func (s space) clears(p *program, span uint64) end {
 	return end{}
 }
 
-// spares checks that segments which nothing reserves a place for are mapped in
-// the address space, and leave the stack alone.
+// spares is for a file whose segments are mapped one by one, with no place
+// reserved for all of them: they must lie in the address space, and not where the
+// stack is.
 func (s space) spares(p *program, bias within) end {
 	for _, e := range p.extents() {
 		switch {
@@ -231,15 +232,15 @@ func (s space) spares(p *program, bias within) end {
 	return end{}
 }
 
-// odd is what is known of a file where the kernel's address space is not: that
-// small files at low addresses find their place.
+// odd is for kernels whose address space is not known. There small files at low
+// addresses find their place; of others that is not known.
 func (s space) odd(p *program) end {
 	limit := uint64(oddSpan)
 	if p.loader.Class64 {
 		limit = oddSpace
 	}
 	_, high := p.bounds()
-	if s.task != 0 || !p.loads() || high <= limit && p.span() <= limit {
+	if s.task != 0 || len(p.loads) == 0 || high <= limit && p.span() <= limit {
 		return end{}
 	}
 	return end{unsure: fmt.Sprintf("whether this kernel's address space reaches to %#x is not known", high)}
@@ -255,14 +256,7 @@ func chance(span uint64) end {
 }
 
 // empty reports whether the first segment has no bytes in the file.
-func (p *program) empty() bool {
-	for _, s := range p.segs {
-		if s.typ == ptLoad {
-			return s.filesz == 0
-		}
-	}
-	return false
-}
+func (p *program) empty() bool { return len(p.loads) > 0 && p.loads[0].filesz == 0 }
 
 // firstPage is the page of the first segment's address.
 func (p *program) firstPage() uint64 { return p.first() &^ (p.page - 1) }
@@ -280,34 +274,19 @@ func (p *program) entry(at spot) end {
 	return end{unsure: fmt.Sprintf("whether the entry point %#x is in the address space depends on chance", e)}
 }
 
-// first is the address of the first segment.
+// first is the address of the first segment, 0 without any.
 func (p *program) first() uint64 {
-	for _, s := range p.segs {
-		if s.typ == ptLoad {
-			return s.vaddr
-		}
+	if len(p.loads) == 0 {
+		return 0
 	}
-	return 0
-}
-
-func (p *program) loads() bool {
-	for _, s := range p.segs {
-		if s.typ == ptLoad {
-			return true
-		}
-	}
-	return false
+	return p.loads[0].vaddr
 }
 
 // segments checks every PT_LOAD.
 func (l *loading) segments(p *program, at spot, what string) end {
 	limit := l.host.MaxMapping
 	whole := at.loader || p.header.Type == host.ELFTypeDyn // the first mapping reserves the whole span
-	n := 0
-	for _, s := range p.segs {
-		if s.typ != ptLoad {
-			continue
-		}
+	for n, s := range p.loads {
 		needs := s.needs()
 		if n == 0 && whole && s.filesz != 0 && s.flags&pfWrite != 0 {
 			needs = max(needs, p.span())
@@ -323,7 +302,6 @@ func (l *loading) segments(p *program, at spot, what string) end {
 		if why != "" {
 			return end{killed: fmt.Sprintf("%s %d %s", what, n, why)}
 		}
-		n++
 	}
 	return end{}
 }
@@ -331,8 +309,8 @@ func (l *loading) segments(p *program, at spot, what string) end {
 // alignment is maximum_alignment: the largest power of two asked for.
 func (p *program) alignment() uint64 {
 	most := uint64(0)
-	for _, s := range p.segs {
-		if s.typ == ptLoad && s.aligned&(s.aligned-1) == 0 {
+	for _, s := range p.loads {
+		if s.aligned&(s.aligned-1) == 0 {
 			most = max(most, s.aligned)
 		}
 	}
@@ -396,11 +374,9 @@ func (p *program) span() uint64 {
 // the first lies above the second.
 func (p *program) bounds() (lo, hi uint64) {
 	lo = ^uint64(0)
-	for _, s := range p.segs {
-		if s.typ == ptLoad {
-			lo = min(lo, s.vaddr&^(p.page-1))
-			hi = max(hi, s.vaddr+s.memsz)
-		}
+	for _, s := range p.loads {
+		lo = min(lo, s.vaddr&^(p.page-1))
+		hi = max(hi, s.vaddr+s.memsz)
 	}
 	return lo, hi
 }

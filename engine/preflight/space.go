@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -80,17 +81,12 @@ func (s space) pageUp(n uint64) uint64 { return (n + s.page - 1) &^ (s.page - 1)
 func (p *program) extents() []extent {
 	var all []extent
 	up := func(n uint64) uint64 { return (n + p.page - 1) &^ (p.page - 1) }
-	for _, s := range p.segs {
-		if e := (extent{s.vaddr &^ (p.page - 1), up(s.vaddr + s.memsz)}); s.typ == ptLoad && e.start < e.end && s.memsz != 0 {
+	for _, s := range p.loads {
+		if e := (extent{s.vaddr &^ (p.page - 1), up(s.vaddr + s.memsz)}); e.start < e.end && s.memsz != 0 {
 			all = append(all, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b extent) int {
-		if a.start < b.start {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b extent) int { return cmp.Compare(a.start, b.start) })
 	var merged []extent
 	for _, e := range all {
 		if n := len(merged); n > 0 && e.start <= merged[n-1].end {
@@ -102,9 +98,9 @@ func (p *program) extents() []extent {
 	return merged
 }
 
-// room is a free piece of the address space: from and to are where it begins
-// and ends when what bounds it lies lowest, and highest.
-// A hole lies between two pieces of one file, and moves as a whole.
+// room is a free piece of the address space between two that are taken: where it
+// begins and where it ends. A hole lies between two pieces of one file, and moves
+// as a whole with that file.
 type room struct {
 	from, to within
 	hole     bool
@@ -140,7 +136,7 @@ func (s search) clipped(r room) room {
 	return r
 }
 
-// sizes are the least and the most that a room can have.
+// sizes returns the least size that a room can have, and the most.
 func (s search) sizes(r room) (least, most uint64) {
 	c := s.clipped(r)
 	least, most = less(c.to.lo, c.from.hi), less(c.to.hi, c.from.lo)
@@ -161,8 +157,8 @@ func less(a, b uint64) uint64 {
 	return a - b
 }
 
-// find is where the search puts size bytes; sure says that it finds a place
-// whatever chance brings, never that it finds none.
+// find returns where the search puts size bytes. It is sure when there is room
+// whatever chance brings, and never when there is room in no case.
 func (s search) find(size uint64) (at within, sure, never bool) {
 	at, never = within{^uint64(0), 0}, true
 	for _, r := range s.rooms {
@@ -214,9 +210,9 @@ func (s space) float(size uint64, taken []extent, bias within) (within, end) {
 	return at, end{}
 }
 
-// beyond is the end of a program that asks for addresses which only page tables
-// of five levels reach, on a kernel with those: what such a kernel does with them
-// is not followed.
+// beyond is about programs that ask for addresses above 47 bits. A kernel with page
+// tables of five levels has such addresses, and what it does with them is not
+// followed here.
 func (l *loading) beyond(p *program) end {
 	const most = 1 << 56
 	if p == nil || !l.host.FiveLevels || !p.loader.Class64 {
@@ -224,8 +220,8 @@ func (l *loading) beyond(p *program) end {
 	}
 	task := p.loader.TaskSize
 	reaches := p.header.Entry >= task && p.header.Entry < most
-	for _, s := range p.segs {
-		reaches = reaches || s.typ == ptLoad && s.vaddr < most && s.vaddr+s.memsz > task
+	for _, s := range p.loads {
+		reaches = reaches || s.vaddr < most && s.vaddr+s.memsz > task
 	}
 	if !reaches {
 		return end{}

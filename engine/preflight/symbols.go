@@ -29,8 +29,8 @@ const (
 	bindLocal, bindGlobal = 0, 1
 )
 
-// Bounds on what is read of the symbols of one file. What has more is not looked
-// at.
+// Bounds on what is read of the symbols of one file. The tables of a file that has
+// more are not looked at.
 const (
 	maxNames       = 16 << 20 // bytes of names
 	maxSymbols     = 1 << 20
@@ -38,8 +38,8 @@ const (
 	maxRelocations = 32 << 20 // bytes
 )
 
-// symbols are the names that a file asks others for when it is loaded, and
-// offers them.
+// symbols are the names that a file asks others for when it is loaded, and those
+// that it has for others.
 type symbols struct {
 	eager  []string // looked up before the program starts
 	lazy   []string // functions looked up when they are called, if the loader does that
@@ -69,7 +69,8 @@ func (p *program) symbols(tables map[uint64]uint64) (s symbols) {
 	if p.loader.Class64 {
 		t.size = 24
 	}
-	eager := tables[dtFlags]&dfBindNow != 0 || tables[dtFlags1]&df1Now != 0 || hasKey(tables, dtBindNow)
+	_, now := tables[dtBindNow]
+	eager := now || tables[dtFlags]&dfBindNow != 0 || tables[dtFlags1]&df1Now != 0
 	addend := tables[dtPltrel] == dtRela
 	asked := map[uint64]bool{} // index, and whether it is only for calls
 	err = errors.Join(
@@ -100,8 +101,6 @@ func (p *program) symbols(tables map[uint64]uint64) (s symbols) {
 	}
 	return s
 }
-
-func hasKey(m map[uint64]uint64, key uint64) bool { _, ok := m[key]; return ok }
 
 // relocations hands over the symbols of the relocations at an address.
 func (t symbolTable) relocations(addr, size uint64, addend bool, each func(uint64)) error {

@@ -35,25 +35,6 @@ func (w *walker) lookupUser(spec string) (cred, error) {
 	return c, nil
 }
 
-// small reads a file of the container that its user can read; a missing one,
-// or a longer one, is empty.
-func (k *check) small(name string, most int) []byte {
-	n, f := k.user.walk("/", name)
-	if f != nil || n.info.Type != 0 || n.info.Size > int64(most) || !k.user.cred.may(n.info, 4) {
-		return nil
-	}
-	file, err := k.runtime.root.Open(n.path)
-	if err != nil {
-		return nil
-	}
-	defer file.Close()
-	b, err := readAt(file, 0, int(n.info.Size))
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
 // accounts reads one of the two files; a missing one is empty.
 func (w *walker) accounts(name string) ([]byte, error) {
 	n, f := w.walk("/", name)
