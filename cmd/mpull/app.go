@@ -6,23 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"log"
-	"os"
-	"strings"
 	"sync"
 
-	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
-	"go.podman.io/storage/pkg/unshare"
-	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
-	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
-	"github.com/mpull/mpull/store/crio"
 )
 
 // run carries out one command line and returns the exit code.
@@ -78,12 +68,14 @@ func arrange(app *cli.App, args []string) (ordered, path []string, err error) {
 // program is what commands share: streams, and global flags once parsed.
 type program struct {
 	*streams
-	store     store.Options
-	registry  registry.Options
-	retry     engine.Retry // of requests, once the registry flags are applied
-	guard     bool         // --guard-tags
-	rootNamed bool         // --root is given
-	userMask  int          // the umask that mpull was started with; negative while it is in force
+	store      store.Options
+	registry   registry.Options
+	retry      engine.Retry // of requests, once the registry flags are applied
+	guard      bool         // --guard-tags
+	logLevel   string
+	crioConfig *string // --crio-config
+	typing     bool    // a command line is being completed: nobody reads what is said
+	userMask   int     // the umask that mpull was started with; negative while it is in force
 }
 
 func newApp(s *streams) *cli.App {
@@ -94,7 +86,6 @@ func newApp(s *streams) *cli.App {
 		UsageText: "mpull [global flags] [pull] IMAGE...\nmpull [global flags] COMMAND [flags] [arguments]",
 		Version:   buildVersion,
 		Flags:     p.globalFlags(),
-		Before:    p.before,
 		Commands:  p.commands(),
 		Writer:    s.out, ErrWriter: s.err,
 		HideVersion: true,
@@ -107,6 +98,9 @@ func newApp(s *streams) *cli.App {
 		Description:    appDescription,
 	}
 	adopt(app.Commands)
+	for _, c := range app.Commands {
+		c.Before = func(*cli.Context) error { return p.applyGlobals() }
+	}
 	return app
 }
 
@@ -132,83 +126,6 @@ what mpull check predicts and mpull run ends with; 130 interrupted, 143 by SIGTE
 
 func onUsageError(_ *cli.Context, err error, _ bool) error {
 	return usagef("%v", err)
-}
-
-func (p *program) globalFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "root", Usage: "graph `DIR` of the store (default: storage.conf's)", Destination: &p.store.Root},
-		&cli.StringFlag{Name: "runroot", Usage: "run `DIR` of the store (default: storage.conf's)", Destination: &p.store.RunRoot},
-		&cli.StringFlag{Name: "imagestore", Usage: "`DIR` where images lie apart from the graph root (default: storage.conf's or CRI-O's)", Destination: &p.store.ImageStore},
-		&cli.StringFlag{Name: "crio-config", Usage: "`PATH` of CRI-O's configuration, a file or a folder; empty for none (default: MPULL_CRIO_CONFIG, else /etc/crio for root)"},
-		&cli.StringFlag{Name: "storage-driver", Usage: "storage `DRIVER`: overlay or vfs (default: storage.conf's)", Destination: &p.store.Driver},
-		&cli.BoolFlag{Name: "sync", Usage: "write a layer's files to the disk before the layer counts as complete, so that a power loss cannot damage it (overlay)", Destination: &p.store.Sync},
-		&cli.StringSliceFlag{Name: "storage-opt", Usage: "`OPTION` of the storage driver, as for podman; may be repeated"},
-		&cli.StringFlag{Name: "registries-conf", Usage: "`FILE` to read instead of registries.conf", Destination: &p.registry.RegistriesConf},
-		&cli.StringFlag{Name: "policy-file", Usage: "`FILE` to read instead of policy.json", Destination: &p.registry.PolicyFile},
-		&cli.BoolFlag{Name: "guard-tags", Usage: "move no name of an image in use to an image of another platform: exit code 2", Destination: &p.guard},
-		&cli.StringFlag{Name: "log-level", Usage: "`LEVEL` of messages from the libraries: debug, info, warn, error", Value: "warn"},
-	}
-}
-
-// logFormat leaves out what the library says of storage.conf and is not so: of
-// two roots, an ordinary user's is not the one that is root's.
-type logFormat struct{ *logrus.TextFormatter }
-
-// Format implements logrus.Formatter.
-func (f logFormat) Format(e *logrus.Entry) ([]byte, error) {
-	if strings.HasPrefix(e.Message, "Both rootless_storage_path and graphroot are set") {
-		return nil, nil
-	}
-	return f.TextFormatter.Format(e)
-}
-
-// before applies the global flags. It runs before each command.
-func (p *program) before(c *cli.Context) error {
-	level, err := logrus.ParseLevel(c.String("log-level"))
-	if err != nil {
-		return usagef("unknown --log-level %q: use debug, info, warn or error", c.String("log-level"))
-	}
-	logrus.SetLevel(level)
-	logrus.SetOutput(p.err)
-	// The standard library's HTTP client has a say of its own about a server's
-	// bad manners.
-	log.SetOutput(io.Discard)
-	if level >= logrus.DebugLevel {
-		log.SetOutput(p.err)
-	}
-	logrus.SetFormatter(logFormat{&logrus.TextFormatter{DisableColors: true, FullTimestamp: level >= logrus.DebugLevel, DisableTimestamp: level < logrus.DebugLevel}})
-	if err := p.checkPlaces(c); err != nil {
-		return err
-	}
-	p.store.DriverOptions = c.StringSlice("storage-opt")
-	p.store.CRIO = crioSource(c)
-	if err := p.registry.CheckFiles(); err != nil {
-		return err
-	}
-	p.registry.RuntimeDir = store.SettleRuntimeDir()
-	p.registry.UserAgent = "mpull/" + buildVersion
-	return nil
-}
-
-// crioVariable names CRI-O's configuration where --crio-config does not.
-const crioVariable = "MPULL_CRIO_CONFIG"
-
-// crioSource is where CRI-O's configuration is read from. CRI-O works on root's
-// store: an ordinary user's is none of its own, unless the user says so.
-func crioSource(c *cli.Context) *crio.Source {
-	path, named := os.LookupEnv(crioVariable)
-	if c.IsSet("crio-config") {
-		path, named = c.String("crio-config"), true
-	}
-	switch {
-	case named && path == "":
-		return nil
-	case named:
-		return crio.At(path, true)
-	case unshare.IsRootless() || os.Geteuid() != 0:
-		return nil
-	}
-	return crio.At(crio.DefaultPath, false)
 }
 
 func (p *program) commands() []*cli.Command {
@@ -246,73 +163,7 @@ func (p *program) commands() []*cli.Command {
 	}
 }
 
-// engine returns an engine for one command that works on what is in the store.
-func (p *program) engine(events func(engine.Event)) *engine.Engine {
-	return p.engineFor(nil, events)
-}
-
-// creatingEngine is engine for a command that makes the store where there is none.
-func (p *program) creatingEngine(events func(engine.Event)) *engine.Engine {
-	p.inUserNamespace(true)
-	p.setUmask()
-	return p.newEngine(nil, events)
-}
-
-// engineFor is engine for another machine than this; nil means this one. An
-// ordinary user's store needs a user namespace: the program starts itself again
-// in one, as podman does.
-func (p *program) engineFor(host func() preflight.Host, events func(engine.Event)) *engine.Engine {
-	p.inUserNamespace(true)
-	p.setUmask()
-	p.tellNoStore()
-	return p.newEngine(host, events)
-}
-
-func (p *program) newEngine(host func() preflight.Host, events func(engine.Event)) *engine.Engine {
-	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, GuardTags: p.guard, RunInit: true})
-}
-
-// inUserNamespace is enterUserNamespace for the constructors of engines: without
-// the namespace there is nothing that they could do.
-func (p *program) inUserNamespace(quiet bool) {
-	if err := p.enterUserNamespace(quiet); err != nil {
-		report(p.streams, err)
-		os.Exit(exitFailed)
-	}
-}
-
-// storeMask is the umask under which podman and buildah write the store.
-const storeMask = 0o022
-
-// setUmask makes what the libraries write into the store the same for every
-// user: they leave modes to the umask, of their own files, and of folders of an
-// image that no layer has an entry for. What a user gets as a file of their own
-// keeps to the umask that they have (newFile).
-//
-// It comes after the program may have started itself again, since the new one
-// inherits it. The umask is the whole process's, and so of what that starts:
-// it is set before the first engine is made, and never again.
-func (p *program) setUmask() {
-	if p.userMask < 0 {
-		p.userMask = unix.Umask(storeMask)
-	}
-}
-
-// newFile is the mode of a new file of the user's.
-func (p *program) newFile() fs.FileMode {
-	p.setUmask()
-	return 0o666 &^ fs.FileMode(p.userMask) //nolint:gosec // at most 0o777
-}
-
 // line prints one line for people.
 func (p *program) line(format string, args ...any) {
 	fmt.Fprintf(p.err, format+"\n", args...)
-}
-
-// exactly checks the number of names that a command takes; most < 0 means any.
-func exactly(c *cli.Context, least, most int, usage string) error {
-	if n := c.Args().Len(); n < least || most >= 0 && n > most {
-		return usagef("usage: mpull %s", usage)
-	}
-	return nil
 }

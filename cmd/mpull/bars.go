@@ -45,7 +45,7 @@ func newBars(w io.Writer, options ...mpb.ContainerOption) *bars {
 	}
 }
 
-// expect makes the line of the total count these layers.
+// expect adds layers to those that the line of the total counts.
 func (b *bars) expect(blobs []engine.Blob) {
 	for _, blob := range blobs {
 		b.expected[blob.Digest] = blob.Size
@@ -110,8 +110,8 @@ func (b *bars) Write(text []byte) (int, error) {
 	return b.progress.Write(text)
 }
 
-// finish draws the bars a last time, so that lines can follow them. What all
-// came to is told by their lines: the total goes.
+// finish draws the bars a last time, so that lines can follow them. The bar of
+// the total disappears: by then each layer's line says what it came to.
 func (b *bars) finish() {
 	if b.progress == nil {
 		return
@@ -168,7 +168,7 @@ func newGauge(p *mpb.Progress, name string, size int64, now time.Time, options .
 	return g
 }
 
-// here adds bytes that were there before: they say nothing of the speed.
+// here adds bytes that were there before the pull: they do not count as speed.
 func (g *gauge) here(n int64) {
 	g.got, g.counted = g.got+n, g.counted+n
 	g.bar.IncrInt64(n)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -16,7 +17,16 @@ import (
 	"github.com/mpull/mpull/engine/userfile"
 )
 
+type checkOptions struct {
+	platform        platformFlags
+	registry        registryFlags
+	start           startFlags
+	explain, remote bool
+	host, format    string
+}
+
 func (p *program) checkCommand() *cli.Command {
+	var o checkOptions
 	return &cli.Command{
 		Name:      "check",
 		Usage:     "tell whether an image would start on this machine, before it is run",
@@ -43,111 +53,110 @@ Examples:
 
 Exit codes: 0 it starts; 125 unknown, or failed; 126 exec format error or
 permission denied; 127 not found; 132 illegal instruction; 1 no such image.`,
-		Flags: append(append(platformFlags(), registryFlags()...),
-			&cli.BoolFlag{Name: "explain", Usage: "also print what was looked at, step by step"},
-			&cli.BoolFlag{Name: "remote", Usage: "guess for an image that is not here, from its index and config alone"},
-			&cli.StringFlag{Name: "host", Usage: "answer for the machine that `FILE` describes, made there by mpull info --host"},
-			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint, or a JSON array of strings; empty for none"},
-			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
-			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
-			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"},
+		Flags: append(append(append(o.platform.flags(), o.registry.flags()...), o.start.flags()...),
+			&cli.BoolFlag{Name: "explain", Usage: "also print what was looked at, step by step", Destination: &o.explain},
+			&cli.BoolFlag{Name: "remote", Usage: "guess for an image that is not here, from its index and config alone", Destination: &o.remote},
+			&cli.StringFlag{Name: "host", Usage: "answer for the machine that `FILE` describes, made there by mpull info --host", Destination: &o.host, Action: filled("host")},
+			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`", Destination: &o.format},
 		),
-		Action: p.check,
+		Action: action(1, -1, func(ctx context.Context, names []string) error { return p.check(ctx, o, names[0], names[1:]) }),
 	}
 }
 
-func (p *program) check(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "check [flags] IMAGE [COMMAND...]"); err != nil {
+func (p *program) check(ctx context.Context, o checkOptions, image string, command []string) error {
+	if err := checkFormat[preflight.Result](o.format); err != nil {
 		return err
 	}
-	format := c.String("format")
-	if err := checkFormat[preflight.Result](format); err != nil {
-		return err
-	}
-	if err := p.applyRegistryFlags(c); err != nil {
-		return err
-	}
-	on, err := hostOf(c)
-	if err != nil {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
 	native := host.Wants()
+	on, err := readHost(ctx, o.host)
+	if err != nil {
+		return err
+	}
 	if on != nil {
 		native = on().Facts().Platform
 	}
-	wanted, err := requests(c, native)
+	tooMany := "check takes one platform"
+	if o.remote {
+		tooMany = "check --remote takes one platform, or a list to try in order"
+	}
+	wanted, err := o.platform.fallback(native, tooMany)
+	switch {
+	case err != nil:
+		return err
+	case len(wanted) > 1 && !o.remote:
+		return usagef("%s", tooMany)
+	}
+	result, err := p.predict(ctx, o, p.engineFor(on, nil), wanted, image, command)
 	if err != nil {
 		return err
 	}
-	if c.Bool("remote") && len(wanted) > 1 {
-		return usagef("check --remote takes one platform")
-	}
-	result, err := p.checkResult(c, p.engineFor(on, nil), wanted)
-	if err != nil {
-		return err
-	}
-	if !c.Bool("explain") {
+	if !o.explain {
 		result.Steps = nil
 	}
-	switch {
-	case isJSON(format):
-		err = printJSON(p.out, result)
-	case format != "":
-		err = printTemplate(p.out, format, []preflight.Result{result})
-	default:
-		p.printCheck(&result)
-	}
+	err = showOne(p.out, o.format, result, func() error { p.printCheck(&result); return nil })
 	if err == nil && result.ExitCode != 0 {
 		err = &codeError{result.ExitCode}
 	}
 	return err
 }
 
-func (p *program) checkResult(c *cli.Context, e *engine.Engine, wanted []engine.Fallback) (preflight.Result, error) {
-	input := c.Args().First()
-	if c.Bool("remote") {
-		var list engine.Fallback
-		if len(wanted) == 1 {
-			list = wanted[0]
-		}
-		return e.CheckRemote(c.Context, input, list, p.retry)
+func (p *program) predict(ctx context.Context, o checkOptions, e *engine.Engine, wanted engine.Fallback, image string, command []string) (preflight.Result, error) {
+	if o.remote {
+		return e.CheckRemote(ctx, image, wanted, p.retry)
 	}
-	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
-		return preflight.Result{}, usagef("check takes one platform")
-	}
-	o := engine.CheckOptions{Args: c.Args().Tail(), User: c.String("user"), WorkingDir: c.String("workdir")}
+	ask := o.start.options(command)
 	if len(wanted) == 1 {
-		o.Platform = &wanted[0][0]
+		ask.Platform = &wanted[0]
 	}
-	if c.IsSet("entrypoint") {
-		o.Entrypoint = entrypointOf(c.String("entrypoint"))
-	}
-	return e.Check(c.Context, input, o)
+	return e.Check(ctx, image, ask)
 }
 
-// entrypointOf reads --entrypoint as podman does: a JSON array of strings, or
-// one command; an empty one is no entrypoint, and leaves the image's Cmd.
-func entrypointOf(value string) []string {
+// startFlags change how an image is started: of check and of run.
+type startFlags struct {
+	entrypoint    *string // nil: the config's
+	user, workdir string
+}
+
+func (f *startFlags) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint, or a JSON array of strings; empty for none", Action: given(&f.entrypoint)},
+		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's", Destination: &f.user},
+		&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's", Destination: &f.workdir},
+	}
+}
+
+func (f startFlags) options(command []string) engine.CheckOptions {
+	return engine.CheckOptions{Args: command, Entrypoint: f.entry(), User: f.user, WorkingDir: f.workdir}
+}
+
+// entry reads --entrypoint as podman does: a JSON array of strings, or one
+// command; an empty one is no entrypoint, and leaves the image's Cmd.
+func (f startFlags) entry() []string {
 	var list []string
 	switch {
-	case value == "":
+	case f.entrypoint == nil:
+		return nil
+	case *f.entrypoint == "":
 		return []string{}
-	case json.Unmarshal([]byte(value), &list) == nil && list != nil:
+	case json.Unmarshal([]byte(*f.entrypoint), &list) == nil && list != nil:
 		return list
 	}
-	return []string{value}
+	return []string{*f.entrypoint}
 }
 
 // maxHostFile bounds what is read of a description of a machine.
 const maxHostFile = 16 << 20
 
-// hostOf reads the machine to answer for; nil means this one.
-func hostOf(c *cli.Context) (func() preflight.Host, error) {
-	path := c.String("host")
+// readHost reads the description of the machine to answer for; nil, of no file,
+// means this one.
+func readHost(ctx context.Context, path string) (func() preflight.Host, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := userfile.Read(c.Context, path, maxHostFile)
+	data, err := userfile.Read(ctx, path, maxHostFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the host's facts: %w", err)
 	}

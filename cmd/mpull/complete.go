@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -46,18 +47,21 @@ func completionArgs(app *cli.App, args []string) []string {
 }
 
 func (p *program) completeCommand() *cli.Command {
-	return &cli.Command{Name: completeName, Hidden: true, SkipFlagParsing: true, Action: func(c *cli.Context) error {
-		ctx, cancel := context.WithTimeout(c.Context, completeTimeout)
-		defer cancel()
-		answer := make(chan string, 1)
-		go func() { answer <- p.complete(ctx, c.App, c.Args().Slice()) }()
-		select {
-		case text := <-answer:
-			fmt.Fprint(p.out, text)
-		case <-ctx.Done():
-		}
-		return nil
-	}}
+	return &cli.Command{Name: completeName, Hidden: true, SkipFlagParsing: true, Action: action(0, -1, p.answerShell)}
+}
+
+// answerShell prints what fits the last word, in the time that there is.
+func (p *program) answerShell(ctx context.Context, words []string) error {
+	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
+	defer cancel()
+	answer := make(chan string, 1)
+	go func() { answer <- p.complete(ctx, newApp(p.streams), words) }()
+	select {
+	case text := <-answer:
+		fmt.Fprint(p.out, text)
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // unfinished is a command line up to the word that is being typed.
@@ -260,7 +264,7 @@ func plain(values []string) []candidate {
 
 // known reads the store; nothing is known when that fails.
 func (p *program) known(ctx context.Context) []engine.KnownImage {
-	p.rootNamed = false // nobody reads what is said while a line is typed
+	p.typing = true
 	images, err := p.readEngine().Known(ctx)
 	if err != nil {
 		return nil
@@ -281,7 +285,7 @@ func (p *program) platformValues(ctx context.Context, u *unfinished) []candidate
 		offered = append(offered, k.Offers...)
 	}
 	var found []candidate
-	for _, s := range slices.Sorted(keys(here)) {
+	for _, s := range slices.Sorted(maps.Keys(here)) {
 		if s != "" {
 			found = append(found, candidate{s, "here"})
 		}
@@ -298,16 +302,6 @@ func (p *program) platformValues(ctx context.Context, u *unfinished) []candidate
 		}
 	}
 	return append(found, candidate{"native", "what this machine runs"})
-}
-
-func keys(m map[string]bool) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // meant tells whether a short name may stand for a full one.

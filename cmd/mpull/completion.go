@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"embed"
 
 	"github.com/urfave/cli/v2"
@@ -29,12 +30,7 @@ Examples:
   mpull completion fish > mpull.fish
 
 Exit codes: 0 done; 125 bad usage.`,
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 1, 1, "completion bash|zsh|fish"); err != nil {
-				return err
-			}
-			return printCompletion(p.streams, c.Args().First())
-		},
+		Action: action(1, 1, func(_ context.Context, names []string) error { return printCompletion(p.streams, names[0]) }),
 	}
 }
 

@@ -3,7 +3,7 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"slices"
 	"strings"
 
@@ -138,10 +138,7 @@ func (f flagDoc) long() string {
 
 // describeCommand prints the whole app as JSON, for contrib/gen.
 func (p *program) describeCommand() *cli.Command {
-	return &cli.Command{Name: "__describe", Hidden: true, Action: func(c *cli.Context) error {
-		if c.Args().Len() > 0 {
-			return fmt.Errorf("__describe takes no arguments")
-		}
-		return printJSON(p.out, describe(c.App, nil))
-	}}
+	return &cli.Command{Name: "__describe", Hidden: true, UsageText: "__describe", Action: action(0, 0, func(context.Context, []string) error {
+		return printJSON(p.out, describe(newApp(p.streams), nil))
+	})}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -12,7 +13,13 @@ import (
 	"github.com/mpull/mpull/gc"
 )
 
+type dfOptions struct {
+	verbose bool
+	format  string
+}
+
 func (p *program) dfCommand() *cli.Command {
+	var o dfOptions
 	return &cli.Command{
 		Name:      "df",
 		Usage:     "show where the bytes of the store are",
@@ -31,51 +38,36 @@ Examples:
 
 Exit codes: 0 done; 125 failed.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"},
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "also each image, each leftover, and what a prune would free"},
+			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`", Destination: &o.format},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "also each image, each leftover, and what a prune would free", Destination: &o.verbose},
 		},
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 0, 0, "df [flags]"); err != nil {
-				return err
-			}
-			format := c.String("format")
-			if c.Bool("verbose") {
-				return p.diskUse(c, format)
-			}
-			if err := checkFormat[gc.Totals](format); err != nil {
-				return err
-			}
-			totals, err := p.engine(nil).Totals(c.Context)
-			if err != nil {
-				return err
-			}
-			switch {
-			case isJSON(format):
-				return printJSON(p.out, totals)
-			case format != "":
-				return printTemplate(p.out, format, []gc.Totals{totals})
-			}
-			return p.printTotals(totals)
-		},
+		Action: action(0, 0, func(ctx context.Context, _ []string) error { return p.df(ctx, o) }),
 	}
 }
 
-// diskUse is df --verbose.
-func (p *program) diskUse(c *cli.Context, format string) error {
-	if err := checkFormat[engine.DiskUse](format); err != nil {
+func (p *program) df(ctx context.Context, o dfOptions) error {
+	if o.verbose {
+		return p.dfVerbose(ctx, o)
+	}
+	if err := checkFormat[gc.Totals](o.format); err != nil {
 		return err
 	}
-	use, err := p.engine(nil).DiskUse(c.Context)
+	totals, err := p.engine(nil).Totals(ctx)
 	if err != nil {
 		return err
 	}
-	switch {
-	case isJSON(format):
-		return printJSON(p.out, use)
-	case format != "":
-		return printTemplate(p.out, format, []engine.DiskUse{use})
+	return showOne(p.out, o.format, totals, func() error { return p.printTotals(totals) })
+}
+
+func (p *program) dfVerbose(ctx context.Context, o dfOptions) error {
+	if err := checkFormat[engine.DiskUse](o.format); err != nil {
+		return err
 	}
-	return p.printUse(use)
+	use, err := p.engine(nil).DiskUse(ctx)
+	if err != nil {
+		return err
+	}
+	return showOne(p.out, o.format, use, func() error { return p.printUse(use) })
 }
 
 // dfBar is how wide the bar of the largest part of a store is.

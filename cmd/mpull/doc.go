@@ -7,11 +7,11 @@
 // flags, tables, help and exit codes, and nothing that another program would
 // want to call; that is package engine.
 //
-// From main to output: main calls run, which straightens the arguments
-// (args.go), builds the application (app.go) and runs one command. A command
-// parses its flags into a value of package engine and prints what comes back
-// through streams (streams.go). One place maps errors to exit codes and hints
-// (errors.go).
+// From main to output: main calls run, which builds the application (app.go),
+// straightens the arguments (args.go) and runs one command. The flags fill the
+// options of the command (flags.go); it asks an engine (engines.go) and prints
+// what comes back through streams (streams.go). One place maps errors to exit
+// codes (errors.go), another to hints (hints.go).
 //
 // go build, go vet and go test need the build tags of .envrc, or they end in C
 // headers (gpgme, btrfs): make has them, and a shell after `. ./.envrc`.

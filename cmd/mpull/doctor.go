@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,10 @@ import (
 	"github.com/mpull/mpull/store"
 )
 
+type doctorOptions struct{ repair, force bool }
+
 func (p *program) doctorCommand() *cli.Command {
+	var o doctorOptions
 	return &cli.Command{
 		Name:      "doctor",
 		Usage:     "check the store for damage",
@@ -35,22 +39,19 @@ Examples:
 Exit codes: 0 nothing is damaged (any more); 1 something is, or the answer was
 no; 2 what is damaged is in use; 125 failed, or something could not be read.`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "repair", Usage: "remove damaged images and layers, and leftovers"},
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "do not ask"},
+			&cli.BoolFlag{Name: "repair", Usage: "remove damaged images and layers, and leftovers", Destination: &o.repair},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "do not ask", Destination: &o.force},
 		},
-		Action: p.doctor,
+		Action: action(0, 0, func(ctx context.Context, _ []string) error { return p.doctor(ctx, o) }),
 	}
 }
 
-func (p *program) doctor(c *cli.Context) error {
-	if err := exactly(c, 0, 0, "doctor [flags]"); err != nil {
-		return err
-	}
+func (p *program) doctor(ctx context.Context, o doctorOptions) error {
 	e := p.engine(nil)
-	if c.Bool("repair") {
+	if o.repair {
 		e.MakeWhole()
 	}
-	found, err := e.Doctor(c.Context)
+	found, err := e.Doctor(ctx)
 	for _, d := range found {
 		if err := p.showDamage(stateOf(&d), &d); err != nil {
 			return err
@@ -60,15 +61,15 @@ func (p *program) doctor(c *cli.Context) error {
 		return err
 	}
 	repairable := slices.ContainsFunc(found, func(d store.Damage) bool { return d.Removable })
-	if !c.Bool("repair") || !repairable {
+	if !o.repair || !repairable {
 		return p.verdict(found)
 	}
-	if !c.Bool("force") {
+	if !o.force {
 		if err := p.agree("Remove what is damaged, and the leftovers?"); err != nil {
 			return err
 		}
 	}
-	left, err := e.Repair(c.Context, found)
+	left, err := e.Repair(ctx, found)
 	for _, d := range found {
 		if d.Removable && !isDamaged(left, d) {
 			if err := p.showDamage("removed", &d); err != nil {

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
@@ -58,8 +60,8 @@ type codeError struct{ code int }
 
 func (e *codeError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-// failure is an error of a command for which podman's exit code is 125 whatever
-// went wrong.
+// failure is the error of a command that ends with 125 whatever went wrong, as
+// podman's command of that name does.
 type failure struct{ error }
 
 func (e *failure) Unwrap() error { return e.error }
@@ -81,19 +83,38 @@ func (e *signalError) Error() string {
 	return "stopped by " + e.signal.String()
 }
 
+// crashError is a panic: a fault of mpull's own.
+type crashError struct {
+	value any
+	stack []byte
+}
+
+func (e *crashError) Error() string {
+	return fmt.Sprintf("mpull failed by a fault of its own: %v", e.value)
+}
+
+// guarded calls f and returns a panic of it as an error; the trace goes to the
+// log of level debug.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			crash := &crashError{v, debug.Stack()}
+			logrus.Debugf("%v\n%s", crash, crash.stack)
+			err = crash
+		}
+	}()
+	return f()
+}
+
 // exitCode maps an error to the code that the program ends with.
 func exitCode(err error) int {
 	var coded *codeError
-	var failed *failure
 	var sig *signalError
-	var unknown *query.UnknownError
-	var notHere *query.NotHereError
 	var refused *engine.RefusedError
-	var lost *lostError
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &lost):
+	case errors.As(err, new(*lostError)):
 		return exitFailed
 	case errors.As(err, &sig):
 		if s, ok := sig.signal.(unix.Signal); ok {
@@ -106,9 +127,9 @@ func exitCode(err error) int {
 		return coded.code
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &failed):
+	case errors.As(err, new(*failure)):
 		return exitFailed
-	case errors.As(err, &unknown), errors.As(err, &notHere), errors.As(err, new(*engine.NothingLostError)):
+	case errors.As(err, new(*query.UnknownError)), errors.As(err, new(*query.NotHereError)), errors.As(err, new(*engine.NothingLostError)):
 		return exitNo
 	case errors.Is(err, store.ErrInUse):
 		return exitInUse

@@ -3,41 +3,80 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 )
 
-// platformFlags choose a platform. The override- names are skopeo's.
-func platformFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "platform", Usage: "`OS/ARCH[/VARIANT]` wanted; a list such as native,linux/arm/v7 is tried in order; may be repeated"},
-		&cli.StringFlag{Name: "os", Aliases: []string{"override-os"}, Usage: "`OS` wanted (default: this machine's)"},
-		&cli.StringFlag{Name: "arch", Aliases: []string{"override-arch"}, Usage: "`ARCH` wanted (default: this machine's)"},
-		&cli.StringFlag{Name: "variant", Aliases: []string{"override-variant"}, Usage: "`VARIANT` of the architecture wanted, such as v7"},
+// action is what the flag library calls for a command: it counts the names (most
+// < 0 means any number) and calls run. By then the flags have filled the options
+// of the command, so that nothing behind it sees the library's context.
+func action(least, most int, run func(ctx context.Context, names []string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if n := c.Args().Len(); n < least || most >= 0 && n > most {
+			usage, _, _ := strings.Cut(c.Command.UsageText, "\n")
+			return usagef("usage: mpull %s", usage)
+		}
+		return run(c.Context, c.Args().Slice())
 	}
 }
 
-// requests reads the platform flags: one ordered fallback for each --platform,
-// or one request of --os, --arch and --variant; nil when none is given.
-func requests(c *cli.Context, host platform.Platform) ([]engine.Fallback, error) {
-	lists := c.StringSlice("platform")
-	single := c.String("os") != "" || c.String("arch") != "" || c.String("variant") != ""
-	if len(lists) > 0 && single {
+// into is the Action of a flag whose values go into a list of plain Go.
+func into[T any](to *T) func(*cli.Context, T) error {
+	return func(_ *cli.Context, value T) error { *to = value; return nil }
+}
+
+// given is the Action of a flag that is told apart from one left out, whatever
+// its value: to stays nil without the flag.
+func given[T any](to **T) func(*cli.Context, T) error {
+	return func(_ *cli.Context, value T) error { *to = &value; return nil }
+}
+
+// platformFlags choose a platform.
+type platformFlags struct {
+	lists             []string // of --platform, each an ordered fallback
+	os, arch, variant string
+}
+
+// flags are those of most commands. The override- names are skopeo's.
+func (f *platformFlags) flags() []cli.Flag {
+	return []cli.Flag{
+		f.list("`OS/ARCH[/VARIANT]` wanted; a list such as native,linux/arm/v7 is tried in order; may be repeated"),
+		&cli.StringFlag{Name: "os", Aliases: []string{"override-os"}, Usage: "`OS` wanted (default: this machine's)", Destination: &f.os},
+		&cli.StringFlag{Name: "arch", Aliases: []string{"override-arch"}, Usage: "`ARCH` wanted (default: this machine's)", Destination: &f.arch},
+		&cli.StringFlag{Name: "variant", Aliases: []string{"override-variant"}, Usage: "`VARIANT` of the architecture wanted, such as v7", Destination: &f.variant},
+	}
+}
+
+// list is --platform alone.
+func (f *platformFlags) list(usage string) cli.Flag {
+	return &cli.StringSliceFlag{Name: "platform", Usage: usage, Action: into(&f.lists)}
+}
+
+// requests reads the flags: one ordered fallback for each --platform, or one
+// request of --os, --arch and --variant; nil when none is given.
+func (f *platformFlags) requests(host platform.Platform) ([]engine.Fallback, error) {
+	single := f.os+f.arch+f.variant != ""
+	if len(f.lists) > 0 && single {
 		return nil, usagef("use either --platform or --os, --arch and --variant, not both")
 	}
 	if single {
-		r, err := platform.FromFlags(c.String("os"), c.String("arch"), c.String("variant"), host)
+		r, err := platform.FromFlags(f.os, f.arch, f.variant, host)
 		if err != nil {
 			return nil, usagef("%v", err)
 		}
 		return []engine.Fallback{{r}}, nil
 	}
 	var all []engine.Fallback
-	for _, s := range lists {
+	for _, s := range f.lists {
 		list, err := platform.ParseList(s, host)
 		if err != nil {
 			return nil, usagef("--platform %s: %v", s, err)
@@ -47,37 +86,82 @@ func requests(c *cli.Context, host platform.Platform) ([]engine.Fallback, error)
 	return all, nil
 }
 
-// registryFlags say how to reach a registry.
-func registryFlags() []cli.Flag {
+// fallback is requests where one ordered fallback can be meant; nil when none is
+// given. tooMany says so to who gives more.
+func (f *platformFlags) fallback(host platform.Platform, tooMany string) (engine.Fallback, error) {
+	lists, err := f.requests(host)
+	switch {
+	case err != nil || len(lists) == 0:
+		return nil, err
+	case len(lists) > 1:
+		return nil, usagef("%s", tooMany)
+	}
+	return lists[0], nil
+}
+
+// one is requests where one platform can be meant; nil when none is given.
+func (f *platformFlags) one(host platform.Platform, tooMany string) (*platform.Request, error) {
+	list, err := f.fallback(host, tooMany)
+	switch {
+	case err != nil || len(list) == 0:
+		return nil, err
+	case len(list) > 1:
+		return nil, usagef("%s", tooMany)
+	}
+	return &list[0], nil
+}
+
+// tlsFlags say how a registry proves that it is the one.
+type tlsFlags struct {
+	certDir string
+	verify  *bool // nil: as registries.conf says
+}
+
+func (f *tlsFlags) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "creds", Usage: "`USER[:PASSWORD]` for the registry; without a password it is asked for"},
-		&cli.StringFlag{Name: "authfile", Usage: "`FILE` with credentials (default: REGISTRY_AUTH_FILE, else podman's)"},
-		&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)"},
-		&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)"},
-		&cli.IntFlag{Name: "retry", Usage: "`TIMES` to try again after a failure that may pass (default: containers.conf's retry, else 3)"},
-		&cli.DurationFlag{Name: "idle-timeout", Usage: "how long a registry may send nothing, or ask to wait, before it counts as failed", Value: time.Minute},
-		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each, up to 16 times (default: containers.conf's retry_delay, else 1s)"},
+		&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)", Destination: &f.certDir},
+		&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)", Action: given(&f.verify)},
 	}
 }
 
-// applyRegistryFlags puts the flags of a registry command into the options.
-func (p *program) applyRegistryFlags(c *cli.Context) error {
-	p.registry.AuthFile, p.registry.CertDir = c.String("authfile"), c.String("cert-dir")
+func authFileFlag(to *string) cli.Flag {
+	return &cli.StringFlag{Name: "authfile", Usage: "`FILE` with credentials (default: REGISTRY_AUTH_FILE, else podman's)", Destination: to}
+}
+
+// registryFlags say how to reach a registry.
+type registryFlags struct {
+	tls             tlsFlags
+	creds, authFile string
+	idle            time.Duration
+	retries         *int
+	delay           *time.Duration
+}
+
+func (f *registryFlags) flags() []cli.Flag {
+	return append(f.tls.flags(), authFileFlag(&f.authFile),
+		&cli.StringFlag{Name: "creds", Usage: "`USER[:PASSWORD]` for the registry; without a password it is asked for", Destination: &f.creds},
+		&cli.IntFlag{Name: "retry", Usage: "`TIMES` to try again after a failure that may pass (default: containers.conf's retry, else 3)", Action: given(&f.retries)},
+		&cli.DurationFlag{Name: "idle-timeout", Usage: "how long a registry may send nothing, or ask to wait, before it counts as failed", Value: time.Minute, Destination: &f.idle},
+		&cli.DurationFlag{Name: "retry-delay", Usage: "`DURATION` before the first retry; doubled after each, up to 16 times (default: containers.conf's retry_delay, else 1s)", Action: given(&f.delay)},
+	)
+}
+
+// applyRegistry puts the flags of a registry command into the program's options.
+func (p *program) applyRegistry(f registryFlags) (err error) {
+	p.registry.AuthFile, p.registry.CertDir = f.authFile, f.tls.certDir
 	if err := p.registry.CheckAuthFile(); err != nil {
 		return err
 	}
-	if c.IsSet("tls-verify") {
-		verify := c.Bool("tls-verify")
-		p.registry.TLSVerify = &verify
+	if f.tls.verify != nil {
+		p.registry.TLSVerify = f.tls.verify
 	}
-	if c.Duration("idle-timeout") <= 0 {
+	if f.idle <= 0 {
 		return usagef("--idle-timeout must be more than 0")
 	}
-	if err := p.applyRetry(c); err != nil {
+	if p.retry, err = f.retry(); err != nil {
 		return err
 	}
-	creds, err := p.completeCreds(c.String("creds"))
-	p.registry.Creds = creds
+	p.registry.Creds, err = p.completeCreds(f.creds)
 	p.secrets.LearnFrom(p.registry)
 	return err
 }
@@ -85,20 +169,44 @@ func (p *program) applyRegistryFlags(c *cli.Context) error {
 // defaultRetries is how often is tried again where nobody says so, as in podman.
 const defaultRetries = 3
 
-// applyRetry says how often, and when, is tried again: the flags, else
+// retry says how often, and when, is tried again: the flags, else
 // containers.conf.
-func (p *program) applyRetry(c *cli.Context) (err error) {
-	p.retry = engine.Retry{Times: defaultRetries, Idle: c.Duration("idle-timeout")}
-	if !c.IsSet("retry") || !c.IsSet("retry-delay") {
-		if p.retry, err = engine.ConfiguredRetry(p.retry); err != nil {
-			return err
+func (f registryFlags) retry() (r engine.Retry, err error) {
+	r = engine.Retry{Times: defaultRetries, Idle: f.idle}
+	if f.retries == nil || f.delay == nil {
+		if r, err = engine.ConfiguredRetry(r); err != nil {
+			return r, err
 		}
 	}
-	if c.IsSet("retry") {
-		p.retry.Times = c.Int("retry")
+	if f.retries != nil {
+		r.Times = *f.retries
 	}
-	if c.IsSet("retry-delay") {
-		p.retry.Delay = c.Duration("retry-delay")
+	if f.delay != nil {
+		r.Delay = *f.delay
 	}
-	return nil
+	return r, nil
+}
+
+// completeCreds asks on the terminal for the password of user:password when it
+// is missing, so that it need not stand in the shell's history.
+func (p *program) completeCreds(creds string) (string, error) {
+	if creds == "" || strings.Contains(creds, ":") {
+		return creds, nil
+	}
+	if !p.inTerminal || !p.errTerminal {
+		return "", usagef("--creds %s has no password, and there is no terminal to ask on", creds)
+	}
+	password, err := p.askPassword("Password for " + escape(creds))
+	return creds + ":" + password, err
+}
+
+// askPassword asks on the terminal, which does not show what is typed.
+func (p *program) askPassword(prompt string) (string, error) {
+	fmt.Fprintf(p.err, "%s: ", prompt)
+	password, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(p.err)
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	return string(password), nil
 }

@@ -63,6 +63,23 @@ func plainJSON(b []byte) []byte {
 	return out.Bytes()
 }
 
+// show prints what a command found as its --format says: all of it as JSON, each
+// row by a template, or, without a --format, what text prints.
+func show[T any](w io.Writer, format string, all any, rows []T, text func() error) error {
+	switch {
+	case isJSON(format):
+		return printJSON(w, all)
+	case format != "":
+		return printTemplate(w, format, rows)
+	}
+	return text()
+}
+
+// showOne is show for what is one document.
+func showOne[T any](w io.Writer, format string, document T, text func() error) error {
+	return show(w, format, document, []T{document}, text)
+}
+
 // printRaw prints a document byte for byte; a terminal gets it escaped.
 func (s *streams) printRaw(document []byte) error {
 	w := s.rawOut

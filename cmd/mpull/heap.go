@@ -8,20 +8,21 @@ import (
 )
 
 const (
-	// pullPace is how much the heap of a pull grows before it is collected, in
-	// percent of what is used, as GOGC counts it.
+	// pullPace is the GOGC of a pull: the heap is collected when it has grown by
+	// so many percent.
 	pullPace = 35
-	// ballast is what counts as used from the start, in bytes. A small heap would
-	// else be collected at each few megabytes, a hundred times while the library
-	// makes such buffers for each of 60 small layers. It is never written to, so
-	// that it takes no memory.
+	// ballast, in bytes, is part of the heap from the start. Without it a heap of
+	// a few megabytes is collected again and again: a hundred times in a pull of
+	// 60 small layers, for each of which the library makes buffers of that size.
+	// Nothing is ever written to it, so that it takes no memory.
 	ballast = 10 << 20
 )
 
-// collectSooner keeps the garbage that may lie about to a third of what is
-// used. What a pull needs of the heap is the same for each layer, and soon
-// garbage: collected at the usual pace, it doubles the peak of memory and saves
-// little time. What it returns must be kept alive as long. GOGC has its way.
+// collectSooner collects garbage when there is a third of what is in use, not as
+// much as is in use, which is Go's default. A pull makes the same buffers for each
+// layer: collected at the default pace they double the peak of memory, and that
+// saves little time. The caller keeps what is returned until the pull has ended.
+// A GOGC in the environment counts instead.
 func collectSooner() []byte {
 	if os.Getenv("GOGC") != "" {
 		return nil

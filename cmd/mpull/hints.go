@@ -28,7 +28,6 @@ func hint(err error) string {
 	var refused *engine.RefusedError
 	var led *registry.RefusedError
 	var notLocked *engine.NotLockedError
-	var crashed *crashError
 	var isList *engine.ManifestListError
 	var artifact *registry.NotImageError
 	var unproven *engine.UnprovenError
@@ -122,7 +121,7 @@ func hint(err error) string {
 		return askedHint(asked)
 	case errors.As(err, new(*lostError)):
 		return ""
-	case errors.As(err, &crashed):
+	case errors.As(err, new(*crashError)):
 		return "please report it, with what --log-level debug shows"
 	case errors.Is(err, unix.ENOSPC):
 		return fullHint(err)

@@ -3,21 +3,23 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"slices"
-	"strings"
-	"time"
-	"unicode"
+	"context"
 
-	"github.com/docker/go-units"
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/store/query"
 )
 
+type imagesOptions struct {
+	all, dangling, tree                bool
+	quiet, noTrunc, digests, noHeading bool
+	filters                            []string
+	sort, format                       string
+}
+
 func (p *program) imagesCommand() *cli.Command {
+	var o imagesOptions
 	return &cli.Command{
 		Name:      "images",
 		Aliases:   []string{"list", "ls"},
@@ -53,98 +55,54 @@ Examples:
 
 Exit codes: 0 done, also when nothing is listed; 125 failed, or bad usage.`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also intermediate images of builds"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print image IDs only"},
-			&cli.BoolFlag{Name: "no-trunc", Usage: "print full IDs"},
-			&cli.BoolFlag{Name: "digests", Usage: "show manifest digests"},
-			&cli.StringSliceFlag{Name: "filter", Aliases: []string{"f"}, Usage: "only images with `KEY=VALUE`; may be repeated"},
-			&cli.StringFlag{Name: "sort", Usage: "order by `FIELD`: created, id, repository, size or tag", Value: "created"},
-			&cli.StringFlag{Name: "format", Usage: "print json, or each image by a Go `TEMPLATE`"},
-			&cli.BoolFlag{Name: "dangling", Usage: "only images that lost their names: what each was, when it was displaced, by which image"},
-			&cli.BoolFlag{Name: "tree", Usage: "for each name, the platforms that are here, which one has the name and which dangle"},
-			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading", "n"}, Usage: "print no heading"},
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "also intermediate images of builds", Destination: &o.all},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print image IDs only", Destination: &o.quiet},
+			&cli.BoolFlag{Name: "no-trunc", Usage: "print full IDs", Destination: &o.noTrunc},
+			&cli.BoolFlag{Name: "digests", Usage: "show manifest digests", Destination: &o.digests},
+			&cli.StringSliceFlag{Name: "filter", Aliases: []string{"f"}, Usage: "only images with `KEY=VALUE`; may be repeated", Action: into(&o.filters)},
+			&cli.StringFlag{Name: "sort", Usage: "order by `FIELD`: created, id, repository, size or tag", Value: "created", Destination: &o.sort},
+			&cli.StringFlag{Name: "format", Usage: "print json, or each image by a Go `TEMPLATE`", Destination: &o.format},
+			&cli.BoolFlag{Name: "dangling", Usage: "only images that lost their names: what each was, when it was displaced, by which image", Destination: &o.dangling},
+			&cli.BoolFlag{Name: "tree", Usage: "for each name, the platforms that are here, which one has the name and which dangle", Destination: &o.tree},
+			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading", "n"}, Usage: "print no heading", Destination: &o.noHeading},
 		},
-		Action: p.images,
+		Action: action(0, -1, func(ctx context.Context, names []string) error { return p.images(ctx, o, names) }),
 	}
 }
 
-// imageCommand gathers what podman has under "image".
-func (p *program) imageCommand() *cli.Command {
-	list := p.imagesCommand()
-	list.Name, list.Aliases, list.UsageText = "ls", []string{"list"}, "image ls [flags] [NAME...]"
-	return &cli.Command{Name: "image", Usage: "the image commands under the names that podman has for them", UsageText: "image COMMAND",
-		Description: `image load, prune, pull, rm, save, tag and untag are the commands without
-image; rm is rmi.
-
-Examples:
-  mpull image ls --filter dangling=true
-  mpull image inspect alpine:3.15
-  mpull image rm alpine:3.15
-
-Exit codes: those of the command.`,
-		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand(), p.imageExistsCommand()}}
-}
-
-// imageExistsCommand is podman's question of scripts.
-func (p *program) imageExistsCommand() *cli.Command {
-	return &cli.Command{
-		Name: "exists", Usage: "tell by the exit code whether an image is in local storage", UsageText: "image exists IMAGE",
-		Description: `Prints nothing.
-
-Examples:
-  mpull image exists alpine:3.15 || mpull alpine:3.15
-  mpull image exists docker.io/library/alpine:3.15 && echo here
-
-Exit codes: 0 it is here; 1 it is not; 125 failed.`,
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 1, 1, "image exists IMAGE"); err != nil {
-				return err
-			}
-			here, err := p.readEngine().Exists(c.Context, c.Args().First())
-			if err == nil && !here {
-				err = &codeError{exitNo}
-			}
-			return err
-		},
+func (p *program) images(ctx context.Context, o imagesOptions, names []string) error {
+	if o.dangling {
+		o.filters = append(o.filters, "dangling=true")
 	}
-}
-
-func (p *program) images(c *cli.Context) error {
-	o := engine.ListOptions{All: c.Bool("all"), Sort: c.String("sort"), Names: c.Args().Slice(), Brief: c.Bool("quiet")}
-	texts := c.StringSlice("filter")
-	if c.Bool("dangling") {
-		texts = append(texts, "dangling=true")
-	}
-	var err error
-	if o.Filters, err = parseFilters(texts); err != nil {
+	filters, err := parseFilters(o.filters)
+	if err != nil {
 		return err
 	}
-	columns := imageColumns{noTrunc: c.Bool("no-trunc"), digests: c.Bool("digests"), noHeading: c.Bool("noheading")}
-	format := c.String("format")
-	if c.Bool("tree") {
-		return p.imageTree(c, o, columns)
+	list := engine.ListOptions{All: o.all, Sort: o.sort, Names: names, Brief: o.quiet, Filters: filters}
+	if o.tree {
+		return p.imageTree(ctx, o, list)
 	}
-	if err := checkFormat[templateRow](format); err != nil {
+	if err := checkFormat[templateRow](o.format); err != nil {
 		return err
 	}
-	if _, err := query.ParseSort(o.Sort); err != nil {
+	if _, err := query.ParseSort(o.sort); err != nil {
 		return usagef("%v", err)
 	}
-	rows, err := p.engine(nil).Images(c.Context, o)
+	rows, err := p.engine(nil).Images(ctx, list)
 	if err != nil {
 		return err
 	}
 	switch {
-	case c.Bool("quiet"):
-		return printIDs(p.out, rows, columns.noTrunc)
-	case isJSON(format):
+	case o.quiet:
+		return printIDs(p.out, rows, o.noTrunc)
+	case isJSON(o.format):
 		return printJSON(p.out, onePerImage(rows))
-	case format != "":
-		return printLayout(p.out, format, templateRows(rows, columns.noTrunc), !columns.noHeading)
-	case c.Bool("dangling"):
-		return printDangling(p.out, rows, columns)
+	case o.format != "":
+		return printLayout(p.out, o.format, templateRows(rows, o.noTrunc), !o.noHeading)
+	case o.dangling:
+		return printDangling(p.out, rows, o)
 	}
-	return printImages(p.out, rows, columns)
+	return printImages(p.out, rows, o)
 }
 
 // parseFilters reads the values of --filter, which images and prune share.
@@ -160,134 +118,17 @@ func parseFilters(texts []string) ([]query.Filter, error) {
 	return filters, nil
 }
 
-func (p *program) imageTree(c *cli.Context, o engine.ListOptions, columns imageColumns) error {
-	if f := c.String("format"); f != "" && !isJSON(f) {
+// imageTree is images --tree.
+func (p *program) imageTree(ctx context.Context, o imagesOptions, list engine.ListOptions) error {
+	if o.format != "" && !isJSON(o.format) {
 		return usagef("--tree prints text or --format json")
 	}
-	tree, err := p.engine(nil).Tree(c.Context, o)
+	tree, err := p.engine(nil).Tree(ctx, list)
 	if err != nil {
 		return err
 	}
-	if c.String("format") != "" {
+	if o.format != "" {
 		return printJSON(p.out, tree)
 	}
-	return printTree(p.out, tree, columns)
-}
-
-type imageColumns struct{ noTrunc, digests, noHeading bool }
-
-func printImages(w io.Writer, rows []engine.ListedImage, columns imageColumns) error {
-	t := &table{whole: columns.noTrunc}
-	pins := slices.ContainsFunc(rows, func(r engine.ListedImage) bool { return r.Pinned })
-	if !columns.noHeading {
-		t.head = []string{"REPOSITORY", "TAG", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
-		if columns.digests {
-			t.head = []string{"REPOSITORY", "TAG", "DIGEST", "PLATFORM", "IMAGE ID", "CREATED", "SIZE"}
-		}
-		if pins {
-			t.head = append(t.head, "PINNED")
-		}
-	}
-	for _, r := range rows {
-		cells := []string{r.Repository, r.Tag}
-		if columns.digests {
-			cells = append(cells, orDash(r.Digest.String()))
-		}
-		cells = append(cells, platformCell(r), imageID(r.ID, columns.noTrunc), since(r.CreatedAt), size(r.Size))
-		switch {
-		case r.Pinned:
-			cells = append(cells, "by CRI-O")
-		case pins:
-			cells = append(cells, "-")
-		}
-		t.add(cells...)
-	}
-	return t.write(w)
-}
-
-func platformCell(r engine.ListedImage) string {
-	cell := orDash(r.Platform)
-	if r.Platform != "" && !r.Native {
-		cell += " *"
-	}
-	if r.Schema1 {
-		cell += " (schema 1)"
-	}
-	return cell
-}
-
-func printIDs(w io.Writer, rows []engine.ListedImage, noTrunc bool) error {
-	for _, r := range onePerImage(rows) {
-		if _, err := fmt.Fprintln(w, imageID(r.ID, noTrunc)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// onePerImage leaves the first row of each image: each has all the names, which
-// would grow with the square of them.
-func onePerImage(rows []engine.ListedImage) []engine.ListedImage {
-	seen, first := map[string]bool{}, []engine.ListedImage{}
-	for i := range rows {
-		if !seen[rows[i].ID] {
-			seen[rows[i].ID] = true
-			first = append(first, rows[i])
-		}
-	}
-	return first
-}
-
-// templateRow is what a template sees: the fields of an image, shaped for
-// people where podman does so.
-type templateRow struct {
-	engine.ListedImage
-	ID           string
-	Size         string
-	Created      string
-	CreatedSince string
-	CreatedAt    string
-	CreatedTime  string
-	History      string
-}
-
-func templateRows(rows []engine.ListedImage, noTrunc bool) []templateRow {
-	out := make([]templateRow, len(rows))
-	for i, r := range rows {
-		at := r.CreatedAt.String()
-		out[i] = templateRow{
-			ListedImage: r, ID: imageID(r.ID, noTrunc), Size: spacedSize(r.Size), Created: since(r.CreatedAt), CreatedSince: since(r.CreatedAt),
-			CreatedAt: at, CreatedTime: at, History: strings.Join(r.History, ", "),
-		}
-	}
-	return out
-}
-
-// spacedSize is a size in podman's form.
-func spacedSize(n int64) string {
-	text := size(n)
-	unit := strings.LastIndexFunc(text, unicode.IsNumber) + 1
-	return text[:unit] + " " + text[unit:]
-}
-
-// imageID is an ID for people; whole ones say what they are, as in podman.
-func imageID(id string, noTrunc bool) string {
-	if noTrunc {
-		return "sha256:" + id
-	}
-	return id[:min(12, len(id))]
-}
-
-func since(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return units.HumanDuration(time.Since(t)) + " ago"
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return printTree(p.out, tree, o)
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,9 +12,16 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/host"
 )
 
+type infoOptions struct {
+	format string
+	host   bool
+}
+
 func (p *program) infoCommand() *cli.Command {
+	var o infoOptions
 	return &cli.Command{
 		Name:      "info",
 		Usage:     "show which files and store are in force, what runs here, and what is missing",
@@ -34,34 +42,25 @@ Examples:
 
 Exit codes: 0 done; 125 a configuration file cannot be read, or bad usage.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`"},
-			&cli.BoolFlag{Name: "host", Usage: "print the facts about this machine, as JSON"},
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`", Destination: &o.format},
+			&cli.BoolFlag{Name: "host", Usage: "print the facts about this machine, as JSON", Destination: &o.host},
 		},
-		Action: p.info,
+		Action: action(0, 0, func(context.Context, []string) error { return p.info(o) }),
 	}
 }
 
-func (p *program) info(c *cli.Context) error {
-	if err := exactly(c, 0, 0, "info [flags]"); err != nil {
-		return err
+func (p *program) info(o infoOptions) error {
+	if o.host { // the facts that mpull check --host FILE reads on another machine
+		return printJSON(p.out, host.Local().Portable())
 	}
-	if c.Bool("host") {
-		return p.printHost()
-	}
-	if err := checkFormat[engine.Info](c.String("format")); err != nil {
+	if err := checkFormat[engine.Info](o.format); err != nil {
 		return err
 	}
 	info, err := p.lookEngine(true).Info()
 	if err != nil {
 		return err
 	}
-	switch format := c.String("format"); {
-	case isJSON(format):
-		return printJSON(p.out, info)
-	case format != "":
-		return printTemplate(p.out, format, []any{info})
-	}
-	return p.printInfo(&info)
+	return showOne(p.out, o.format, info, func() error { return p.printInfo(&info) })
 }
 
 func (p *program) printInfo(info *engine.Info) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/host"
-	"github.com/mpull/mpull/engine/platform"
 )
 
 const inspectHelp = `A bare name, an ID or the beginning of one means images of local storage: prints
@@ -41,14 +41,28 @@ Examples:
 Exit codes: 0 done; 1 no such local image; 125 the registry, the image or the
 platform asked for is not there, or bad usage.`
 
+type inspectOptions struct {
+	platform            platformFlags
+	registry            registryFlags
+	raw, config, noTags bool
+	format, kind        string // kind is --type
+}
+
 func (p *program) inspectCommand() *cli.Command {
+	var o inspectOptions
 	return &cli.Command{
 		Name:        "inspect",
 		Usage:       "show all about a local image, or about one that is not pulled",
 		UsageText:   "inspect [flags] IMAGE...\n  mpull inspect [flags] TRANSPORT:NAME",
 		Description: inspectHelp,
-		Flags:       inspectFlags(),
-		Action:      p.inspect,
+		Flags: append(append(o.platform.flags(), o.registry.flags()...),
+			&cli.BoolFlag{Name: "raw", Usage: "print the manifest or index byte for byte; with --config, the config", Destination: &o.raw},
+			&cli.BoolFlag{Name: "config", Usage: "print the config of the image", Destination: &o.config},
+			&cli.BoolFlag{Name: "no-tags", Aliases: []string{"n"}, Usage: "do not list the repository's tags: one request less", Destination: &o.noTags},
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or each image by a Go `TEMPLATE`", Destination: &o.format},
+			&cli.StringFlag{Name: "type", Aliases: []string{"t"}, Usage: "podman's `TYPE` of object: image or all, which mean the same here", Value: "all", Destination: &o.kind},
+		),
+		Action: action(1, -1, func(ctx context.Context, names []string) error { return p.inspect(ctx, o, names) }),
 	}
 }
 
@@ -59,116 +73,97 @@ func (p *program) imageInspectCommand() *cli.Command {
 	return c
 }
 
-func inspectFlags() []cli.Flag {
-	return append(append(platformFlags(), registryFlags()...),
-		&cli.BoolFlag{Name: "raw", Usage: "print the manifest or index byte for byte; with --config, the config"},
-		&cli.BoolFlag{Name: "config", Usage: "print the config of the image"},
-		&cli.BoolFlag{Name: "no-tags", Aliases: []string{"n"}, Usage: "do not list the repository's tags: one request less"},
-		&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or each image by a Go `TEMPLATE`"},
-		&cli.StringFlag{Name: "type", Aliases: []string{"t"}, Usage: "podman's `TYPE` of object: image or all, which mean the same here", Value: "all"},
-	)
-}
-
-func (p *program) inspect(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "inspect [flags] IMAGE..."); err != nil {
-		return err
+func (p *program) inspect(ctx context.Context, o inspectOptions, names []string) error {
+	if o.kind != "all" && o.kind != "image" {
+		return usagef("mpull inspects images only: --type %s is podman's", o.kind)
 	}
-	if t := c.String("type"); t != "all" && t != "image" {
-		return usagef("mpull inspects images only: --type %s is podman's", t)
-	}
-	if c.Bool("raw") && c.String("format") != "" {
+	if o.raw && o.format != "" {
 		return usagef("--raw prints bytes as they are and cannot go with --format")
 	}
-	if err := checkInspectFormat(c); err != nil {
+	remote := slices.ContainsFunc(names, engine.IsTransport)
+	if err := o.checkFormat(remote); err != nil {
 		return err
 	}
-	if err := p.applyRegistryFlags(c); err != nil {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	inputs := c.Args().Slice()
-	remote := slices.ContainsFunc(inputs, engine.IsTransport)
-	if len(inputs) > 1 && (remote || c.Bool("raw") || c.Bool("config")) {
-		return usagef("a TRANSPORT:NAME, --raw and --config stand for one image; %d were given", len(inputs))
+	if !remote && !o.raw && !o.config {
+		return p.inspectLocal(ctx, o, names)
 	}
-	if remote || c.Bool("raw") || c.Bool("config") {
-		return p.inspectOne(c, inputs[0], remote)
+	if len(names) > 1 {
+		return usagef("a TRANSPORT:NAME, --raw and --config stand for one image; %d were given", len(names))
 	}
-	return p.inspectLocal(c, inputs)
+	if !remote {
+		return p.inspectOne(ctx, o, "containers-storage:"+names[0])
+	}
+	return p.inspectOne(ctx, o, names[0])
 }
 
-// checkInspectFormat looks for the fields of --format in what will be printed.
-func checkInspectFormat(c *cli.Context) error {
-	format := c.String("format")
+// checkFormat looks for the fields of --format in what will be printed.
+func (o inspectOptions) checkFormat(remote bool) error {
 	switch {
-	case c.Bool("config"):
-		return checkFormat[imgspecv1.Image](format)
-	case slices.ContainsFunc(c.Args().Slice(), engine.IsTransport):
-		return checkFormat[engine.Inspection](format)
+	case o.config:
+		return checkFormat[imgspecv1.Image](o.format)
+	case remote:
+		return checkFormat[engine.Inspection](o.format)
 	}
-	return checkFormat[engine.ImageData](podmanFields(format))
+	return checkFormat[engine.ImageData](podmanFields(o.format))
+}
+
+// lookOptions choose the instance that is looked at: by one ordered fallback.
+func (p *program) lookOptions(f platformFlags) (engine.LookOptions, error) {
+	requests, err := f.fallback(host.Wants(), "one --platform, please; several to try in order are written --platform a,b")
+	return engine.LookOptions{Retry: p.retry, Requests: requests}, err
 }
 
 // inspectOne prints skopeo's document, manifest or config of one image.
-func (p *program) inspectOne(c *cli.Context, input string, remote bool) error {
-	if !remote {
-		input = "containers-storage:" + input
-	}
-	o, err := p.lookOptions(c)
+func (p *program) inspectOne(ctx context.Context, o inspectOptions, image string) error {
+	look, err := p.lookOptions(o.platform)
 	if err != nil {
 		return err
 	}
-	e := p.lookEngine(!strings.HasPrefix(input, "containers-storage:"))
-	switch raw := c.Bool("raw"); {
-	case c.Bool("config"):
-		config, err := e.InspectConfig(c.Context, input, o)
+	e := p.lookEngine(!strings.HasPrefix(image, "containers-storage:"))
+	switch {
+	case o.config:
+		config, err := e.InspectConfig(ctx, image, look)
 		if err != nil {
 			return err
 		}
-		if raw {
+		if o.raw {
 			return p.printRaw(config.Blob)
 		}
-		return p.printDocument(c.String("format"), config.Config)
-	case raw:
-		m, err := e.RawManifest(c.Context, input, o)
+		return p.printDocument(o.format, config.Config)
+	case o.raw:
+		m, err := e.RawManifest(ctx, image, look)
 		if err != nil {
 			return err
 		}
 		return p.printRaw(m.Blob)
 	}
-	doc, err := e.Inspect(c.Context, input, engine.InspectOptions{LookOptions: o, NoTags: c.Bool("no-tags")})
+	doc, err := e.Inspect(ctx, image, engine.InspectOptions{LookOptions: look, NoTags: o.noTags})
 	if err != nil {
 		return err
 	}
-	return p.printDocument(c.String("format"), doc)
+	return p.printDocument(o.format, doc)
 }
 
 // printDocument prints a document as skopeo does.
 func (p *program) printDocument(format string, doc any) error {
-	if format == "" || isJSON(format) {
-		return printJSON(p.out, doc)
-	}
-	return printTemplate(p.out, format, []any{doc})
+	return showOne(p.out, format, doc, func() error { return printJSON(p.out, doc) })
 }
 
 // inspectLocal prints podman's array. As podman, it prints what was found also
 // when something was not.
-func (p *program) inspectLocal(c *cli.Context, inputs []string) error {
-	var wanted *platform.Request
-	lists, err := requests(c, host.Wants())
+func (p *program) inspectLocal(ctx context.Context, o inspectOptions, names []string) error {
+	wanted, err := o.platform.one(host.Wants(), "a local image is of one platform; several were given")
 	if err != nil {
 		return err
 	}
-	if len(lists) > 1 || len(lists) == 1 && len(lists[0]) > 1 {
-		return usagef("a local image is of one platform; several were given")
-	}
-	if len(lists) == 1 {
-		wanted = &lists[0][0]
-	}
-	found, failed := p.readEngine().InspectImages(c.Context, inputs, wanted)
-	if c.Err() != nil {
+	found, failed := p.readEngine().InspectImages(ctx, names, wanted)
+	if ctx.Err() != nil {
 		return failed
 	}
-	if err := printImageData(p, c.String("format"), found); err != nil {
+	if err := printImageData(p, o.format, found); err != nil {
 		return err
 	}
 	for _, data := range found {

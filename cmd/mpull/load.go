@@ -3,6 +3,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
@@ -14,7 +16,13 @@ import (
 	"github.com/mpull/mpull/engine/userfile"
 )
 
+type loadOptions struct {
+	input, progress string
+	quiet           bool
+}
+
 func (p *program) loadCommand() *cli.Command {
+	var o loadOptions
 	return &cli.Command{
 		Name:      "load",
 		Usage:     "bring images from an archive into local storage",
@@ -40,33 +48,27 @@ Examples:
 Exit codes: 0 done; 125 the archive is not readable or not what it claims, or the
 store failed.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "input", Aliases: []string{"i"}, Usage: "`FILE` to read (default: standard input)"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
-			progressFlag(),
+			&cli.StringFlag{Name: "input", Aliases: []string{"i"}, Usage: "`FILE` to read (default: standard input)", Destination: &o.input},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors", Destination: &o.quiet},
+			progressFlag(&o.progress),
 		},
-		Action: p.load,
+		Action: action(0, 1, func(ctx context.Context, names []string) error { return p.load(ctx, o, cmp.Or(names...)) }),
 	}
 }
 
-func (p *program) load(c *cli.Context) (err error) {
-	if err := exactly(c, 0, 1, "load [flags] [FILE]"); err != nil {
-		return err
+func (p *program) load(ctx context.Context, o loadOptions, file string) (err error) {
+	if o.input != "" && file != "" {
+		return usagef("load reads one archive: %s or %s", o.input, file)
 	}
-	path := c.String("input")
-	if path != "" && c.Args().Present() {
-		return usagef("load reads one archive: %s or %s", path, c.Args().First())
-	}
-	if path == "" {
-		path = c.Args().First()
-	}
+	path := cmp.Or(o.input, file)
 	if strings.HasPrefix(path, "https://") || strings.HasPrefix(path, "http://") {
 		return instead("curl -fL "+path+" | mpull load", "load reads files and standard input, no URLs: %s", path)
 	}
-	mode, err := p.progress(c)
+	mode, err := p.progress(o.progress)
 	if err != nil {
 		return err
 	}
-	view := newPullView(p.streams, "Loading", mode, c.Bool("quiet"))
+	view := newPullView(p.streams, "Loading", mode, o.quiet)
 	defer view.close()
 	// First of all: for an ordinary user this starts the program again, which
 	// must not have taken anything from standard input.
@@ -74,7 +76,7 @@ func (p *program) load(c *cli.Context) (err error) {
 	e := p.creatingEngine(view.event)
 	in, name := p.in, "standard input"
 	if path != "" && path != "-" {
-		f, err := userfile.Open(c.Context, path)
+		f, err := userfile.Open(ctx, path)
 		if err != nil {
 			return fmt.Errorf("reading the archive: %w", err)
 		}
@@ -84,7 +86,7 @@ func (p *program) load(c *cli.Context) (err error) {
 		return usagef("name an archive, or give one on standard input")
 	}
 	defer runtime.KeepAlive(collectSooner())
-	results, err := e.Load(c.Context, in, name, engine.LoadOptions{})
+	results, err := e.Load(ctx, in, name, engine.LoadOptions{})
 	view.end(results)
 	var told []string
 	for _, r := range results {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -19,7 +18,13 @@ import (
 	"github.com/mpull/mpull/engine/userfile"
 )
 
+type lockOptions struct {
+	registry registryFlags
+	platform platformFlags
+}
+
 func (p *program) lockCommand() *cli.Command {
+	var o lockOptions
 	return &cli.Command{
 		Name:      "lock",
 		Usage:     "write down the digests that tags stand for now",
@@ -51,46 +56,38 @@ Examples:
 
 Exit codes: 0 done; 125 an image or its registry is not there, FILE is no lock, or
 bad usage.`,
-		Flags: append(registryFlags(),
-			&cli.StringSliceFlag{Name: "platform", Usage: "`OS/ARCH[/VARIANT]` to lock (default: all that the image offers); may be repeated"},
-		),
-		Action: p.lock,
+		Flags:  append(o.registry.flags(), o.platform.list("`OS/ARCH[/VARIANT]` to lock (default: all that the image offers); may be repeated")),
+		Action: action(1, -1, func(ctx context.Context, names []string) error { return p.lock(ctx, o, names[0], names[1:]) }),
 	}
 }
 
-func (p *program) lock(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "lock [flags] FILE [IMAGE...]"); err != nil {
+func (p *program) lock(ctx context.Context, o lockOptions, file string, names []string) error {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	if err := p.applyRegistryFlags(c); err != nil {
+	wanted, err := o.platform.requests(host.Wants())
+	if err != nil {
 		return err
 	}
-	e := p.lookEngine(true)
-	o := engine.LockOptions{Retry: p.retry}
-	var err error
-	if o.Platforms, err = requests(c, host.Wants()); err != nil {
-		return err
-	}
-	file, inputs := c.Args().First(), c.Args().Tail()
-	lock, err := readLock(c.Context, file)
+	lock, err := readLock(ctx, file)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && (len(inputs) == 0 || strings.Contains(filepath.Base(file), ":")):
-		return instead("mpull lock images.lock "+strings.Join(c.Args().Slice(), " "), "lock takes the lock file first, and there is no file %s", file)
-	case errors.Is(err, fs.ErrNotExist) && len(inputs) > 0:
+	case errors.Is(err, fs.ErrNotExist) && (len(names) == 0 || strings.Contains(filepath.Base(file), ":")):
+		return instead(strings.Join(append([]string{"mpull lock images.lock", file}, names...), " "), "lock takes the lock file first, and there is no file %s", file)
+	case errors.Is(err, fs.ErrNotExist):
 		lock = &engine.Lock{Version: engine.LockVersion}
 	case err != nil:
 		return err
-	case len(inputs) == 0:
-		inputs = lock.Names()
+	case len(names) == 0:
+		names = lock.Names()
 	}
-	if err := e.Lock(c.Context, lock, inputs, o); err != nil {
+	if err := p.lookEngine(true).Lock(ctx, lock, names, engine.LockOptions{Platforms: wanted, Retry: p.retry}); err != nil {
 		return err
 	}
 	data, err := lock.Bytes()
 	if err != nil {
 		return err
 	}
-	err = p.output(c.Context, file, func(w io.Writer, _ string) error {
+	err = p.output(ctx, file, func(w io.Writer, _ string) error {
 		_, err := w.Write(data)
 		return err
 	})
@@ -114,37 +111,4 @@ func readLock(ctx context.Context, file string) (*engine.Lock, error) {
 		return nil, fmt.Errorf("reading the lock file %s: %w", filepath.Clean(file), err)
 	}
 	return lock, nil
-}
-
-// pullLocked pulls what --locked names.
-func (p *program) pullLocked(c *cli.Context) error {
-	if c.String("as") != "" {
-		return usagef("--locked does not go with --as: the lock says how images are named")
-	}
-	lock, err := readLock(c.Context, c.String("locked"))
-	if err != nil {
-		return err
-	}
-	if c.Bool("dry-run") {
-		return p.dryRunPull(c, lock)
-	}
-	mode, err := p.progress(c)
-	if err != nil {
-		return err
-	}
-	view := newPullView(p.streams, "Pulling", mode, c.Bool("quiet"))
-	defer view.close()
-	options, err := p.pullOptions(c)
-	if err != nil {
-		return err
-	}
-	options.Command += " --locked"
-	e := p.creatingEngine(view.event)
-	defer runtime.KeepAlive(collectSooner())
-	results, err := e.PullLocked(c.Context, lock, c.Args().Slice(), options)
-	view.end(results)
-	for _, r := range results {
-		fmt.Fprintln(p.out, r.ID)
-	}
-	return err
 }

@@ -4,20 +4,27 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"github.com/mpull/mpull/engine/registry"
 )
 
+type loginOptions struct {
+	account                 accountFlags
+	tls                     tlsFlags
+	user, password          string
+	fromInput, get, verbose bool
+}
+
 func (p *program) loginCommand() *cli.Command {
+	var o loginOptions
 	return &cli.Command{
 		Name:      "login",
 		Usage:     "log in to a registry, for mpull, podman, buildah and skopeo",
@@ -40,80 +47,77 @@ Examples:
 
 Exit codes: 0 logged in; 125 refused, or the registry is not there, or
 --get-login finds nothing.`,
-		Flags: append(accountFlags(),
-			&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "`USER` to log in as"},
-			&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "`PASSWORD`; better use --password-stdin"},
-			&cli.BoolFlag{Name: "password-stdin", Usage: "read the password from standard input"},
-			&cli.BoolFlag{Name: "get-login", Usage: "print the user name that is stored, and ask no registry"},
-			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say where the credentials were stored"},
-			&cli.StringFlag{Name: "cert-dir", Usage: "`DIR` with certificates and keys for the registry (default: certs.d)"},
-			&cli.BoolFlag{Name: "tls-verify", Usage: "require HTTPS and a good certificate (default: true, unless registries.conf says insecure)"},
+		Flags: append(append(o.account.flags(), o.tls.flags()...),
+			&cli.StringFlag{Name: "username", Aliases: []string{"u"}, Usage: "`USER` to log in as", Destination: &o.user},
+			&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Usage: "`PASSWORD`; better use --password-stdin", Destination: &o.password},
+			&cli.BoolFlag{Name: "password-stdin", Usage: "read the password from standard input", Destination: &o.fromInput},
+			&cli.BoolFlag{Name: "get-login", Usage: "print the user name that is stored, and ask no registry", Destination: &o.get},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "say where the credentials were stored", Destination: &o.verbose},
 		),
-		Action: p.login,
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.login(ctx, o, names[0]) }),
 	}
 }
 
-func accountFlags() []cli.Flag {
+// accountFlags say where credentials are stored.
+type accountFlags struct{ authFile, compatFile string }
+
+func (f *accountFlags) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "authfile", Usage: "`FILE` with credentials (default: REGISTRY_AUTH_FILE, else podman's)"},
-		&cli.StringFlag{Name: "compat-auth-file", Usage: "`FILE` with credentials in docker's form, such as ~/.docker/config.json"},
+		authFileFlag(&f.authFile),
+		&cli.StringFlag{Name: "compat-auth-file", Usage: "`FILE` with credentials in docker's form, such as ~/.docker/config.json", Destination: &f.compatFile},
 	}
 }
 
-// account reads the flags that all account commands have.
-func (p *program) account(c *cli.Context) (*registry.Account, error) {
+// account is that of a registry, or of all with "".
+func (p *program) account(f accountFlags, tls tlsFlags, host string) (*registry.Account, error) {
 	o := p.registry
-	o.AuthFile, o.CertDir = c.String("authfile"), c.String("cert-dir")
-	if c.IsSet("tls-verify") {
-		verify := c.Bool("tls-verify")
-		o.TLSVerify = &verify
+	o.AuthFile, o.CertDir = f.authFile, tls.certDir
+	if tls.verify != nil {
+		o.TLSVerify = tls.verify
 	}
 	p.secrets.LearnFrom(o)
-	a, err := o.Account(c.Args().First(), c.String("compat-auth-file"))
+	a, err := o.Account(host, f.compatFile)
 	if err != nil {
 		return nil, usagef("%v", err)
 	}
 	return a, nil
 }
 
-func (p *program) login(c *cli.Context) error {
-	if err := exactly(c, 1, 1, "login [flags] REGISTRY"); err != nil {
-		return err
-	}
-	a, err := p.account(c)
+func (p *program) login(ctx context.Context, o loginOptions, host string) error {
+	a, err := p.account(o.account, o.tls, host)
 	if err != nil {
 		return err
 	}
-	if c.Bool("get-login") {
-		user, err := a.User(c.Context)
+	if o.get {
+		user, err := a.User(ctx)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(p.out, escape(user))
 		return err
 	}
-	user, password := c.String("username"), c.String("password")
-	if c.Bool("password-stdin") {
+	user, password := o.user, o.password
+	if o.fromInput {
 		if password, err = p.passwordFromInput(user, password); err != nil {
 			return err
 		}
 	} else if user == "" && password == "" {
-		if done, err := p.stillLoggedIn(c, a); done || err != nil {
+		if done, err := p.stillLoggedIn(ctx, a); done || err != nil {
 			return err
 		}
 	}
-	if c.IsSet("password") {
+	if o.password != "" {
 		p.line("Warning: a password on the command line is seen by other users; --password-stdin is safer")
 	}
-	if user, password, err = p.askAccount(c.Context, a, user, password); err != nil {
+	if user, password, err = p.askAccount(ctx, a, user, password); err != nil {
 		return err
 	}
 	p.secrets.Learn(password)
-	where, err := a.Login(c.Context, user, password)
+	where, err := a.Login(ctx, user, password)
 	if err != nil {
 		return err
 	}
-	if c.Bool("verbose") {
+	if o.verbose {
 		p.line("Used: %s", escape(where))
 	}
 	_, err = fmt.Fprintln(p.out, "Login Succeeded!")
@@ -143,8 +147,8 @@ func (p *program) passwordFromInput(user, password string) (string, error) {
 }
 
 // stillLoggedIn tries what is stored, before anything is asked.
-func (p *program) stillLoggedIn(c *cli.Context, a *registry.Account) (bool, error) {
-	user, err := a.CheckStored(c.Context)
+func (p *program) stillLoggedIn(ctx context.Context, a *registry.Account) (bool, error) {
+	user, err := a.CheckStored(ctx)
 	var wrong *registry.WrongPasswordError
 	switch {
 	case err == nil:
@@ -184,18 +188,21 @@ func (p *program) askAccount(ctx context.Context, a *registry.Account, user, pas
 		}
 	}
 	if password == "" {
-		fmt.Fprint(p.err, "Password: ")
-		typed, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(p.err)
-		if err != nil {
-			return "", "", fmt.Errorf("reading the password: %w", err)
+		var err error
+		if password, err = p.askPassword("Password"); err != nil {
+			return "", "", err
 		}
-		password = string(typed)
 	}
 	return user, password, nil
 }
 
+type logoutOptions struct {
+	account accountFlags
+	all     bool
+}
+
 func (p *program) logoutCommand() *cli.Command {
+	var o logoutOptions
 	return &cli.Command{
 		Name:      "logout",
 		Usage:     "forget the credentials for a registry",
@@ -208,28 +215,29 @@ Examples:
   mpull logout --all
 
 Exit codes: 0 removed; 125 there were none, or failed.`,
-		Flags: append(accountFlags(), &cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all stored credentials"}),
-		Action: func(c *cli.Context) error {
-			all := c.Bool("all")
-			if n := c.Args().Len(); all && n > 0 || !all && n != 1 {
-				return usagef("usage: mpull logout [flags] REGISTRY | --all")
-			}
-			a, err := p.account(c)
-			if err != nil {
-				return err
-			}
-			if all {
-				if err := a.LogoutAll(c.Context); err != nil {
-					return err
-				}
-				_, err = fmt.Fprintln(p.out, "Removed login credentials for all registries")
-				return err
-			}
-			if err := a.Logout(c.Context); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(p.out, "Removed login credentials for %s\n", a.Registry)
-			return err
-		},
+		Flags:  append(o.account.flags(), &cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all stored credentials", Destination: &o.all}),
+		Action: action(0, 1, func(ctx context.Context, names []string) error { return p.logout(ctx, o, cmp.Or(names...)) }),
 	}
+}
+
+func (p *program) logout(ctx context.Context, o logoutOptions, host string) error {
+	if o.all == (host != "") {
+		return usagef("usage: mpull logout [flags] REGISTRY | --all")
+	}
+	a, err := p.account(o.account, tlsFlags{}, host)
+	if err != nil {
+		return err
+	}
+	if o.all {
+		if err := a.LogoutAll(ctx); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(p.out, "Removed login credentials for all registries")
+		return err
+	}
+	if err := a.Logout(ctx); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "Removed login credentials for %s\n", a.Registry)
+	return err
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -13,7 +14,13 @@ import (
 	"github.com/mpull/mpull/engine"
 )
 
+type manifestOptions struct {
+	registry      registryFlags
+	raw, insecure bool
+}
+
 func (p *program) manifestCommand() *cli.Command {
+	var o manifestOptions
 	inspect := &cli.Command{
 		Name:      "inspect",
 		Usage:     "print the index or manifest of an image",
@@ -32,11 +39,11 @@ Examples:
   mpull manifest inspect --raw docker://alpine:3.15 | sha256sum
 
 Exit codes: 0 done; 125 the image or its registry is not there, or bad usage.`,
-		Flags: append(registryFlags(),
-			&cli.BoolFlag{Name: "raw", Usage: "print the document byte for byte"},
-			&cli.BoolFlag{Name: "insecure", Usage: "docker's word for --tls-verify=false"},
+		Flags: append(o.registry.flags(),
+			&cli.BoolFlag{Name: "raw", Usage: "print the document byte for byte", Destination: &o.raw},
+			&cli.BoolFlag{Name: "insecure", Usage: "docker's word for --tls-verify=false", Destination: &o.insecure},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "for scripts of podman and docker: the whole document is printed anyway"}),
-		Action: p.manifestInspect,
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.manifestInspect(ctx, o, names[0]) }),
 	}
 	return &cli.Command{Name: "manifest", Usage: "the manifest commands under the names that podman has for them", UsageText: "manifest COMMAND",
 		Description: `Examples:
@@ -47,32 +54,27 @@ Exit codes: those of the command.`,
 		Subcommands: []*cli.Command{inspect}}
 }
 
-func (p *program) manifestInspect(c *cli.Context) error {
-	if err := exactly(c, 1, 1, "manifest inspect [flags] IMAGE"); err != nil {
+func (p *program) manifestInspect(ctx context.Context, o manifestOptions, image string) error {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	if err := p.applyRegistryFlags(c); err != nil {
-		return err
+	if o.insecure {
+		p.registry.TLSVerify = new(bool)
 	}
-	if c.Bool("insecure") {
-		verify := false
-		p.registry.TLSVerify = &verify
-	}
-	input := c.Args().First()
-	e := p.lookEngine(engine.IsTransport(input) && !strings.HasPrefix(input, "containers-storage:"))
-	m, err := e.InspectManifest(c.Context, input, engine.LookOptions{Retry: p.retry})
+	e := p.lookEngine(engine.IsTransport(image) && !strings.HasPrefix(image, "containers-storage:"))
+	m, err := e.InspectManifest(ctx, image, engine.LookOptions{Retry: p.retry})
 	if err != nil {
 		return err
 	}
-	if c.Bool("raw") {
+	if o.raw {
 		return p.printRaw(m.Blob)
 	}
 	if !m.IsIndex {
-		p.line("%s is a single image, not an index (%s)", input, m.MediaType)
+		p.line("%s is a single image, not an index (%s)", image, m.MediaType)
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, bytes.TrimSpace(m.Blob), "", "    "); err != nil {
-		return fmt.Errorf("printing the manifest of %s: %w", input, err)
+		return fmt.Errorf("printing the manifest of %s: %w", image, err)
 	}
 	_, err = fmt.Fprintf(p.out, "%s\n", plainJSON(b.Bytes()))
 	return err

@@ -3,13 +3,22 @@
 package main
 
 import (
+	"context"
+
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/platform"
 )
 
+type matchOptions struct {
+	platform platformFlags
+	registry registryFlags
+	format   string
+}
+
 func (p *program) matchCommand() *cli.Command {
+	var o matchOptions
 	return &cli.Command{
 		Name:      "match",
 		Usage:     "explain which platform of an image a pull would take",
@@ -29,39 +38,28 @@ Examples:
 
 Exit codes: 0 something is taken; 1 nothing fits; 125 the image or its registry is
 not there, or bad usage.`,
-		Flags: append(append(platformFlags(), registryFlags()...),
-			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"}),
-		Action: p.match,
+		Flags: append(append(o.platform.flags(), o.registry.flags()...),
+			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`", Destination: &o.format}),
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.match(ctx, o, names[0]) }),
 	}
 }
 
-func (p *program) match(c *cli.Context) error {
-	if err := exactly(c, 1, 1, "match [flags] IMAGE"); err != nil {
+func (p *program) match(ctx context.Context, o matchOptions, image string) error {
+	if err := checkFormat[engine.Matching](o.format); err != nil {
 		return err
 	}
-	if err := checkFormat[engine.Matching](c.String("format")); err != nil {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	if err := p.applyRegistryFlags(c); err != nil {
-		return err
-	}
-	o, err := p.lookOptions(c)
+	look, err := p.lookOptions(o.platform)
 	if err != nil {
 		return err
 	}
-	m, err := p.lookEngine(true).Match(c.Context, c.Args().First(), o)
+	m, err := p.lookEngine(true).Match(ctx, image, look)
 	if err != nil {
 		return err
 	}
-	switch format := c.String("format"); {
-	case isJSON(format):
-		err = printJSON(p.out, m)
-	case format != "":
-		err = printTemplate(p.out, format, []any{m})
-	default:
-		err = p.printMatching(m)
-	}
-	if err != nil {
+	if err := showOne(p.out, o.format, m, func() error { return p.printMatching(m) }); err != nil {
 		return err
 	}
 	if m.Missing != nil {

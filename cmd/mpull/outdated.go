@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 
@@ -11,7 +12,14 @@ import (
 	"github.com/mpull/mpull/engine"
 )
 
+type outdatedOptions struct {
+	registry         registryFlags
+	locked, format   string
+	quiet, noHeading bool
+}
+
 func (p *program) outdatedCommand() *cli.Command {
+	var o outdatedOptions
 	return &cli.Command{
 		Name:      "outdated",
 		Usage:     "tell which tags stand for another image in the registry by now",
@@ -33,40 +41,39 @@ Examples:
 
 Exit codes: 0 all are current; 1 one is outdated; 125 the registry did not say for
 one, or no such image.`,
-		Flags: append(registryFlags(),
-			&cli.StringFlag{Name: "locked", Usage: "compare what the lock `FILE` has"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print the names that are outdated, and nothing else"},
-			&cli.StringFlag{Name: "format", Usage: "print json, or each name by a Go `TEMPLATE`"},
-			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading"}, Usage: "print no heading"},
+		Flags: append(o.registry.flags(),
+			&cli.StringFlag{Name: "locked", Usage: "compare what the lock `FILE` has", Destination: &o.locked, Action: filled("locked")},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print the names that are outdated, and nothing else", Destination: &o.quiet},
+			&cli.StringFlag{Name: "format", Usage: "print json, or each name by a Go `TEMPLATE`", Destination: &o.format},
+			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading"}, Usage: "print no heading", Destination: &o.noHeading},
 		),
-		Action: p.outdated,
+		Action: action(0, -1, func(ctx context.Context, names []string) error { return p.outdated(ctx, o, names) }),
 	}
 }
 
-func (p *program) outdated(c *cli.Context) error {
-	if err := p.applyRegistryFlags(c); err != nil {
+func (p *program) outdated(ctx context.Context, o outdatedOptions, names []string) error {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	o := engine.OutdatedOptions{Retry: p.retry}
-	inputs, file := c.Args().Slice(), c.String("locked")
-	if file == "" && len(inputs) == 1 && isFile(inputs[0]) {
-		file, inputs = inputs[0], nil
+	ask, file := engine.OutdatedOptions{Retry: p.retry}, o.locked
+	if file == "" && len(names) == 1 && isFile(names[0]) {
+		file, names = names[0], nil
 	}
 	e := p.lookEngine(file != "")
 	if file != "" {
 		var err error
-		if o.Lock, err = readLock(c.Context, file); err != nil {
+		if ask.Lock, err = readLock(ctx, file); err != nil {
 			return err
 		}
 	}
-	rows, err := e.Outdated(c.Context, inputs, o)
+	rows, err := e.Outdated(ctx, names, ask)
 	if err != nil && rows == nil {
 		return asFailure(err)
 	}
 	for i := range rows {
 		rows[i].Reason = p.secrets.Strike(rows[i].Reason)
 	}
-	if err := errors.Join(err, p.printOutdated(c, rows)); err != nil {
+	if err := errors.Join(err, p.printOutdated(o, rows)); err != nil {
 		return asFailure(err)
 	}
 	code := 0
@@ -91,27 +98,21 @@ func isFile(path string) bool {
 	return err == nil && !info.IsDir() // a pipe of the shell, too
 }
 
-func (p *program) printOutdated(c *cli.Context, rows []engine.TagStatus) error {
-	switch format := c.String("format"); {
-	case c.Bool("quiet"):
-		t := &table{}
+func (p *program) printOutdated(o outdatedOptions, rows []engine.TagStatus) error {
+	t := &table{}
+	if o.quiet {
 		for _, r := range rows {
 			if r.State == engine.TagOutdated {
 				t.add(r.Name)
 			}
 		}
 		return t.write(p.out)
-	case isJSON(format):
-		return printJSON(p.out, rows)
-	case format != "":
-		return printTemplate(p.out, format, rows)
 	}
-	t := &table{}
-	if !c.Bool("noheading") {
+	if !o.noHeading {
 		t.head = []string{"NAME", "STATE", "HAVE", "NOW"}
 	}
 	for _, r := range rows {
 		t.add(r.Name, string(r.State), orDash(shortDigest(r.Have.String())), orDash(shortDigest(r.Now.String())))
 	}
-	return t.write(p.out)
+	return show(p.out, o.format, rows, rows, func() error { return t.write(p.out) })
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"io"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,7 +13,14 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 )
 
+type platformsOptions struct {
+	registry         registryFlags
+	filter, format   string
+	sizes, noHeading bool
+}
+
 func (p *program) platformsCommand() *cli.Command {
+	var o platformsOptions
 	return &cli.Command{
 		Name:      "platforms",
 		Usage:     "list the platforms that an image offers, without pulling it",
@@ -43,13 +52,13 @@ Examples:
 
 Exit codes: 0 done; 1 the filter matches nothing; 125 the image or its registry is
 not there, or bad usage.`,
-		Flags: append(registryFlags(),
-			&cli.StringFlag{Name: "filter-by-os", Usage: "only platforms that `REGEXP` matches"},
-			&cli.BoolFlag{Name: "sizes", Usage: "ask the registry for the sizes that are not known"},
-			&cli.StringFlag{Name: "format", Aliases: []string{"o", "output"}, Usage: "print json, or each platform by a Go `TEMPLATE`"},
-			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading"}, Usage: "print no heading"},
+		Flags: append(o.registry.flags(),
+			&cli.StringFlag{Name: "filter-by-os", Usage: "only platforms that `REGEXP` matches", Destination: &o.filter},
+			&cli.BoolFlag{Name: "sizes", Usage: "ask the registry for the sizes that are not known", Destination: &o.sizes},
+			&cli.StringFlag{Name: "format", Aliases: []string{"o", "output"}, Usage: "print json, or each platform by a Go `TEMPLATE`", Destination: &o.format},
+			&cli.BoolFlag{Name: "noheading", Aliases: []string{"no-heading"}, Usage: "print no heading", Destination: &o.noHeading},
 		),
-		Action: p.platforms,
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.platforms(ctx, o, names[0]) }),
 	}
 }
 
@@ -60,46 +69,37 @@ func (p *program) imageInfoCommand() *cli.Command {
 	return c
 }
 
-func (p *program) platforms(c *cli.Context) error {
-	if err := exactly(c, 1, 1, "platforms [flags] IMAGE"); err != nil {
+func (p *program) platforms(ctx context.Context, o platformsOptions, image string) error {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	if err := p.applyRegistryFlags(c); err != nil {
-		return err
-	}
-	o := engine.PlatformsOptions{Retry: p.retry, Sizes: c.Bool("sizes")}
-	if expr := c.String("filter-by-os"); expr != "" {
-		filter, err := platform.FilterByOS(expr)
+	ask := engine.PlatformsOptions{Retry: p.retry, Sizes: o.sizes}
+	if o.filter != "" {
+		filter, err := platform.FilterByOS(o.filter)
 		if err != nil {
 			return usagef("%v", err)
 		}
-		o.Filter = filter
+		ask.Filter = filter
 	}
-	rows, err := p.readEngine().Platforms(c.Context, c.Args().First(), o)
+	rows, err := p.readEngine().Platforms(ctx, image, ask)
 	if err != nil {
 		return err
 	}
-	if err := p.printPlatforms(rows, c.String("format"), c.Bool("noheading")); err != nil {
+	if err := show(p.out, o.format, rows, rows, func() error { return printPlatforms(p.out, rows, o.noHeading) }); err != nil {
 		return err
 	}
 	if len(rows) == 0 {
-		if o.Filter != nil {
-			p.line("No platform of %s matches %s", c.Args().First(), c.String("filter-by-os"))
+		if o.filter != "" {
+			p.line("No platform of %s matches %s", image, o.filter)
 		} else {
-			p.line("%s offers no platform", c.Args().First())
+			p.line("%s offers no platform", image)
 		}
 		return &codeError{exitNo}
 	}
 	return nil
 }
 
-func (p *program) printPlatforms(rows []engine.OfferedPlatform, format string, noHeading bool) error {
-	switch {
-	case isJSON(format):
-		return printJSON(p.out, rows)
-	case format != "":
-		return printTemplate(p.out, format, rows)
-	}
+func printPlatforms(w io.Writer, rows []engine.OfferedPlatform, noHeading bool) error {
 	t := &table{}
 	if !noHeading {
 		t.head = []string{"OS/ARCH", "DIGEST", "SIZE", "HOST", "LOCAL"}
@@ -114,7 +114,7 @@ func (p *program) printPlatforms(rows []engine.OfferedPlatform, format string, n
 		}
 		t.add(orDash(r.Platform), r.Digest.String(), bytes, orDash(string(r.Host)), orDash(localIDs(r.Local)))
 	}
-	return t.write(p.out)
+	return t.write(w)
 }
 
 // localIDs are the short IDs of local images, by which every command takes them.

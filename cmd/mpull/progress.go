@@ -23,15 +23,15 @@ const (
 	progressNone  progressMode = "none"  // nothing but what needs the user's attention
 )
 
-func progressFlag() cli.Flag {
-	return &cli.StringFlag{Name: "progress", Value: string(progressAuto),
+func progressFlag(to *string) cli.Flag {
+	return &cli.StringFlag{Name: "progress", Value: string(progressAuto), Destination: to,
 		Usage: "`HOW` to show progress on standard error: auto, plain, json (one event a line; see docs/events.md) or none"}
 }
 
-// progress reads --progress. From then on, with json, all that goes to
-// standard error is events.
-func (p *program) progress(c *cli.Context) (progressMode, error) {
-	switch mode := progressMode(c.String("progress")); mode {
+// progress reads the value of --progress. From then on, with json, all that goes
+// to standard error is events.
+func (p *program) progress(how string) (progressMode, error) {
+	switch mode := progressMode(how); mode {
 	case progressPlain, progressNone:
 		return mode, nil
 	case progressAuto:
@@ -58,8 +58,8 @@ func (n noteWriter) Write(text []byte) (int, error) {
 
 // listen returns the event listener of a command that moves names but shows no
 // other progress.
-func (p *program) listen(c *cli.Context) (func(engine.Event), error) {
-	if _, err := p.progress(c); err != nil {
+func (p *program) listen(how string) (func(engine.Event), error) {
+	if _, err := p.progress(how); err != nil {
 		return nil, err
 	}
 	return p.tellMoves, nil
@@ -72,7 +72,7 @@ func (p *program) tellMoves(ev engine.Event) {
 		p.events.event(ev)
 	case ev.Moved != nil:
 		tellMoved(p.streams, ev.Moved)
-	case ev.Note != nil:
-		p.line("%s", escape(ev.Note.Text))
+	default:
+		p.tellNotes(ev)
 	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -14,7 +15,20 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
+type pullOptions struct {
+	platform           platformFlags
+	registry           registryFlags
+	all, skipMissing   bool
+	policy, as, locked string
+	noTag, keep        bool
+	maxSize            string
+	maxEntries         int64
+	dryRun, quiet      bool
+	progress, format   string
+}
+
 func (p *program) pullCommand() *cli.Command {
+	var o pullOptions
 	return &cli.Command{
 		Name:      "pull",
 		Usage:     "pull images of a chosen platform",
@@ -60,66 +74,67 @@ Examples:
 Exit codes: 0 done; 1 --policy never and the image is not here; 2 --guard-tags kept
 the name where it is; 125 the image, the platform asked for or the registry is not
 there, or the store failed.`,
-		Flags: append(append(platformFlags(), registryFlags()...),
-			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers"},
-			&cli.BoolFlag{Name: "skip-missing", Usage: "with --all-platforms: only warn of those that the index names and that are not there"},
-			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always"},
-			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own"},
-			&cli.StringFlag{Name: "locked", Usage: "pull exactly the digests that the lock `FILE` has for IMAGE... or for all its names (mpull lock)"},
-			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only"},
-			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it"},
-			progressFlag(),
-			&cli.StringFlag{Name: "max-size", Usage: "`SIZE` of disk, such as 2GB, that an image may take (default: what is free, less a reserve)"},
-			&cli.Int64Flag{Name: "max-entries", Usage: "`NUMBER` of files and folders that an image may have (default: any)"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors"},
-			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print what would be chosen, fetched and displaced, and change nothing"},
-			&cli.StringFlag{Name: "format", Usage: "print events as json (see docs/events.md); a --dry-run as json, or by a Go `TEMPLATE`"},
+		Flags: append(append(o.platform.flags(), o.registry.flags()...),
+			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers", Destination: &o.all},
+			&cli.BoolFlag{Name: "skip-missing", Usage: "with --all-platforms: only warn of those that the index names and that are not there", Destination: &o.skipMissing},
+			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always", Destination: &o.policy},
+			&cli.StringFlag{Name: "as", Usage: "`NAME` for the image instead of its own", Destination: &o.as, Action: filled("as")},
+			&cli.StringFlag{Name: "locked", Usage: "pull exactly the digests that the lock `FILE` has for IMAGE... or for all its names (mpull lock)", Destination: &o.locked, Action: filled("locked")},
+			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only", Destination: &o.noTag},
+			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it", Destination: &o.keep},
+			progressFlag(&o.progress),
+			&cli.StringFlag{Name: "max-size", Usage: "`SIZE` of disk, such as 2GB, that an image may take (default: what is free, less a reserve)", Destination: &o.maxSize, Action: filled("max-size")},
+			&cli.Int64Flag{Name: "max-entries", Usage: "`NUMBER` of files and folders that an image may have (default: any)", Destination: &o.maxEntries},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors", Destination: &o.quiet},
+			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print what would be chosen, fetched and displaced, and change nothing", Destination: &o.dryRun},
+			&cli.StringFlag{Name: "format", Usage: "print events as json (see docs/events.md); a --dry-run as json, or by a Go `TEMPLATE`", Destination: &o.format},
 		),
-		Action: p.pull,
+		Action: action(0, -1, func(ctx context.Context, names []string) error { return p.pull(ctx, o, names) }),
 	}
 }
 
-func (p *program) pull(c *cli.Context) error {
-	least := 1
-	if c.String("locked") != "" {
-		least = 0
+func (p *program) pull(ctx context.Context, o pullOptions, names []string) error {
+	if len(names) == 0 && o.locked == "" {
+		return usagef("usage: mpull [pull] [flags] IMAGE...")
 	}
-	if err := exactly(c, least, -1, "[pull] [flags] IMAGE..."); err != nil {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	if err := p.applyRegistryFlags(c); err != nil {
-		return err
-	}
-	if least == 0 {
-		return p.pullLocked(c)
-	}
-	if c.Bool("dry-run") {
-		return p.dryRunPull(c, nil)
-	}
-	mode, err := p.progress(c)
+	mode, err := p.progress(o.progress)
 	if err != nil {
 		return err
 	}
-	onOut := isJSON(c.String("format"))
+	onOut := isJSON(o.format) && !o.dryRun
 	switch {
 	case onOut:
 		p.events = newEventWriter(striker{p.rawOut, p.secrets})
-	case c.String("format") != "":
+	case o.format != "" && !o.dryRun:
 		return usagef("a --format other than json goes with --dry-run")
 	}
-	view := newPullView(p.streams, "Pulling", mode, c.Bool("quiet"))
-	defer view.close()
-	options, err := p.pullOptions(c)
+	job, err := o.job(p.retry, len(names))
 	if err != nil {
 		return err
 	}
-	if options.As != "" && c.Args().Len() > 1 {
-		return usagef("--as names one image; %d were given", c.Args().Len())
+	var lock *engine.Lock // nil without --locked
+	if o.locked != "" {
+		if lock, err = readLock(ctx, o.locked); err != nil {
+			return err
+		}
 	}
+	if o.dryRun {
+		return p.planPull(ctx, o.format, lock, names, job)
+	}
+	view := newPullView(p.streams, "Pulling", mode, o.quiet)
+	defer view.close()
 	p.inUserNamespace(false)
 	e := p.creatingEngine(view.event)
 	defer runtime.KeepAlive(collectSooner())
-	results, err := e.Pull(c.Context, c.Args().Slice(), options)
+	var results []engine.PullResult
+	if lock == nil {
+		results, err = e.Pull(ctx, names, job)
+	} else {
+		results, err = e.PullLocked(ctx, lock, names, job)
+	}
 	view.end(results)
 	for _, r := range results {
 		if p.events != nil {
@@ -132,52 +147,46 @@ func (p *program) pull(c *cli.Context) error {
 	return err
 }
 
-// pullOptions reads the flags, before an ordinary user's program starts again in
-// a user namespace: bad usage needs none.
-func (p *program) pullOptions(c *cli.Context) (engine.PullOptions, error) {
-	var o engine.PullOptions
-	var err error
-	if o.Platforms, err = requests(c, host.Wants()); err != nil {
-		return o, err
+// job says what to pull, for the engine. It comes before an ordinary user's
+// program starts again in a user namespace: bad usage needs none.
+func (o pullOptions) job(retry engine.Retry, names int) (job engine.PullOptions, err error) {
+	job = engine.PullOptions{
+		All: o.all, SkipMissing: o.skipMissing, NoTag: o.noTag, Keep: o.keep, Retry: retry,
+		Limits: engine.Limits{Idle: o.registry.idle, MaxEntries: o.maxEntries},
 	}
-	if o.Policy, err = engine.ParsePullPolicy(c.String("policy")); err != nil {
-		return o, usagef("%v", err)
+	if job.Platforms, err = o.platform.requests(host.Wants()); err != nil {
+		return job, err
 	}
-	if c.String("as") != "" {
-		if o.As, err = query.NewName(c.String("as")); err != nil {
-			return o, usagef("--as: %v", err)
+	if job.Policy, err = engine.ParsePullPolicy(o.policy); err != nil {
+		return job, usagef("%v", err)
+	}
+	if o.as != "" {
+		if job.As, err = query.NewName(o.as); err != nil {
+			return job, usagef("--as: %v", err)
 		}
 	}
-	if o.Limits, err = limits(c); err != nil {
-		return o, err
-	}
-	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
-		return o, usagef("use either --all-platforms or chosen ones, not both")
-	}
-	if o.SkipMissing = c.Bool("skip-missing"); o.SkipMissing && !o.All {
-		return o, usagef("--skip-missing goes with --all-platforms")
-	}
-	o.NoTag, o.Keep, o.Retry = c.Bool("no-tag"), c.Bool("keep"), p.retry
-	o.Command = "pull" + platformWords(o)
-	return o, nil
-}
-
-// limits reads what bounds a pull.
-func limits(c *cli.Context) (engine.Limits, error) {
-	l := engine.Limits{Idle: c.Duration("idle-timeout"), MaxEntries: c.Int64("max-entries")}
-	if l.Idle <= 0 {
-		return l, usagef("--idle-timeout must be more than 0")
-	}
-	if l.MaxEntries < 0 {
-		return l, usagef("--max-entries must not be negative")
-	}
-	if s := c.String("max-size"); s != "" {
-		var err error
-		if l.MaxBytes, err = query.ParseSize(s); err != nil || l.MaxBytes <= 0 {
-			return l, usagef("--max-size %q: write a size such as 500MB or 2GB", s)
+	if o.maxSize != "" {
+		if job.Limits.MaxBytes, err = query.ParseSize(o.maxSize); err != nil || job.Limits.MaxBytes <= 0 {
+			return job, usagef("--max-size %q: write a size such as 500MB or 2GB", o.maxSize)
 		}
 	}
-	return l, nil
+	switch {
+	case o.maxEntries < 0:
+		return job, usagef("--max-entries must not be negative")
+	case o.all && job.Platforms != nil:
+		return job, usagef("use either --all-platforms or chosen ones, not both")
+	case o.skipMissing && !o.all:
+		return job, usagef("--skip-missing goes with --all-platforms")
+	case o.as != "" && o.locked != "":
+		return job, usagef("--locked does not go with --as: the lock says how images are named")
+	case o.as != "" && names > 1:
+		return job, usagef("--as names one image; %d were given", names)
+	}
+	job.Command = "pull" + platformWords(job)
+	if o.locked != "" {
+		job.Command += " --locked"
+	}
+	return job, nil
 }
 
 // platformWords is the part of a pull's command line that a record keeps: what

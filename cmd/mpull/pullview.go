@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/sirupsen/logrus"
 
 	"github.com/mpull/mpull/engine"
@@ -174,53 +173,4 @@ func tellMoved(s *streams, m *engine.MovedEvent) {
 	if m.Fate.Goes {
 		fmt.Fprintf(s.err, "  free the space:      mpull prune\n")
 	}
-}
-
-func shortDigest(d string) string {
-	const prefix = len("sha256:")
-	if len(d) > prefix+12 {
-		return d[prefix : prefix+12]
-	}
-	return d
-}
-
-// size prints bytes as podman does: decimal units, three digits.
-func size(n int64) string {
-	if n < 0 {
-		return "unknown size"
-	}
-	return units.HumanSizeWithPrecision(float64(n), 3)
-}
-
-func plural(n int, one string) string {
-	switch {
-	case n == 1:
-		return "1 " + one
-	case one[len(one)-1] == 'y':
-		return fmt.Sprintf("%d %sies", n, one[:len(one)-1])
-	}
-	return fmt.Sprintf("%d %ss", n, one)
-}
-
-// whatItIs names an image by its platform, and a manifest list.
-func whatItIs(platform string, isList bool) string {
-	if isList {
-		return "a manifest list"
-	}
-	return orNone(escape(platform))
-}
-
-// forWhat is whatItIs behind an ID.
-func forWhat(platform string, isList bool) string {
-	if isList {
-		return ", a manifest list,"
-	}
-	return " for " + orNone(escape(platform))
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "an unknown platform"
-	}
-	return s
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -11,7 +13,10 @@ import (
 	"github.com/mpull/mpull/engine/host"
 )
 
+type restoreOptions struct{ progress string }
+
 func (p *program) restoreCommand() *cli.Command {
+	var o restoreOptions
 	return &cli.Command{
 		Name:      "restore",
 		Usage:     "give an image the name back that it lost",
@@ -25,22 +30,30 @@ Examples:
   mpull restore 6587d5f44ca3 docker.io/library/alpine:3.15
 
 Exit codes: 0 done; 1 no such image; 125 failed, or several images are meant.`,
-		Flags: []cli.Flag{progressFlag()},
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 1, 2, "restore IMAGE [NAME]"); err != nil {
-				return err
-			}
-			listener, err := p.listen(c)
-			if err != nil {
-				return err
-			}
-			r, err := p.engine(listener).Restore(c.Context, c.Args().Get(0), c.Args().Get(1), "restore")
-			return p.tellRestored(r, err)
-		},
+		Flags: []cli.Flag{progressFlag(&o.progress)},
+		Action: action(1, 2, func(ctx context.Context, names []string) error {
+			return p.restore(ctx, o, names[0], cmp.Or(names[1:]...))
+		}),
 	}
 }
 
+// restore gives an image a name back, the one that it lost last when name is "".
+func (p *program) restore(ctx context.Context, o restoreOptions, image, name string) error {
+	listener, err := p.listen(o.progress)
+	if err != nil {
+		return err
+	}
+	r, err := p.engine(listener).Restore(ctx, image, name, "restore")
+	return p.tellRestored(r, err)
+}
+
+type useOptions struct {
+	platform platformFlags
+	progress string
+}
+
 func (p *program) useCommand() *cli.Command {
+	var o useOptions
 	return &cli.Command{
 		Name:      "use",
 		Usage:     "switch a name to the local image of a platform",
@@ -55,26 +68,26 @@ Examples:
 
 Exit codes: 0 done; 1 no local image of that name or platform; 125 failed, or
 several images are meant.`,
-		Flags: append(platformFlags(), progressFlag()),
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 1, 1, "use --platform OS/ARCH[/VARIANT] NAME"); err != nil {
-				return err
-			}
-			listener, err := p.listen(c)
-			if err != nil {
-				return err
-			}
-			wanted, err := requests(c, host.Wants())
-			if err != nil {
-				return err
-			}
-			if len(wanted) != 1 || len(wanted[0]) != 1 {
-				return usagef("use takes exactly one platform: --platform OS/ARCH[/VARIANT]")
-			}
-			r, err := p.engine(listener).Use(c.Context, c.Args().First(), wanted[0][0], "use --platform "+wanted[0][0].String())
-			return p.tellRestored(r, err)
-		},
+		Flags:  append(o.platform.flags(), progressFlag(&o.progress)),
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.use(ctx, o, names[0]) }),
 	}
+}
+
+func (p *program) use(ctx context.Context, o useOptions, name string) error {
+	listener, err := p.listen(o.progress)
+	if err != nil {
+		return err
+	}
+	const onePlease = "use takes exactly one platform: --platform OS/ARCH[/VARIANT]"
+	wanted, err := o.platform.one(host.Wants(), onePlease)
+	switch {
+	case err != nil:
+		return err
+	case wanted == nil:
+		return usagef(onePlease)
+	}
+	r, err := p.engine(listener).Use(ctx, name, *wanted, "use --platform "+wanted.String())
+	return p.tellRestored(r, err)
 }
 
 func (p *program) tellRestored(r engine.Restored, err error) error {

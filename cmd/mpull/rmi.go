@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,7 +15,13 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
+type rmiOptions struct {
+	platform                        platformFlags
+	all, force, ignore, keepParents bool
+}
+
 func (p *program) rmiCommand() *cli.Command {
+	var o rmiOptions
 	return &cli.Command{
 		Name:      "rmi",
 		Usage:     "remove images or names of images",
@@ -32,42 +39,31 @@ Examples:
 
 Exit codes: 0 all removed; 1 one was not here; 2 one is in use or pinned; 125
 otherwise.`,
-		Flags: append(platformFlags(),
-			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all images that no container uses"},
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names; remove what CRI-O pins; one that is not here is no error"},
-			&cli.BoolFlag{Name: "ignore", Aliases: []string{"i"}, Usage: "an image that is not here is no error"},
-			&cli.BoolFlag{Name: "no-prune", Usage: "leave the nameless images that a removed one was built on"},
+		Flags: append(o.platform.flags(),
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all images that no container uses", Destination: &o.all},
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names; remove what CRI-O pins; one that is not here is no error", Destination: &o.force},
+			&cli.BoolFlag{Name: "ignore", Aliases: []string{"i"}, Usage: "an image that is not here is no error", Destination: &o.ignore},
+			&cli.BoolFlag{Name: "no-prune", Usage: "leave the nameless images that a removed one was built on", Destination: &o.keepParents},
 		),
-		Action: p.rmi,
+		Action: action(0, -1, func(ctx context.Context, names []string) error { return p.rmi(ctx, o, names) }),
 	}
 }
 
-func (p *program) rmi(c *cli.Context) error {
-	o := engine.RemoveOptions{
-		All: c.Bool("all"), Force: c.Bool("force"), Ignore: c.Bool("ignore") || c.Bool("force"), KeepParents: c.Bool("no-prune"), Command: "rmi",
+func (p *program) rmi(ctx context.Context, o rmiOptions, names []string) error {
+	if len(names) == 0 && !o.all {
+		return usagef("usage: mpull rmi [flags] IMAGE...")
 	}
-	least := 1
-	if o.All {
-		least = 0
-	}
-	if err := exactly(c, least, -1, "rmi [flags] IMAGE..."); err != nil {
-		return err
-	}
-	wanted, err := requests(c, host.Wants())
+	wanted, err := o.platform.one(host.Wants(), "rmi takes one platform")
 	if err != nil {
 		return err
 	}
-	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
-		return usagef("rmi takes one platform")
-	}
-	if o.All && (c.Args().Present() || len(wanted) > 0) {
+	if o.all && (len(names) > 0 || wanted != nil) {
 		return usagef("rmi --all removes all images: it takes no name and no platform")
 	}
-	if len(wanted) == 1 {
-		o.Platform = &wanted[0][0]
-	}
-	p.stopDeadRuns(c.Context)
-	results, err := p.engine(p.tellMoves).Remove(c.Context, c.Args().Slice(), o)
+	p.stopDeadRuns(ctx)
+	results, err := p.engine(p.tellMoves).Remove(ctx, names, engine.RemoveOptions{
+		All: o.all, Force: o.force, Ignore: o.ignore || o.force, KeepParents: o.keepParents, Platform: wanted, Command: "rmi",
+	})
 	return errors.Join(p.tellRemoved(results), err)
 }
 

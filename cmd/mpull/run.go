@@ -17,7 +17,16 @@ import (
 	"github.com/mpull/mpull/engine/host"
 )
 
+type runOptions struct {
+	platform                          platformFlags
+	start                             startFlags
+	tty, interactive, readOnly, force bool
+	env                               []string
+	network, runtime                  string
+}
+
 func (p *program) runCommand() *cli.Command {
+	var o runOptions
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "try a local image: check it, then start it in a container that is gone afterwards",
@@ -48,28 +57,24 @@ Exit codes: the program's; 128 and the signal that ended it; before it is starte
 125 for unknown, failed or no such image, 126 exec format error or permission
 denied, 127 not found, 132 illegal instruction. A forced program that does not
 start, as predicted, ends with the predicted code.`,
-		Flags: append(platformFlags(),
-			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the program a terminal; what is typed on a terminal goes to it"},
-			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "give the program the standard input"},
+		Flags: append(append(o.platform.flags(), o.start.flags()...),
+			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the program a terminal; what is typed on a terminal goes to it", Destination: &o.tty},
+			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "give the program the standard input", Destination: &o.interactive},
 			&cli.BoolFlag{Name: "rm", Usage: "for podman's sake: the container is always removed"},
-			&cli.StringFlag{Name: "entrypoint", Usage: "`COMMAND` instead of the config's entrypoint, or a JSON array of strings; empty for none"},
-			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "`NAME=VALUE`, or NAME with the value it has here; may be repeated"},
-			&cli.StringFlag{Name: "workdir", Aliases: []string{"w"}, Usage: "`DIR` instead of the config's"},
-			&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "`USER[:GROUP]` instead of the config's"},
-			&cli.StringFlag{Name: "network", Aliases: []string{"net"}, Usage: "`NETWORK`: none or host", Value: "none"},
-			&cli.BoolFlag{Name: "read-only", Usage: "make the root filesystem read-only, with empty /tmp, /run and /var/tmp"},
-			&cli.BoolFlag{Name: "force", Usage: "start what is predicted not to start"},
-			&cli.StringFlag{Name: "runtime", Usage: "`RUNTIME` to use: runc, crun or a path (default: runc, else crun)"},
+			&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "`NAME=VALUE`, or NAME with the value it has here; may be repeated", Action: into(&o.env)},
+			&cli.StringFlag{Name: "network", Aliases: []string{"net"}, Usage: "`NETWORK`: none or host", Value: "none", Destination: &o.network},
+			&cli.BoolFlag{Name: "read-only", Usage: "make the root filesystem read-only, with empty /tmp, /run and /var/tmp", Destination: &o.readOnly},
+			&cli.BoolFlag{Name: "force", Usage: "start what is predicted not to start", Destination: &o.force},
+			&cli.StringFlag{Name: "runtime", Usage: "`RUNTIME` to use: runc, crun or a path (default: runc, else crun)", Destination: &o.runtime},
 		),
-		Action: func(c *cli.Context) error { return asFailure(p.run(c)) },
+		Action: action(1, -1, func(ctx context.Context, names []string) error {
+			return asFailure(p.run(ctx, o, names[0], names[1:]))
+		}),
 	}
 }
 
-func (p *program) run(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "run [flags] IMAGE [COMMAND...]"); err != nil {
-		return err
-	}
-	o, err := p.runOptions(c)
+func (p *program) run(ctx context.Context, o runOptions, image string, command []string) error {
+	start, err := p.startOf(o, command)
 	if err != nil {
 		return err
 	}
@@ -81,70 +86,63 @@ func (p *program) run(c *cli.Context) error {
 		}
 	}
 	handed := handedSignals()
-	p.stopDeadRuns(c.Context)
+	p.stopDeadRuns(ctx)
 	e := p.engine(p.tellNotes)
-	if unshare.IsRootless() && !o.Foreground {
+	if unshare.IsRootless() && !start.Foreground {
 		// What is typed to interrupt reaches the process outside, which passes
 		// it on: it must not come here twice.
 		if err := unix.Setpgid(0, 0); err != nil {
 			return fmt.Errorf("leaving the process group: %w", err)
 		}
 	}
-	o.Signals = func() <-chan os.Signal { return p.takeSignals(handed, o.Foreground && !o.TTY) }
-	code, err := e.Run(c.Context, c.Args().First(), o)
+	start.Signals = func() <-chan os.Signal { return p.takeSignals(handed, start.Foreground && !start.TTY) }
+	code, err := e.Run(ctx, image, start)
 	if err == nil && code != 0 {
 		return &codeError{code}
 	}
 	return err
 }
 
-// runOptions reads the flags.
-func (p *program) runOptions(c *cli.Context) (engine.RunOptions, error) {
-	o := engine.RunOptions{
-		CheckOptions: engine.CheckOptions{Args: c.Args().Tail(), User: c.String("user"), WorkingDir: c.String("workdir")},
-		Options:      container.Options{TTY: c.Bool("tty"), ReadOnly: c.Bool("read-only"), Stdout: os.Stdout, Stderr: os.Stderr},
-		Force:        c.Bool("force"), Runtime: c.String("runtime"),
+// startOf says what is started, with which streams.
+func (p *program) startOf(o runOptions, command []string) (engine.RunOptions, error) {
+	r := engine.RunOptions{
+		CheckOptions: o.start.options(command), Force: o.force, Runtime: o.runtime,
+		Options: container.Options{TTY: o.tty, ReadOnly: o.readOnly, HostNetwork: o.network == "host", Stdout: os.Stdout, Stderr: os.Stderr},
 	}
-	if c.IsSet("entrypoint") {
-		o.Entrypoint = entrypointOf(c.String("entrypoint"))
+	if o.network != "host" && o.network != "none" {
+		return r, usagef("unknown --network %q: use none or host", o.network)
 	}
-	switch n := c.String("network"); n {
-	case "host":
-		o.HostNetwork = true
-	case "none":
-	default:
-		return o, usagef("unknown --network %q: use none or host", n)
+	var err error
+	if r.Env, err = environment(o.env); err != nil {
+		return r, err
 	}
-	for _, e := range c.StringSlice("env") {
+	if o.tty && !p.inTerminal && !p.outTerminal && !p.errTerminal {
+		return r, usagef("--tty passes a terminal on, and there is none here")
+	}
+	if o.interactive || o.tty && p.inTerminal {
+		r.Stdin = os.Stdin
+	}
+	r.Foreground = o.tty || r.Stdin != nil && p.inTerminal
+	r.Platform, err = o.platform.one(host.Wants(), "run takes one platform")
+	return r, err
+}
+
+// environment reads the values of --env: a name alone stands for the value that
+// it has here, if it has one.
+func environment(texts []string) (env []string, err error) {
+	for _, e := range texts {
 		name, _, given := strings.Cut(e, "=")
 		value, here := os.LookupEnv(name)
 		switch {
 		case name == "":
-			return o, usagef("--env %q: use NAME=VALUE", e)
+			return nil, usagef("--env %q: use NAME=VALUE", e)
 		case given:
-			o.Env = append(o.Env, e)
+			env = append(env, e)
 		case here:
-			o.Env = append(o.Env, name+"="+value)
+			env = append(env, name+"="+value)
 		}
 	}
-	if o.TTY && !p.inTerminal && !p.outTerminal && !p.errTerminal {
-		return o, usagef("--tty passes a terminal on, and there is none here")
-	}
-	if c.Bool("interactive") || o.TTY && p.inTerminal {
-		o.Stdin = os.Stdin
-	}
-	o.Foreground = o.TTY || o.Stdin != nil && p.inTerminal
-	wanted, err := requests(c, host.Wants())
-	if err != nil {
-		return o, err
-	}
-	if len(wanted) > 1 || len(wanted) == 1 && len(wanted[0]) > 1 {
-		return o, usagef("run takes one platform")
-	}
-	if len(wanted) == 1 {
-		o.Platform = &wanted[0][0]
-	}
-	return o, nil
+	return env, nil
 }
 
 // stopDeadRuns ends what killed runs left running, as far as that must be done

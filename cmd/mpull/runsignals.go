@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// takeSignals makes signals the program's: those that came before have ended
-// the context. handed are those that come from outside a user namespace. With
-// typed, what is typed on the terminal reaches the program without mpull, which
-// then only must not die of it.
+// takeSignals returns the signals to pass on to the program in the container:
+// from now on they no longer end the command's context. handed brings those that
+// the process outside a user namespace got. typed says that the program gets from
+// the terminal itself what is typed there (Ctrl-C): then mpull ignores it.
 func (p *program) takeSignals(handed <-chan os.Signal, typed bool) <-chan os.Signal {
 	passed, dropped := make(chan os.Signal, 64), make(chan os.Signal, 1)
 	signal.Notify(passed, unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM)

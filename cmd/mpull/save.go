@@ -16,7 +16,14 @@ import (
 	"github.com/mpull/mpull/engine/userfile"
 )
 
+type saveOptions struct {
+	platform       platformFlags
+	output, format string
+	all, quiet     bool
+}
+
 func (p *program) saveCommand() *cli.Command {
+	var o saveOptions
 	return &cli.Command{
 		Name:      "save",
 		Usage:     "write local images to an archive, for a machine without a network",
@@ -43,44 +50,38 @@ Examples:
 
 Exit codes: 0 done; 1 no such image, or not of that platform; 125 failed.`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: standard output)"},
-			&cli.StringSliceFlag{Name: "platform", Usage: "`OS/ARCH[/VARIANT]` to save, of those that are here; a list is tried in order; may be repeated"},
-			&cli.BoolFlag{Name: "all-platforms", Usage: "save every platform of the name that is here"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but errors"},
-			&cli.StringFlag{Name: "format", Usage: "podman's `FORMAT`: oci-archive or docker-archive; the archive is both"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` to write (default: standard output)", Destination: &o.output},
+			o.platform.list("`OS/ARCH[/VARIANT]` to save, of those that are here; a list is tried in order; may be repeated"),
+			&cli.BoolFlag{Name: "all-platforms", Usage: "save every platform of the name that is here", Destination: &o.all},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but errors", Destination: &o.quiet},
+			&cli.StringFlag{Name: "format", Usage: "podman's `FORMAT`: oci-archive or docker-archive; the archive is both", Destination: &o.format},
 			&cli.BoolFlag{Name: "multi-image-archive", Aliases: []string{"m"}, Usage: "for podman's scripts: an archive takes several images anyway"},
 		},
-		Action: p.save,
+		Action: action(1, -1, func(ctx context.Context, names []string) error { return p.save(ctx, o, names) }),
 	}
 }
 
-func (p *program) save(c *cli.Context) error {
-	if err := exactly(c, 1, -1, "save -o FILE [flags] IMAGE..."); err != nil {
-		return err
+func (p *program) save(ctx context.Context, o saveOptions, names []string) error {
+	if o.format != "" && o.format != "oci-archive" && o.format != "docker-archive" {
+		return usagef("save --format %s: mpull writes one archive that is oci-archive and docker-archive; skopeo copy writes others", o.format)
 	}
-	if f := c.String("format"); f != "" && f != "oci-archive" && f != "docker-archive" {
-		return usagef("save --format %s: mpull writes one archive that is oci-archive and docker-archive; skopeo copy writes others", f)
-	}
-	file := c.String("output")
-	if (file == "" || file == "-") && p.outTerminal {
+	if (o.output == "" || o.output == "-") && p.outTerminal {
 		return usagef("an archive is not for a terminal: name a file with -o")
 	}
-	var o engine.SaveOptions
-	var err error
-	if o.Platforms, err = requests(c, host.Wants()); err != nil {
+	wanted, err := o.platform.requests(host.Wants())
+	if err != nil {
 		return err
 	}
-	if o.All = c.Bool("all-platforms"); o.All && o.Platforms != nil {
+	if o.all && wanted != nil {
 		return usagef("use either --all-platforms or chosen ones, not both")
 	}
 	e := p.engine(p.tellNotes)
 	var saved []engine.Saved
-	err = p.output(c.Context, file, func(w io.Writer, temp string) error {
-		o.TempDir, o.Disk = temp, p.diskOf(file, temp)
-		saved, err = e.Save(c.Context, w, c.Args().Slice(), o)
+	err = p.output(ctx, o.output, func(w io.Writer, temp string) error {
+		saved, err = e.Save(ctx, w, names, engine.SaveOptions{All: o.all, Platforms: wanted, TempDir: temp, Disk: p.diskOf(o.output, temp)})
 		return err
 	})
-	if err != nil || c.Bool("quiet") {
+	if err != nil || o.quiet {
 		return err
 	}
 	for _, s := range saved {

@@ -17,15 +17,15 @@ import (
 // leaves then, as one that is killed does, the next command finds.
 const (
 	stopTime = 5 * time.Second
-	// lockTime is enough where it waits for a lock of another process: there is
-	// nothing to be cleaned up that could begin before.
+	// lockTime is the time for a command that waits for a lock of another process:
+	// it has begun nothing that would need cleaning up.
 	lockTime = 300 * time.Millisecond
 	stopPoll = 100 * time.Millisecond
 	// sameTime is how long a signal that comes again counts as the first: in a
 	// user namespace Ctrl-C comes from the terminal and from the process outside.
 	sameTime = 250 * time.Millisecond
-	// innerTime is added outside a user namespace: the process inside it gets
-	// the signal too, and ends with this one.
+	// innerTime is added for the process outside a user namespace, so that the
+	// one inside, which gets the signal too, ends first.
 	innerTime = 2 * time.Second
 )
 

@@ -3,9 +3,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/term"
 
@@ -90,4 +93,58 @@ func (e escaper) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// sink is standard output. It remembers the first write that failed, since not
+// every command looks at each of its writes, and fails all later ones likewise.
+type sink struct {
+	w    io.Writer
+	mu   sync.Mutex
+	lost error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.lost == nil {
+			s.lost = err
+		}
+		err = s.lost
+	}
+	return n, err
+}
+
+// lostError says that what a command printed did not arrive.
+type lostError struct{ error }
+
+func (e *lostError) Error() string {
+	cause := e.error
+	var path *os.PathError
+	if errors.As(cause, &path) {
+		cause = path.Err
+	}
+	return fmt.Sprintf("writing to standard output: %v", cause)
+}
+
+func (e *lostError) Unwrap() error { return e.error }
+
+// outcome is the error that a command ends with: its own, or a lostError where
+// what it printed did not arrive and it has no other failure to tell.
+func (s *streams) outcome(err error) error {
+	out, ok := s.rawOut.(*sink)
+	if !ok {
+		return err
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	var coded *codeError
+	switch {
+	case out.lost == nil:
+		return err
+	case err == nil, errors.As(err, &coded), errors.Is(err, out.lost):
+		return &lostError{out.lost}
+	}
+	return err
 }

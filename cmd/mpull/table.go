@@ -112,9 +112,9 @@ func lineWidth(widths []int) int {
 	return sum
 }
 
-// shortForms cuts each digest to what tells it from others, as short as an image
-// ID: the rest of it is of no use to a reader, while a name's is. Of ages it
-// leaves what the heading does not say.
+// shortForms cuts each digest to the length of a short image ID, which tells it
+// from others, so that names keep more of their room, and leaves out of ages the
+// words that the heading says.
 func shortForms(lines [][]string) [][]string {
 	short := make([][]string, len(lines))
 	for i, cells := range lines {
@@ -215,13 +215,13 @@ const (
 	narrowest   = 8
 	shortEnd    = 3  // of a path behind words: …v7
 	narrowestID = 12 // a short ID is of use only as a whole
-	// mostWhole is how wide a column is left as it is that is of use only as a
-	// whole: windows' platforms have their version.
+	// mostWhole is the widest column that isWhole keeps from being cut: platforms
+	// of Windows have a version, and are wider.
 	mostWhole = 18
 )
 
-// isWhole tells whether a column is told by all of it, and short: a platform, an
-// age, a size.
+// isWhole tells whether a column is of no use when it is cut: a platform, an age,
+// a size.
 func isWhole(head string) bool {
 	switch head {
 	case "PLATFORM", "CREATED", "SINCE", "DISPLACED", "SIZE", "FREES":

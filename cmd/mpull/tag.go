@@ -3,10 +3,15 @@
 package main
 
 import (
+	"context"
+
 	"github.com/urfave/cli/v2"
 )
 
+type tagOptions struct{ progress string }
+
 func (p *program) tagCommand() *cli.Command {
+	var o tagOptions
 	return &cli.Command{
 		Name:      "tag",
 		Usage:     "give an image more names",
@@ -19,18 +24,19 @@ Examples:
   mpull tag 6e30ab57aeee docker.io/library/alpine:3.15
 
 Exit codes: 0 done; 125 failed, also when IMAGE is not here, as podman has it.`,
-		Flags: []cli.Flag{progressFlag()},
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 2, -1, "tag IMAGE NAME..."); err != nil {
-				return err
-			}
-			listener, err := p.listen(c)
-			if err != nil {
-				return err
-			}
-			return asFailure(p.engine(listener).Tag(c.Context, c.Args().First(), c.Args().Tail(), "tag"))
-		},
+		Flags: []cli.Flag{progressFlag(&o.progress)},
+		Action: action(2, -1, func(ctx context.Context, names []string) error {
+			return asFailure(p.tag(ctx, o, names[0], names[1:]))
+		}),
 	}
+}
+
+func (p *program) tag(ctx context.Context, o tagOptions, image string, names []string) error {
+	listener, err := p.listen(o.progress)
+	if err != nil {
+		return err
+	}
+	return p.engine(listener).Tag(ctx, image, names, "tag")
 }
 
 func (p *program) untagCommand() *cli.Command {
@@ -47,11 +53,8 @@ Examples:
 
 Exit codes: 0 done; 125 failed, also when IMAGE is not here or has no such NAME,
 as podman has it.`,
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 1, -1, "untag IMAGE [NAME...]"); err != nil {
-				return err
-			}
-			return asFailure(p.engine(p.tellMoves).Untag(c.Context, c.Args().First(), c.Args().Tail(), "untag"))
-		},
+		Action: action(1, -1, func(ctx context.Context, names []string) error {
+			return asFailure(p.engine(p.tellMoves).Untag(ctx, names[0], names[1:], "untag"))
+		}),
 	}
 }

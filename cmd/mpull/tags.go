@@ -3,12 +3,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 )
 
+type tagsOptions struct {
+	registry registryFlags
+	limit    int
+	format   string
+}
+
 func (p *program) tagsCommand() *cli.Command {
+	var o tagsOptions
 	return &cli.Command{
 		Name:      "tags",
 		Usage:     "list the tags of a repository, or the names in an archive",
@@ -27,11 +35,11 @@ Examples:
   mpull tags --format json docker://docker.io/library/alpine | jq -r .Tags[]
 
 Exit codes: 0 done; 125 the repository, its registry or the archive is not there, or bad usage.`,
-		Flags: append(registryFlags(),
-			&cli.IntFlag{Name: "limit", Usage: "print at most `N` tags; 0 prints all"},
-			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE` with the fields Repository and Tags"},
+		Flags: append(o.registry.flags(),
+			&cli.IntFlag{Name: "limit", Usage: "print at most `N` tags; 0 prints all", Destination: &o.limit},
+			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE` with the fields Repository and Tags", Destination: &o.format},
 		),
-		Action: p.tags,
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.tags(ctx, o, names[0]) }),
 	}
 }
 
@@ -41,38 +49,30 @@ type tagList struct {
 	Tags       []string
 }
 
-func (p *program) tags(c *cli.Context) error {
-	if err := exactly(c, 1, 1, "tags [flags] REPOSITORY|ARCHIVE"); err != nil {
+func (p *program) tags(ctx context.Context, o tagsOptions, name string) error {
+	if o.limit < 0 {
+		return usagef("--limit %d: use 0 for all tags, or a number of them", o.limit)
+	}
+	if err := checkFormat[tagList](o.format); err != nil {
 		return err
 	}
-	limit := c.Int("limit")
-	if limit < 0 {
-		return usagef("--limit %d: use 0 for all tags, or a number of them", limit)
-	}
-	if err := checkFormat[tagList](c.String("format")); err != nil {
+	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	if err := p.applyRegistryFlags(c); err != nil {
-		return err
-	}
-	repository, tags, err := p.lookEngine(true).Tags(c.Context, c.Args().First(), p.retry)
+	repository, tags, err := p.lookEngine(true).Tags(ctx, name, p.retry)
 	if err != nil {
 		return err
 	}
-	if limit > 0 && len(tags) > limit {
-		p.line("%s of %d are shown", plural(limit, "tag"), len(tags))
-		tags = tags[:limit]
+	if o.limit > 0 && len(tags) > o.limit {
+		p.line("%s of %d are shown", plural(o.limit, "tag"), len(tags))
+		tags = tags[:o.limit]
 	}
-	switch format := c.String("format"); {
-	case isJSON(format):
-		return printJSON(p.out, tagList{Repository: repository, Tags: tags})
-	case format != "":
-		return printTemplate(p.out, format, []any{tagList{Repository: repository, Tags: tags}})
-	}
-	for _, t := range tags {
-		if _, err := fmt.Fprintln(p.out, t); err != nil {
-			return err
+	return showOne(p.out, o.format, tagList{repository, tags}, func() error {
+		for _, t := range tags {
+			if _, err := fmt.Fprintln(p.out, t); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }

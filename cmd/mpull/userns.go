@@ -5,10 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,9 +22,9 @@ import (
 
 // enterUserNamespace starts the program again in the user namespace that the
 // store of an ordinary user, or of root without its rights, needs, and returns
-// where it is in one or needs none. It does what the library's function of the
-// kind does, but also for a user without an account, and says in one line what
-// is missing. quiet says that having one ID alone is no matter.
+// where it is in one or needs none. The library has a function for that, which
+// fails for a user without an account and does not say in one line what is
+// missing. quiet leaves out the note to a user who may map one ID alone.
 func (p *program) enterUserNamespace(quiet bool) error {
 	if !unshare.IsRootless() || os.Geteuid() == 0 && (unshare.GetRootlessUID() > 0 || os.Getenv(unshare.UsernsEnvName) != "") {
 		return nil
@@ -184,4 +186,53 @@ func consecutive(own int, others []specs.LinuxIDMapping) []specs.LinuxIDMapping 
 		next += list[i].Size
 	}
 	return list
+}
+
+// nobody stands for the user outside whom this namespace calls root, where that
+// user is called root there too: in a namespace in a namespace.
+const nobody = 65534
+
+// settleNamespace looks whether this process is root only of a user namespace
+// that somebody made around it (unshare --map-root-user), and may not write where
+// the machine's root does. Then it tells the libraries, by the variables that
+// podman sets for what it starts, that an ordinary user runs this. It comes
+// before the libraries look for the first time.
+func settleNamespace() {
+	const uidVar, gidVar = "_CONTAINERS_ROOTLESS_UID", "_CONTAINERS_ROOTLESS_GID"
+	if os.Geteuid() != 0 || os.Getenv(unshare.UsernsEnvName) != "" || os.Getenv(uidVar) != "" || !closed("/var/lib/containers/storage") {
+		return
+	}
+	uid, foreign := rootOutside("/proc/self/uid_map")
+	if !foreign {
+		return
+	}
+	gid, _ := rootOutside("/proc/self/gid_map")
+	for name, value := range map[string]string{unshare.UsernsEnvName: "done", uidVar: fmt.Sprint(uid), gidVar: fmt.Sprint(gid)} {
+		_ = os.Setenv(name, value) // fails for a name or value with a zero byte alone
+	}
+}
+
+// rootOutside returns who the root of this user namespace is outside of it, and
+// whether there is such a namespace.
+func rootOutside(path string) (id uint32, foreign bool) {
+	text, err := os.ReadFile(path)
+	var inside, count uint32
+	if _, scanErr := fmt.Sscan(string(text), &inside, &id, &count); err != nil || scanErr != nil || count == math.MaxUint32 {
+		return 0, false
+	}
+	if id == 0 {
+		id = nobody
+	}
+	return id, true
+}
+
+// closed tells whether one may not write to a path, or make it.
+func closed(path string) bool {
+	for {
+		err := unix.Access(path, unix.W_OK)
+		if !errors.Is(err, unix.ENOENT) || path == "/" {
+			return errors.Is(err, unix.EACCES)
+		}
+		path = filepath.Dir(path)
+	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"runtime"
 	"runtime/debug"
@@ -79,6 +80,7 @@ func readVersion() (v versionInfo) {
 }
 
 func (p *program) versionCommand() *cli.Command {
+	var format string
 	return &cli.Command{
 		Name:      "version",
 		Usage:     "print the version",
@@ -92,21 +94,15 @@ Examples:
   mpull version --format '{{.Version}}'
 
 Exit codes: 0 always, but 125 for bad usage.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`"}},
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 0, 0, "version [--format json|TEMPLATE]"); err != nil {
-				return err
-			}
-			v := readVersion()
-			switch format := c.String("format"); format {
-			case "":
-				_, err := io.WriteString(p.out, "mpull "+v.Version+" (commit "+v.Commit+")\n")
-				return err
-			case "json", "{{json .}}":
-				return printJSON(p.out, v)
-			default:
-				return printTemplate(p.out, format, []any{v})
-			}
-		},
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Usage: "print json, or by a Go `TEMPLATE`", Destination: &format}},
+		Action: action(0, 0, func(context.Context, []string) error { return p.version(format) }),
 	}
+}
+
+func (p *program) version(format string) error {
+	v := readVersion()
+	return showOne(p.out, format, v, func() error {
+		_, err := io.WriteString(p.out, "mpull "+v.Version+" (commit "+v.Commit+")\n")
+		return err
+	})
 }

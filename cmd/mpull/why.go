@@ -3,10 +3,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -14,7 +14,10 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
+type whyOptions struct{ format string }
+
 func (p *program) whyCommand() *cli.Command {
+	var o whyOptions
 	return &cli.Command{
 		Name:      "why",
 		Usage:     "tell which image lost which name, when, to what, by which command",
@@ -30,28 +33,20 @@ Examples:
   mpull why --format json alpine:3.15
 
 Exit codes: 0 told; 1 no image has or had that name; 125 failed.`,
-		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`"}},
-		Action: func(c *cli.Context) error {
-			if err := exactly(c, 1, 1, "why [flags] IMAGE"); err != nil {
-				return err
-			}
-			format := c.String("format")
-			if err := checkFormat[engine.Story](format); err != nil {
-				return err
-			}
-			story, err := p.engine(nil).Why(c.Context, c.Args().First())
-			if err != nil {
-				return err
-			}
-			switch {
-			case isJSON(format):
-				return printJSON(p.out, story)
-			case format != "":
-				return printTemplate(p.out, format, []engine.Story{*story})
-			}
-			return printStory(p.out, story)
-		},
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`", Destination: &o.format}},
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.why(ctx, o, names[0]) }),
 	}
+}
+
+func (p *program) why(ctx context.Context, o whyOptions, image string) error {
+	if err := checkFormat[engine.Story](o.format); err != nil {
+		return err
+	}
+	story, err := p.engine(nil).Why(ctx, image)
+	if err != nil {
+		return err
+	}
+	return showOne(p.out, o.format, *story, func() error { return printStory(p.out, story) })
 }
 
 func printStory(w io.Writer, story *engine.Story) error {
@@ -105,6 +100,3 @@ func printLoss(w io.Writer, img engine.ImageStory, l query.Lost) {
 	}
 	fmt.Fprintf(w, "    give it back: mpull restore %.12s %s\n", img.ID, name)
 }
-
-// when prints a moment for people, in their own time zone.
-func when(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }

@@ -3,51 +3,40 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/docker/go-units"
-	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/registry"
 )
 
-// dryRunPull prints what a pull would do, and does nothing. lock is that of
+// planPull prints what a pull would do, and does nothing. lock is that of
 // --locked, nil without one.
-func (p *program) dryRunPull(c *cli.Context, lock *engine.Lock) error {
-	options, err := p.pullOptions(c)
-	if err != nil {
-		return err
-	}
-	e, inputs := p.readEngine(), c.Args().Slice()
+func (p *program) planPull(ctx context.Context, format string, lock *engine.Lock, names []string, job engine.PullOptions) error {
+	e := p.readEngine()
 	var plans []engine.PullPlan
+	var err error
 	if lock == nil {
-		plans, err = e.PlanPull(c.Context, inputs, options)
+		plans, err = e.PlanPull(ctx, names, job)
 	} else {
-		plans, err = e.PlanLocked(c.Context, lock, inputs, options)
+		plans, err = e.PlanLocked(ctx, lock, names, job)
 	}
 	if err != nil && len(plans) == 0 {
 		return err
 	}
-	return errors.Join(p.printPlans(c.String("format"), plans), err)
-}
-
-func (p *program) printPlans(format string, all []engine.PullPlan) error {
-	switch {
-	case isJSON(format):
-		return printJSON(p.out, all)
-	case format != "":
-		return printTemplate(p.out, format, all)
-	}
-	for i := range all {
-		if err := printPlan(p.out, &all[i]); err != nil {
-			return err
+	return errors.Join(show(p.out, format, plans, plans, func() error {
+		for i := range plans {
+			if err := printPlan(p.out, &plans[i]); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	}), err)
 }
 
 func printPlan(w io.Writer, plan *engine.PullPlan) error {
