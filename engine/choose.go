@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -226,6 +227,9 @@ func (e *Engine) explain(err error, img *registry.Image, instances []registry.In
 		}
 	}
 	notFound.Hint = e.advise(notFound)
+	if slices.ContainsFunc(instances, func(in registry.Instance) bool { return in.Deep }) {
+		notFound.Hint = strings.TrimSuffix("there is "+registry.DeepIndex+"; "+notFound.Hint, "; ")
+	}
 	return err
 }
 

@@ -68,7 +68,7 @@ func (p *pull) tellAbsent() error {
 	}
 	e := &AbsentPlatformsError{}
 	for _, a := range p.absent {
-		e.Platforms = append(e.Platforms, fmt.Sprintf("%s (%s)", orElse(a.Instance.Platform.String(), "an image"), a.Instance.Digest))
+		e.Platforms = append(e.Platforms, fmt.Sprintf("%s (%s)", a.Instance.What(), a.Instance.Digest))
 	}
 	if !p.o.SkipMissing {
 		return e

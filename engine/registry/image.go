@@ -56,6 +56,7 @@ type Instance struct {
 	Artifact    string        // type of what is no image; "" for images
 	Silent      bool          // the config was read and names no platform either
 	Absent      bool          // it was asked for, and is not there
+	Deep        bool          // an index in indexes, deeper than is followed; counts as absent
 	Index       digest.Digest // the nested index it is in; "" for the top level
 }
 
@@ -160,6 +161,7 @@ func (i *Image) Unparsed(d digest.Digest) *image.UnparsedImage {
 // read from its config.
 func (i *Image) Instances(ctx context.Context) ([]Instance, error) {
 	if i.IsIndex {
+		clear(i.within)
 		return i.index(ctx, i.Manifest, i.MediaType, "", 0)
 	}
 	one := Instance{Digest: i.Digest, Size: int64(len(i.Manifest)), MediaType: i.MediaType}
@@ -190,6 +192,9 @@ type Detail struct {
 // most two requests, and none when Local has them or they were read before.
 // Both are checked against their digests.
 func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
+	if one.Deep {
+		return nil, &AbsentError{Instance: one}
+	}
 	if d := i.details[one.Digest]; d != nil {
 		again, mediaType := *d, d.MediaType
 		again.Instance, again.MediaType = one, mediaType

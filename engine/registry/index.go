@@ -14,9 +14,11 @@ import (
 	"github.com/mpull/mpull/engine/platform"
 )
 
-// Bounds for indexes: real ones hold a few dozen entries.
+// Bounds for indexes: real ones hold a few dozen entries. What lies deeper, or in
+// more indexes, is not followed: a few hundred bytes could name millions of images.
 const (
 	maxInstances = 10_000
+	maxIndexes   = 100
 	maxNesting   = 3
 )
 
@@ -59,9 +61,6 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 			return nil, fmt.Errorf("reading the index of %s: entry with digest %q: %w", transportName(i.Ref), d.Digest, err)
 		}
 		if manifest.MIMETypeIsMultiImage(d.MediaType) {
-			if depth+1 >= maxNesting {
-				return nil, fmt.Errorf("reading the index of %s: indexes are nested more than %d deep", transportName(i.Ref), maxNesting)
-			}
 			nested, err := i.nested(ctx, d, self, depth+1)
 			if err != nil {
 				return nil, err
@@ -74,11 +73,18 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 	return all, nil
 }
 
-// nested follows an entry that is an index itself. One that is not there is one
-// instance that is not: the others can be had all the same.
+// nested follows an entry that is an index itself, once. One that is not there, or
+// too deep, is one instance that is absent: the others can be had all the same.
 func (i *Image) nested(ctx context.Context, entry imgspecv1.Descriptor, in digest.Digest, depth int) ([]Instance, error) {
+	d, one := entry.Digest, toInstance(entry, in)
+	one.Artifact, one.Absent = "", true
+	if _, again := i.within[d]; again {
+		return nil, nil
+	}
+	if one.Deep = depth >= maxNesting || len(i.within) >= maxIndexes; one.Deep {
+		return []Instance{one}, nil
+	}
 	i.asked.Manifests++
-	d := entry.Digest
 	var blob []byte
 	var mediaType string
 	err := i.anywhere(ctx, func() (err error) {
@@ -86,8 +92,6 @@ func (i *Image) nested(ctx context.Context, entry imgspecv1.Descriptor, in diges
 		return err
 	})
 	if isAbsent(err) {
-		one := toInstance(entry, in)
-		one.Artifact, one.Absent = "", true
 		return []Instance{one}, nil
 	}
 	if err != nil {

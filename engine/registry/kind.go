@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,20 +30,32 @@ func (e *NotImageError) Error() string {
 // IsWasm tells whether a media type is one of WebAssembly's.
 func IsWasm(mediaType string) bool { return strings.Contains(mediaType, "wasm") }
 
-// AbsentError says that an index names an image that is not there: it was
-// copied without it, or what it named was deleted.
+// AbsentError says that an index names an image that is not there: it was copied
+// without it, or what it named was deleted. An index that is not followed is the
+// same.
 type AbsentError struct {
 	Instance Instance
 	cause    error
 }
 
 func (e *AbsentError) Error() string {
-	what := e.Instance.Platform.String()
-	if what == "" {
-		what = "an image"
+	what := e.Instance.What()
+	if e.Instance.Deep {
+		return fmt.Sprintf("the index names %s (%s)", what, e.Instance.Digest)
 	}
 	return fmt.Sprintf("the index names %s, but its manifest %s is not there: %v", what, e.Instance.Digest, e.cause)
 }
+
+// What names the instance for people, as far as the index tells.
+func (i Instance) What() string {
+	if i.Deep {
+		return cmp.Or(i.Platform.String(), "images") + " in " + DeepIndex
+	}
+	return cmp.Or(i.Platform.String(), "an image")
+}
+
+// DeepIndex is what an instance that is [Instance.Deep] is, for people.
+const DeepIndex = "an index nested too deep to be followed"
 
 func (e *AbsentError) Unwrap() error { return e.cause }
 

@@ -1,11 +1,13 @@
 package platforms
 
 import (
+	"fmt"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/mpull/mpull/integration/testimage"
 )
@@ -53,6 +55,47 @@ func TestReports(t *testing.T) {
 	y.run(125, "pull --arch amd64 --variant v8 R/team/arm:1", "x86-64-v1 to v4")
 	y.run(0, "inspect docker://R/team/arm:1")
 	y.run(125, "inspect --platform linux/amd64 docker://R/team/arm:1", "it offers linux/arm64")
+}
+
+// TestDeepIndexes: an index nested deeper than is followed is left out, with a
+// sentence where it may hold what was asked for, and the others are there; and no
+// index leads to more requests than one can wait for.
+func TestDeepIndexes(t *testing.T) {
+	amd64, arm64 := image(t, testimage.Spec{Seed: 23, OCI: true}), image(t, testimage.Spec{Platform: "linux/arm64", Seed: 23, OCI: true})
+	inner := entry{add: index(entry{add: amd64, platform: on("linux", "amd64")})}
+	deep := index(entry{add: index(entry{add: index(inner)})})
+	bomb := index(inner)
+	for range 2 {
+		same := make([]entry, 60)
+		for i := range same {
+			same[i].add = bomb
+		}
+		bomb = index(same...)
+	}
+	many := make([]entry, 0, 120)
+	for i := range 120 {
+		many = append(many, entry{add: mutate.Annotations(index(entry{add: amd64, platform: on("linux", "amd64")}), map[string]string{"n": fmt.Sprint(i)}).(v1.ImageIndex)})
+	}
+	y := newTry(t, map[string]v1.ImageIndex{
+		"team/deep:1":  index(entry{add: deep}, entry{add: arm64, platform: on("linux", "arm64")}),
+		"team/only:1":  index(entry{add: deep}),
+		"team/bomb:1":  index(entry{add: bomb}, entry{add: arm64, platform: on("linux", "arm64")}),
+		"team/twice:1": index(inner, inner, entry{add: arm64, platform: on("linux", "arm64")}),
+		"team/many:1":  index(append(many, entry{add: arm64, platform: on("linux", "arm64")})...),
+	}, nil)
+	for _, name := range []string{"deep", "bomb", "many"} {
+		y.run(0, "pull --platform linux/arm64 R/team/"+name+":1", "!nested")
+		y.run(125, "pull --platform linux/s390x R/team/"+name+":1", "no linux/s390x in this image", "linux/arm64", "an index nested")
+	}
+	y.run(125, "pull --platform linux/amd64 R/team/only:1", "an index nested")
+	y.run(0, "pull --platform linux/amd64 R/team/many:1")
+	y.run(0, "platforms R/team/deep:1", "linux/arm64", "absent")
+	y.run(125, "pull --all-platforms R/team/deep:1", "an index nested")
+	y.run(0, "pull --all-platforms --skip-missing R/team/deep:1", "warning", "an index nested")
+	y.run(0, "pull --all-platforms R/team/twice:1")
+	if r := y.run(0, "platforms --format {{.Platform}} R/team/twice:1"); r.Stdout != "linux/amd64\nlinux/arm64\n" {
+		t.Errorf("an index that is listed twice: %q", r.Stdout)
+	}
 }
 
 // TestNestedLayout pulls out of a nested index on the disk, where a digest names
