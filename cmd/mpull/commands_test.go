@@ -229,7 +229,8 @@ func TestCompletesWhatIsHere(t *testing.T) {
 	d := newDesk(t)
 	arm := d.id("pull --quiet --platform linux/arm/v7 alpine:3.15")
 	d.must("pull --quiet --platform linux/amd64 alpine:3.15")
-	own := d.global
+	here := newTalk()
+	here.store = d.options()
 	for typed, want := range map[string]string{
 		"restore ":                          arm[:12] + "\tlinux/arm/v7, was " + alpine,
 		"restore " + arm[:12] + " ":         alpine + "\tlost by " + arm[:12],
@@ -244,9 +245,9 @@ func TestCompletesWhatIsHere(t *testing.T) {
 		"lock ":                             ":files\n",
 		"prune --protect " + alpine[:10]:    alpine + "\tlinux/amd64\n",
 	} {
-		d.global = append([]string{"mpull", completeName}, own[1:]...)
-		if got := d.words(strings.Split(typed, " ")); got.code != 0 || !strings.Contains(got.out, want) || got.err != "" {
-			t.Errorf("mpull %s<TAB> = %d offers\n%s%s\nwant %q", typed, got.code, got.out, got.err, want)
+		got := here.complete(t.Context(), newApp(here.streams), strings.Split(typed, " "))
+		if !strings.Contains(got, want) || here.err.Len() > 0 {
+			t.Errorf("mpull %s<TAB> offers\n%s%s\nwant %q", typed, got, &here.err, want)
 		}
 	}
 }

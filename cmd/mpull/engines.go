@@ -50,8 +50,8 @@ func (p *program) readEngine() *engine.Engine {
 	return p.engine(p.tellNotes)
 }
 
-// lookEngine is the engine of a command that looks at images where they lie.
-// One that needs no store needs no user namespace either.
+// lookEngine is the engine of a command that looks at images where they lie: with
+// remote in no store, so that no user namespace is needed.
 func (p *program) lookEngine(remote bool) *engine.Engine {
 	if !remote {
 		return p.readEngine()

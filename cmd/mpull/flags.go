@@ -29,13 +29,14 @@ func action(least, most int, run func(ctx context.Context, names []string) error
 	}
 }
 
-// into is the Action of a flag whose values go into a list of plain Go.
+// into is the Action of a flag that may be repeated: Destination would put its
+// values into a type of the library's.
 func into[T any](to *T) func(*cli.Context, T) error {
 	return func(_ *cli.Context, value T) error { *to = value; return nil }
 }
 
-// given is the Action of a flag that is told apart from one left out, whatever
-// its value: to stays nil without the flag.
+// given is the Action of a flag for which an empty value, or 0, means something
+// else than no flag: then to stays nil.
 func given[T any](to **T) func(*cli.Context, T) error {
 	return func(_ *cli.Context, value T) error { *to = &value; return nil }
 }
@@ -86,8 +87,8 @@ func (f *platformFlags) requests(host platform.Platform) ([]engine.Fallback, err
 	return all, nil
 }
 
-// fallback is requests where one ordered fallback can be meant; nil when none is
-// given. tooMany says so to who gives more.
+// fallback is requests for a command that takes one --platform, perhaps a list to
+// try in order; nil when none is given. tooMany is the error for more.
 func (f *platformFlags) fallback(host platform.Platform, tooMany string) (engine.Fallback, error) {
 	lists, err := f.requests(host)
 	switch {
@@ -99,7 +100,7 @@ func (f *platformFlags) fallback(host platform.Platform, tooMany string) (engine
 	return lists[0], nil
 }
 
-// one is requests where one platform can be meant; nil when none is given.
+// one is fallback for a command that takes a single platform.
 func (f *platformFlags) one(host platform.Platform, tooMany string) (*platform.Request, error) {
 	list, err := f.fallback(host, tooMany)
 	switch {

@@ -173,9 +173,7 @@ func (h *helpText) wrapped(text, first, rest string) {
 			h.WriteString(strings.TrimRight(line, " ") + "\n")
 			line, prefix = rest, rest
 		}
-		if line != prefix {
-			line += " "
-		} else if line != "" && !strings.HasSuffix(line, " ") {
+		if line != prefix || line != "" && !strings.HasSuffix(line, " ") {
 			line += " "
 		}
 		line += word

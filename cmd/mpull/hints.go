@@ -129,6 +129,16 @@ func hint(err error) string {
 	return ""
 }
 
+// refusalHint is the way out of a refusal.
+func refusalHint(r *engine.RefusedError) string {
+	ways := []string{r.Result.Hint, ""}
+	if r.Use != "" {
+		ways[0] = "an image here would start: " + r.Use
+	}
+	ways[1] = "mpull run --force starts it all the same"
+	return strings.TrimPrefix(strings.Join(ways, "; "), "; ")
+}
+
 // fullHint names the disk that is full, where the error does.
 func fullHint(err error) string {
 	var path *os.PathError

@@ -25,7 +25,7 @@ Exit codes: those of the command.`,
 		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand(), p.imageExistsCommand()}}
 }
 
-// imageExistsCommand is podman's question of scripts.
+// imageExistsCommand is for scripts, as podman's is.
 func (p *program) imageExistsCommand() *cli.Command {
 	return &cli.Command{
 		Name: "exists", Usage: "tell by the exit code whether an image is in local storage", UsageText: "image exists IMAGE",

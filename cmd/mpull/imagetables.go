@@ -121,8 +121,8 @@ func leafState(leaf engine.BranchLeaf) string {
 	return "no name, but other images need it"
 }
 
-// onePerImage leaves the first row of each image: each has all the names, which
-// would grow with the square of them.
+// onePerImage keeps the first row of each image: all rows of an image with a
+// thousand names would have a thousand names each.
 func onePerImage(rows []engine.ListedImage) []engine.ListedImage {
 	seen, first := map[string]bool{}, []engine.ListedImage{}
 	for i := range rows {

@@ -68,7 +68,7 @@ func (f *accountFlags) flags() []cli.Flag {
 	}
 }
 
-// account is that of a registry, or of all with "".
+// account opens the credentials for a registry; with host "" those for all.
 func (p *program) account(f accountFlags, tls tlsFlags, host string) (*registry.Account, error) {
 	o := p.registry
 	o.AuthFile, o.CertDir = f.authFile, tls.certDir

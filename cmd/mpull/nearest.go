@@ -12,10 +12,10 @@ import (
 // maxDistance is how different a word may be to count as mistyped.
 const maxDistance = 2
 
-// nearestCommand suggests a command for a word that cannot be meant as an
-// image: it has no slash, colon, dot or digit, and differs little from one of
-// the list. What other tools call one, verbs.go has. meant says that a command is
-// meant for sure, so that a short one that differs much is worth naming too.
+// nearestCommand is the command of the list that a mistyped word is nearest to,
+// "" for a word that may be the name of an image, by a slash, colon, dot or digit.
+// A short command is near to many words: it counts only where meant says that the
+// word can be nothing but a command. verbs.go has what other tools call commands.
 func nearestCommand(list []*cli.Command, word string, meant bool) string {
 	if strings.ContainsAny(word, "/:@.0123456789") {
 		return ""

@@ -149,8 +149,8 @@ func (p *program) prune(ctx context.Context, o pruneOptions) error {
 	return p.reached(o, plan, result.Reclaimed)
 }
 
-// reached says so when less came free than --free or --until-used asked for: how much did, and
-// what --all would give.
+// reached says so when less came free than --free or --until-used asked for: how
+// much did, and what --all would give.
 func (p *program) reached(o pruneOptions, plan *gc.Plan, freed int64) error {
 	if freed >= plan.Free {
 		return nil

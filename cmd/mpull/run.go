@@ -145,21 +145,10 @@ func environment(texts []string) (env []string, err error) {
 	return env, nil
 }
 
-// stopDeadRuns ends what killed runs left running, as far as that must be done
-// from outside a user namespace. What fails here is tried, and told, by the
-// sweep inside.
+// stopDeadRuns ends the programs of runs that were killed, where only the process
+// outside a user namespace can. What fails here the sweep inside tries, and tells.
 func (p *program) stopDeadRuns(ctx context.Context) {
 	if outside() {
 		_ = engine.New(engine.Config{Store: p.store}).StopDeadRuns(ctx)
 	}
-}
-
-// refusalHint is the way out of a refusal.
-func refusalHint(r *engine.RefusedError) string {
-	ways := []string{r.Result.Hint, ""}
-	if r.Use != "" {
-		ways[0] = "an image here would start: " + r.Use
-	}
-	ways[1] = "mpull run --force starts it all the same"
-	return strings.TrimPrefix(strings.Join(ways, "; "), "; ")
 }

@@ -79,7 +79,7 @@ func handSignalsIn() error {
 	return nil
 }
 
-// handedSignals is the other end; nil when there is none.
+// handedSignals reads the other end of that pipe; nil when there is none.
 func handedSignals() <-chan os.Signal {
 	fd, err := strconv.Atoi(os.Getenv(handVar))
 	if err != nil || !unshare.IsRootless() || outside() {

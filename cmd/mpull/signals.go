@@ -13,8 +13,8 @@ import (
 	"github.com/mpull/mpull/store/waits"
 )
 
-// How long a command that was told to stop has for its cleaning up. What it
-// leaves then, as one that is killed does, the next command finds.
+// How long a command that was told to stop may clean up. What it has not done by
+// then the next command finds, as after a kill.
 const (
 	stopTime = 5 * time.Second
 	// lockTime is the time for a command that waits for a lock of another process:
@@ -42,8 +42,8 @@ func stopSignals() []os.Signal {
 }
 
 // cancelOnSignal makes SIGINT, SIGTERM and SIGHUP end the context, so that
-// what was begun is cleaned up. A second one ends the program at once, and so
-// does the time: a library that waits hears of no context.
+// what was begun is cleaned up. A second one ends the program at once. So does the
+// end of that time (outlast): a library that waits does not look at the context.
 func cancelOnSignal(s *streams, cancel context.CancelCauseFunc, ended <-chan struct{}) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	if all := stopSignals(); len(all) > 0 { // none would mean all

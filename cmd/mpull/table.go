@@ -191,8 +191,8 @@ func cellWidth(s string) int {
 	return n + runewidth.StringWidth(rest)
 }
 
-// cut shortens a cell to a width, and returns how wide it is then. A path, as
-// in names and platforms, is told by its end, and so is one behind a few words.
+// cut shortens a cell to a width, and returns how wide it is then. Of a path (a
+// name, a platform) the end stays, which tells one from another; also behind words.
 func cut(cell string, width int) (string, int) {
 	if w := cellWidth(cell); w <= width {
 		return cell, w

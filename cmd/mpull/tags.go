@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/urfave/cli/v2"
 )
@@ -68,11 +67,10 @@ func (p *program) tags(ctx context.Context, o tagsOptions, name string) error {
 		tags = tags[:o.limit]
 	}
 	return showOne(p.out, o.format, tagList{repository, tags}, func() error {
-		for _, t := range tags {
-			if _, err := fmt.Fprintln(p.out, t); err != nil {
-				return err
-			}
+		t := &table{whole: true}
+		for _, tag := range tags {
+			t.add(tag)
 		}
-		return nil
+		return t.write(p.out)
 	})
 }
