@@ -35,6 +35,11 @@ func TestMakePlan(t *testing.T) {
 			layer a 10 read-only
 			image A b was app:1 2h
 			image Z z app:2`, Policy{}, "-A dangling, +Z named, 11"},
+		{"nor does it matter where the additional store's is listed", `
+			layer a 10
+			layer a 10 read-only
+			layer b 1 on a
+			image A b was app:1 2h`, Policy{}, "-A dangling, 11"},
 		{"what is mounted stays", `
 			layer a 100 mounted
 			layer b 1 on a

@@ -145,7 +145,7 @@ func (v *View) sameDigest(p parts, family []*store.Image) []*store.Image {
 // for none of them.
 func (v *View) Named(names []string, input string) (string, error) {
 	p := parse(input)
-	if p.digest != "" && p.name == "" || p.name == "" {
+	if p.name == "" {
 		return "", fmt.Errorf("%s is no name", input)
 	}
 	if p.digest != "" {

@@ -3,6 +3,7 @@ package query
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,10 +75,11 @@ func TestFilters(t *testing.T) {
 		{"label=vendor/*=x", "A"}, {"label!=stage=dev", "BCEF"}, {"label=stage label=keep.me", "A"}, {"label=stage label=other", ""},
 		{"platform=linux/amd64", "AE"}, {"platform=linux/arm", "B"}, {"platform=arm", "B"}, {"platform=linux", "ABCE"},
 		{"platform=linux/arm/v7", "B"}, {"platform=armhf", "B"}, {"platform=linux/arm/v6", ""}, {"platform=linux/arm64/v8", "C"},
-		{"platform=linux/arm*", "BC"}, {"platform=arm*", "BC"}, {"platform=linux/arm platform=linux/arm64", "BC"}, {"platform!=linux/arm", "ACEF"},
+		{"platform=linux/arm*", "BC"}, {"platform=linux/arm*/v7", "B"}, {"platform=arm*", "BC"}, {"platform=linux/arm platform=linux/arm64", "BC"}, {"platform!=linux/arm", "ACEF"},
 		{"until=1h", "ABCE"}, {"until=3h", "ABE"}, {"until=1d", "AB"}, {"until=1d12h", "AB"}, {"until=3d", ""}, {"until=2w", ""}, {"until!=3h", "C"},
 		{"until=3h ago", "ABE"}, {"until=2026-06-29T10:00:01Z", "AB"}, {"until=2026-06-29T10:00:00Z", ""}, {"until=1782900000", "ABE"}, {"until=2026-06-30T12", "AB"},
 		{"before=alpine:3.15", "CF"}, {"since=alpine:3.15", "BE"}, {"after=a0000000", "BE"}, {"since!=alpine:3.15", "ACF"},
+		{"reference=" + strings.Repeat("x", maxFilter-len("reference=")), ""},
 		{"dangling=true", "EF"}, {"dangling=false", "ABC"}, {"dangling!=true", "ABC"}, {"intermediate=true", "C"}, {"readonly=true", "F"},
 		{"id=a0", "A"}, {"id=sha256:a0", "A"}, {"digest=" + d("b").String(), "B"}, {"digest=sha256:bbb", "B"}, {"digest=bbb", "B"},
 	} {
@@ -151,6 +153,9 @@ func TestLostBy(t *testing.T) {
 	}}
 	if got := strings.Join(LostNames(&img), " "); got != "c:1 b:1 a:1 other:1" {
 		t.Errorf("lost %s", got)
+	}
+	if got := LostNames(&store.Image{Displaced: img.Displaced[:1]}); !slices.Equal(got, []string{"a:1"}) {
+		t.Errorf("of a record without a history: %s", got)
 	}
 	if last := LostBy(&img)[3]; !last.OtherTool || !last.At.IsZero() {
 		t.Errorf("%+v", last)

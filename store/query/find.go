@@ -83,9 +83,6 @@ func (f Found) Held() bool { return f.Name != "" && slices.Contains(f.Image.Name
 // a tag is meant.
 func (v *View) Find(input string) (Found, error) {
 	p := parse(input)
-	if p.id == "" && p.name == "" && p.digest == "" {
-		return Found{}, &UnknownError{Input: input}
-	}
 	var several error
 	if p.id != "" {
 		img, err := v.byID(input, p.id)
@@ -103,12 +100,13 @@ func (v *View) Find(input string) (Found, error) {
 			err = several
 		}
 		return found, err
-	case p.name == "":
-		return Found{}, &UnknownError{Input: input}
 	}
-	names, err := v.fullNames(p.name)
-	if err != nil {
-		return Found{}, err
+	var names []string
+	if p.name != "" {
+		var err error
+		if names, err = v.fullNames(p.name); err != nil {
+			return Found{}, err
+		}
 	}
 	for _, n := range names {
 		if img := v.names().holder[n]; img != nil {
@@ -118,7 +116,7 @@ func (v *View) Find(input string) (Found, error) {
 	if several != nil {
 		return Found{}, several
 	}
-	if p.id != "" && len(p.id) >= shortDigest {
+	if len(p.id) >= shortDigest {
 		// The digest that a listing shows, without its algorithm.
 		if images := withDigest(v.all(), digest.Canonical.String()+":"+p.id); len(images) > 0 {
 			return v.oneOf(input, images)
@@ -207,11 +205,9 @@ func (v *View) repositories(name string) ([]string, error) {
 // oneOf picks the image that a digest means. Those of one index all have the
 // index's digest: the one with a tag is meant.
 func (v *View) oneOf(input string, images []*store.Image) (Found, error) {
-	if len(images) > 1 {
-		tagged := slices.DeleteFunc(slices.Clone(images), func(img *store.Image) bool { return !slices.ContainsFunc(img.Names, IsTag) })
-		if len(tagged) == 1 {
-			images = tagged
-		}
+	tagged := slices.DeleteFunc(slices.Clone(images), func(img *store.Image) bool { return !slices.ContainsFunc(img.Names, IsTag) })
+	if len(tagged) == 1 {
+		images = tagged
 	}
 	switch len(images) {
 	case 0:

@@ -42,7 +42,7 @@ func d(letter string) digest.Digest { return digest.Digest("sha256:" + strings.R
 
 func TestFind(t *testing.T) {
 	lost := image("e5000000")
-	lost.NamesHistory = []string{"one.test/lost:latest"}
+	lost.NamesHistory = []string{"one.test/lost:latest", "one.test/beefbeefbeef:latest"}
 	lost.Digests = []digest.Digest{d("5")}
 	v := New(&store.Snapshot{Images: []store.Image{
 		image("abc00000", "localhost/tool:latest", "docker.io/library/alpine:3.15"),
@@ -79,6 +79,8 @@ func TestFind(t *testing.T) {
 		{"set@" + d("3").String(), "d3000000", "far.test/sub/set@" + d("3").String()},
 		{"far.test/sub/set@sha256:333", "d3000000", ""},
 		{d("3").String(), "d3000000", ""},
+		{strings.Repeat("3", 12), "d3000000", ""}, // as listings show it
+		{strings.Repeat("3", 64), "d3000000", ""},
 		{"sha256:3333", "d3000000", ""},
 		{d("0").String(), "d2000000", ""},
 		{"lost@" + d("5").String(), "e5000000", ""}, // it has no name, but had this one
@@ -91,6 +93,8 @@ func TestFind(t *testing.T) {
 		"ab", "nosuch", "alpine", "deadbeef", "sha256:9", "@", "app@", "@" + d("1").String(), "sha512:1111",
 		"app@" + d("9").String(), "app:1@" + d("9").String(), "two.test/app@" + d("1").String(), "set@" + d("1").String(),
 		"tool@" + d("1").String(), "other/app@" + d("1").String(), "app@sha256:12", "app@sha256:xyz", "app@1111",
+		strings.Repeat("9", 64), strings.Repeat("9", 65), strings.Repeat("9", 128), // no IDs that are here
+		strings.Repeat("3", 11), // too little for a digest without its algorithm
 	} {
 		if found, err := v.Find(in); !IsUnknown(err) {
 			t.Errorf("Find(%q) = %v, %v", in, found, err)
@@ -99,6 +103,10 @@ func TestFind(t *testing.T) {
 	var unknown *UnknownError
 	if _, err := v.Find("lost"); !errors.As(err, &unknown) || len(unknown.Held) != 1 || unknown.Held[0].ID != "e5000000" {
 		t.Errorf("the image that once had the name is not told: %v", err)
+	}
+	// A name may look like the beginning of a digest.
+	if _, err := v.Find("beefbeefbeef"); !errors.As(err, &unknown) || len(unknown.Held) != 1 {
+		t.Errorf("nor that of a name in hexadecimal digits: %v", err)
 	}
 	for _, in := range []string{"UPPER", "a b", "", ":", "sha256:"} {
 		if found, err := v.Find(in); err == nil {

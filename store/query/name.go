@@ -108,7 +108,11 @@ func parse(input string) parts {
 		}
 		return parts{id: hex, digest: input}
 	}
-	if hexText.MatchString(input) && len(input) <= digest.Canonical.Size()*2 {
+	switch full := digest.Canonical.Size() * 2; {
+	case !hexText.MatchString(input) || len(input) > full:
+	case len(input) == full: // no name may be that
+		return parts{id: input}
+	default:
 		return parts{id: input, name: input}
 	}
 	return parts{name: input}
