@@ -15,7 +15,8 @@ func (f Facts) ByteOrder() binary.ByteOrder {
 // A Loader is one ELF loader of a kernel: the native one or a compatible one.
 type Loader struct {
 	Class64 bool // layout in which it reads headers
-	accepts func(ELFHeader) bool
+	// Accepts is elf_check_arch of the kernel's architecture, and elf_check_fdpic.
+	Accepts func(ELFHeader) bool
 	// TaskSize bounds the addresses of its programs, in bytes; 0 means that
 	// it is not known.
 	TaskSize uint64
@@ -30,15 +31,12 @@ type Loader struct {
 	StackRandom uint64
 }
 
-// Accepts is elf_check_arch of the kernel's architecture, and elf_check_fdpic.
-func (l Loader) Accepts(h ELFHeader) bool { return l.accepts(h) }
-
 // Loaders lists the ELF loaders of the host's kernel in the order in which
 // they are asked: binfmt_elf, then compat_binfmt_elf. It is empty for an
 // architecture whose rules are not known here.
 func (f Facts) Loaders() []Loader {
 	native := func(class64 bool, task uint64, accepts func(ELFHeader) bool) Loader {
-		return Loader{Class64: class64, accepts: accepts, TaskSize: task}
+		return Loader{Class64: class64, Accepts: accepts, TaskSize: task}
 	}
 	machine := func(m uint16) func(ELFHeader) bool {
 		return func(e ELFHeader) bool { return e.Machine == m }
@@ -85,7 +83,7 @@ func (f Facts) compatX86() []Loader {
 		return nil
 	}
 	l := Loader{TaskSize: 0xffffe000, DynBase: 0x55555000 + 0x1000000, MaxRandom: f.random(f.MmapRndCompatBits, 16), StackRandom: f.random(11, 0)}
-	l.accepts = func(e ELFHeader) bool {
+	l.Accepts = func(e ELFHeader) bool {
 		return ia32 && is386(e) || x32 && e.Machine == machineX86_64
 	}
 	return []Loader{l}
