@@ -30,7 +30,7 @@ type CheckOptions struct {
 	program    bool              // only the program counts, not whether a runtime can mount the image
 }
 
-// Check predicts whether a local image starts on the host. Nothing is run or
+// Check predicts whether a local image starts on the host. Nothing of it is run or
 // mounted.
 func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (result preflight.Result, err error) {
 	go e.Host() // to be known when the image is

@@ -34,7 +34,7 @@ func (p *program) checkCommand() *cli.Command {
 		Description: `Finds the file that would really be executed (Entrypoint, Cmd or COMMAND, by PATH,
 WorkingDir and User of the config), and follows it as the kernel would: #! lines,
 binfmt_misc handlers, ELF headers, loaders, the level of the CPU. What the config
-claims decides nothing. Nothing is run or mounted.
+claims decides nothing. Nothing of the image is run or mounted.
 
 With --platform the image of that platform is checked that holds the name, once
 held it or is kept beside it.
