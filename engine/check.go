@@ -1,14 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-
-	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/preflight"
@@ -58,7 +58,7 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 	if img.IsList {
 		return preflight.Result{ID: img.ID}, e.listError(ctx, s, img, platform.Native(e.Platform()))
 	}
-	err = onFiles(s, img, o, func(root preflight.RootFS, command preflight.Command) {
+	err = e.onFiles(s, img, nil, o, func(root preflight.RootFS, command preflight.Command) {
 		result = preflight.Check(ctx, root, command, e.Host())
 	})
 	result.ID = img.ID
@@ -68,15 +68,16 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 	return result, err
 }
 
-// onFiles hands the files of an image to f, and what it starts.
-func onFiles(s *store.Store, img *store.Image, o CheckOptions, f func(preflight.RootFS, preflight.Command)) error {
+// onFiles hands the files of an image to f, and what it starts. chain is as
+// Store.LayerDirs takes it.
+func (e *Engine) onFiles(s *store.Store, img *store.Image, chain []*store.Layer, o CheckOptions, f func(preflight.RootFS, preflight.Command)) error {
 	command, err := commandOf(s, img, o)
 	if err != nil {
 		return err
 	}
 	var dirs []string
 	if img.TopLayer != "" { // else an image of a config alone, with an empty root
-		if dirs, err = s.LayerDirs(img); err != nil {
+		if dirs, err = s.LayerDirs(img, chain); err != nil {
 			return err
 		}
 	}
@@ -89,7 +90,7 @@ func onFiles(s *store.Store, img *store.Image, o CheckOptions, f func(preflight.
 		return fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
 	}
 	if s.Driver() == "overlay" {
-		root.AskRecords(func(i int) (map[string]bool, error) { return store.OpaqueDirs(dirs[i]) })
+		root.AskRecords(e.ids(), func(i int) (map[string]bool, error) { return store.OpaqueDirs(dirs[i]) })
 	}
 	if command.Bad == "" && !o.program {
 		if command.Bad = preflight.Unmountable(root); command.Bad != "" {
@@ -102,19 +103,20 @@ func onFiles(s *store.Store, img *store.Image, o CheckOptions, f func(preflight.
 
 // commandOf reads what an image's config starts, changed by the options.
 func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Command, error) {
-	blob, err := s.ConfigBlob(img)
-	if err != nil {
-		return preflight.Command{}, err
+	if img.Config == nil {
+		return preflight.Command{}, cmp.Or(img.ConfigError, errors.New("its config is not known"))
 	}
-	var config imgspecv1.Image
-	bad := json.Unmarshal(blob, &config)
+	start, bad := img.Config.Start, img.Config.StartError
 	if bad != nil && !oneString(bad) {
 		return preflight.Command{}, fmt.Errorf("reading the config of image %s: %w", query.ShortID(img.ID), bad)
 	}
 	c := preflight.Command{
-		Entrypoint: config.Config.Entrypoint, Cmd: config.Config.Cmd, Args: o.Args,
-		Env: append(config.Config.Env, o.Env...), WorkingDir: config.Config.WorkingDir, User: config.Config.User,
-		Claimed: query.PlatformOf(img), Index: indexPlatform(s, img),
+		Entrypoint: start.Entrypoint, Cmd: start.Cmd, Args: o.Args,
+		Env: slices.Concat(start.Env, o.Env), WorkingDir: start.WorkingDir, User: start.User,
+		Claimed: query.PlatformOf(img),
+	}
+	if !o.program {
+		c.Index = indexPlatform(s, img)
 	}
 	if o.Entrypoint != nil {
 		c.Entrypoint = o.Entrypoint
@@ -122,6 +124,10 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 	if len(o.Entrypoint) > 0 {
 		c.Cmd = nil
 	} else if bad != nil {
+		blob, err := s.ConfigBlob(img)
+		if err != nil {
+			return c, err
+		}
 		c.Bad, c.BadHint = notLists(blob)
 	}
 	if o.User != "" {
@@ -137,7 +143,7 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 // is a string. The rest of the config is read all the same.
 func oneString(err error) bool {
 	var wrong *json.UnmarshalTypeError
-	return errors.As(err, &wrong) && wrong.Value == "string" && (wrong.Field == "config.Entrypoint" || wrong.Field == "config.Cmd")
+	return errors.As(err, &wrong) && wrong.Value == "string" && (strings.HasSuffix(wrong.Field, ".Entrypoint") || strings.HasSuffix(wrong.Field, ".Cmd"))
 }
 
 // notLists says which command of a config is a string, and how to start it.

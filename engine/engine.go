@@ -39,6 +39,7 @@ type Engine struct {
 	mu     sync.Mutex // serialises Events
 
 	asker *ask.Asker
+	ids   func() preflight.IDTable // of this process
 }
 
 // New returns an engine. It reads nothing yet.
@@ -52,7 +53,7 @@ func New(c Config) *Engine {
 }
 
 func newEngine(c Config, on func() preflight.Host, native func() platform.Platform) *Engine {
-	e := &Engine{config: c, host: on, native: native}
+	e := &Engine{config: c, host: on, native: native, ids: sync.OnceValue(preflight.OwnIDs)}
 	e.asker = &ask.Asker{Registry: c.Registry, Debug: e.debug, Retrying: func(err error, wait time.Duration, left int) {
 		e.emit(Event{Retry: &RetryEvent{Err: err, Wait: wait, Tries: left}})
 	}}

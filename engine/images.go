@@ -149,7 +149,7 @@ func (e *Engine) markPinned(rows []ListedImage) error {
 // says; so the listing says what check does.
 func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool {
 	on, native := e.Host(), make([]bool, len(s.images))
-	facts := on.Facts()
+	facts, sizes := on.Facts(), s.view.Sizes()
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, img := range s.images {
@@ -161,7 +161,7 @@ func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool 
 		}
 		g.Go(func() error {
 			actual := ""
-			err := onFiles(st, img, CheckOptions{program: true}, func(root preflight.RootFS, command preflight.Command) {
+			err := e.onFiles(st, img, sizes.Layers(img), CheckOptions{program: true}, func(root preflight.RootFS, command preflight.Command) {
 				actual = preflight.Actual(ctx, root, command, on)
 			})
 			if p, wrong := platform.Parse(actual); err == nil && wrong == nil {

@@ -39,7 +39,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		"HOME="+dir, "USER="+name, "LOGNAME="+name, "XDG_RUNTIME_DIR="+filepath.Join(dir, "run"), "TMPDIR="+filepath.Join(dir, "tmp"),
 		testenv.BinaryIs(filepath.Join(dir, "mpull")))
 	cmd := asUser(account, filepath.Join(dir, "integration"), env, filepath.Join(dir, "integration.test"),
-		"-test.run", "^(TestScripts|TestPeersSeeTheSame|TestPruneKeepsWhat.*|TestSameStoreUnderAnyUmask|TestLoadsAllNames|TestHalfImages|TestSchema1|TestRun.*)$", "-test.v", "-test.short="+fmt.Sprint(testing.Short()), "-test.timeout", "10m")
+		"-test.run", "^(TestScripts|TestPeersSeeTheSame|TestPruneKeepsWhat.*|TestSameStoreUnderAnyUmask|TestLoadsAllNames|TestHalfImages|TestSchema1|TestRun.*)$", "-test.v", "-test.short="+fmt.Sprint(testing.Short()), testenv.Timeout())
 	out, err := cmd.CombinedOutput()
 	t.Cleanup(func() { unmountBelow(dir) })
 	if err != nil {

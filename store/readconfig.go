@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,19 +58,22 @@ func parseConfig(blob []byte) (Config, error) {
 		Variant      string     `json:"variant"`
 		Config       struct {
 			Labels map[string]string `json:"Labels"`
+			Start
 		} `json:"config"`
 		RootFS struct {
 			DiffIDs []digest.Digest `json:"diff_ids"`
 		} `json:"rootfs"`
 		History []imgspecv1.History `json:"history"`
 	}
-	if err := json.Unmarshal(blob, &c); err != nil {
+	err := json.Unmarshal(blob, &c)
+	if err != nil && !ofStart(err) {
 		return Config{}, err
 	}
 	p := platform.Platform{OS: c.OS, Architecture: c.Architecture, Variant: c.Variant, OSVersion: c.OSVersion}.Canonical()
 	config := Config{
 		OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion,
 		Labels: c.Config.Labels, DiffIDs: c.RootFS.DiffIDs, History: make([]History, len(c.History)),
+		Start: c.Config.Start, StartError: err,
 	}
 	if c.Created != nil {
 		config.Created = *c.Created
@@ -81,6 +85,18 @@ func parseConfig(blob []byte) (Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// ofStart tells whether all that is wrong with a config is the type of a field of
+// Start, behind which encoding/json reads on.
+func ofStart(err error) bool {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return false
+	}
+	field, ok := strings.CutPrefix(wrong.Field, "config.")
+	field, _, _ = strings.Cut(strings.TrimPrefix(field, "Start."), ".")
+	return ok && slices.Contains([]string{"Entrypoint", "Cmd", "Env", "WorkingDir", "User"}, field)
 }
 
 // configBlob finds the config among the big data: under the image's ID for

@@ -14,24 +14,17 @@ import (
 
 // LayerDirs returns the directories that hold an image's files, lowest layer
 // first, for reading without a mount. A driver that keeps each layer whole
-// (vfs) has one.
-func (s *Store) LayerDirs(img *Image) ([]string, error) {
+// (vfs) has one. chain is the image's layers, uppermost first, for who has them
+// from a snapshot; nil asks the driver, which takes longer.
+func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
 	if s.lib == nil || img.TopLayer == "" {
 		return nil, fmt.Errorf("image %s has no layers: %w", img.ID, storage.ErrLayerUnknown)
 	}
-	driver, err := s.lib.GraphDriver()
-	if err != nil {
-		return nil, err
-	}
 	switch s.Driver() {
 	case "overlay":
-		meta, err := driver.Metadata(img.TopLayer)
+		dirs, err := s.overlayDirs(img, chain)
 		if err != nil {
 			return nil, fmt.Errorf("finding the files of image %s: %w", img.ID, err)
-		}
-		dirs := []string{meta["UpperDir"]}
-		if lower := meta["LowerDir"]; lower != "" {
-			dirs = append(dirs, strings.Split(lower, ":")...)
 		}
 		if slices.ContainsFunc(dirs, func(dir string) bool { return exists(filepath.Join(filepath.Dir(dir), "composefs-data")) }) {
 			return nil, fmt.Errorf("the files of image %s are in composefs form and cannot be read without a mount", img.ID)
@@ -46,6 +39,34 @@ func (s *Store) LayerDirs(img *Image) ([]string, error) {
 		}
 	}
 	return nil, errors.New("the files of images of the storage driver " + s.Driver() + " cannot be read without a mount")
+}
+
+// overlayDirs returns the directories that overlay merges, uppermost first.
+func (s *Store) overlayDirs(img *Image, chain []*Layer) (dirs []string, err error) {
+	roots := s.roots()
+	for _, l := range chain {
+		at := slices.IndexFunc(roots, func(root string) bool { return exists(filepath.Join(root, "overlay", l.ID)) })
+		if at < 0 {
+			return nil, fmt.Errorf("layer %s: %w", l.ID, storage.ErrLayerUnknown)
+		}
+		dirs = append(dirs, filepath.Join(roots[at], "overlay", l.ID, "diff"))
+	}
+	if len(chain) > 0 {
+		return dirs, nil
+	}
+	driver, err := s.lib.GraphDriver()
+	if err != nil {
+		return nil, err
+	}
+	meta, err := driver.Metadata(img.TopLayer)
+	if err != nil {
+		return nil, err
+	}
+	dirs = []string{meta["UpperDir"]}
+	if lower := meta["LowerDir"]; lower != "" {
+		dirs = append(dirs, strings.Split(lower, ":")...)
+	}
+	return dirs, nil
 }
 
 // OpaqueDirs returns the directories that a layer made opaque, as absolute paths

@@ -58,6 +58,14 @@ type Config struct {
 	Labels       map[string]string
 	DiffIDs      []digest.Digest
 	History      []History
+	Start        Start
+	StartError   error // a field of Start has another type; the rest of Start, and of the config, is read all the same
+}
+
+// Start is what a config starts.
+type Start struct {
+	Entrypoint, Cmd, Env []string
+	WorkingDir, User     string
 }
 
 // History is one entry of a config's history. Two entries are the same step

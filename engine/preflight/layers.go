@@ -50,16 +50,26 @@ func OpenLayers(lowestFirst []string) (*Layers, error) {
 	return l, nil
 }
 
+// IDTable is the table of user IDs of a user namespace (user_namespaces(7)), ""
+// where it cannot be read.
+type IDTable string
+
+// OwnIDs reads the table of this process.
+func OwnIDs() IDTable {
+	table, _ := os.ReadFile("/proc/self/uid_map") // without it nothing is hidden
+	return IDTable(table)
+}
+
 // AskRecords gives l what tells the opaque directories of a layer, as absolute
 // paths; lowestFirst counts the layers as OpenLayers does. It is called at most
-// once for each layer, for those whose marks this process may not read.
-func (l *Layers) AskRecords(opaque func(lowestFirst int) (map[string]bool, error)) {
-	table, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
+// once for each layer, for those whose marks this process, whose table own is,
+// may not read.
+func (l *Layers) AskRecords(own IDTable, opaque func(lowestFirst int) (map[string]bool, error)) {
+	if own == "" {
 		return
 	}
 	for i, d := range l.top {
-		if d.marksHidden(string(table)) {
+		if d.marksHidden(own) {
 			d.recorded = sync.OnceValues(func() (map[string]bool, error) { return opaque(len(l.top) - 1 - i) })
 		}
 	}
@@ -250,7 +260,7 @@ func (d *Dir) mayHide(at string) error {
 // marksHidden tells whether the directory's owner is root of another user namespace
 // than the one with this table of IDs. Then its marks are hidden from this process:
 // the kernel gives trusted.* to CAP_SYS_ADMIN of the initial one only (fs/xattr.c).
-func (d *Dir) marksHidden(table string) bool {
+func (d *Dir) marksHidden(table IDTable) bool {
 	var st unix.Stat_t
 	if unix.Fstat(d.fd, &st) != nil {
 		return false
@@ -261,8 +271,8 @@ func (d *Dir) marksHidden(table string) bool {
 // rootOutside tells whether a user ID of a namespace, whose table is given, is
 // root of the one around it or of one further out; false in the initial
 // namespace (user_namespaces(7)).
-func rootOutside(table string, uid uint32) bool {
-	for line := range strings.Lines(table) {
+func rootOutside(table IDTable, uid uint32) bool {
+	for line := range strings.Lines(string(table)) {
 		var here, outside, size uint32
 		if n, _ := fmt.Sscan(line, &here, &outside, &size); n != 3 || size == math.MaxUint32 { // the initial one's
 			return false

@@ -36,7 +36,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		rootless = rootlessFew
 	}
 	cmd := exec.Command("setpriv", "--reuid", account.Uid, "--regid", account.Gid, "--clear-groups", "--",
-		filepath.Join(dir, "faults.test"), "-test.short", "-test.v", "-test.run", "^("+rootless+")$", "-test.timeout", "10m")
+		filepath.Join(dir, "faults.test"), "-test.short", "-test.v", "-test.run", "^("+rootless+")$", testenv.Timeout())
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir, "USER="+account.Username, "LOGNAME="+account.Username, "TMPDIR="+filepath.Join(dir, "t"),
 		testenv.DirIs(filepath.Join(dir, "t")), testenv.BinaryIs(filepath.Join(dir, "mpull")))

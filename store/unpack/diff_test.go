@@ -118,7 +118,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if testenv.Short(t) {
 		tests = "TestSameAsLibrary|TestFetch"
 	}
-	cmd := u.Self([]string{userEnv + "=1"}, "-test.v", "-test.run", tests, "-test.short="+fmt.Sprint(testing.Short()), "-test.timeout", "10m")
+	cmd := u.Self([]string{userEnv + "=1"}, "-test.v", "-test.run", tests, "-test.short="+fmt.Sprint(testing.Short()), testenv.Timeout())
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("as %s: %v\n%s", u.Username, err, out)
