@@ -116,6 +116,8 @@ func TestPruneAsks(t *testing.T) {
 // TestLooksWithoutPulling asks the registry and makes no store.
 func TestLooksWithoutPulling(t *testing.T) {
 	d := newDesk(t)
+	d.push("library/many:a", 1, "linux/amd64")
+	d.push("library/many:b", 1, "linux/amd64")
 	d.steps(
 		step{"platforms alpine:3.15", 0, "OS/ARCH ... linux/amd64 ... linux/arm/v7", "*"},
 		step{"platforms --sizes --noheading --filter-by-os ^linux/arm alpine:3.15", 0, "linux/arm/v7 ... B", "*"},
@@ -129,6 +131,8 @@ func TestLooksWithoutPulling(t *testing.T) {
 		step{"match --format json --platform linux/arm/v7 alpine:3.15", 0, `"linux/arm/v7"`, ""},
 		step{"tags alpine", 0, "3.15\n", ""},
 		step{"tags --format json --limit 1 alpine", 0, `"Repository": "docker.io/library/alpine"`, ""},
+		step{"tags --limit 1 many", 0, "a\n", "1 tag of 2 are shown"},
+		step{"tags --limit 2 many", 0, "a\nb\n", ""},
 		step{"tags --format {{.Repository}} alpine", 0, "docker.io/library/alpine\n", ""},
 		step{"inspect docker://alpine:3.15 --override-os linux --override-arch arm --override-variant v7", 0, `"Architecture": "arm"`, ""},
 		step{"inspect --no-tags --format {{.Os}} docker://alpine:3.15 --platform linux/amd64", 0, "linux\n", ""},
@@ -165,6 +169,9 @@ func TestImagesTravel(t *testing.T) {
 		step{"lock --platform linux/arm/v7 - alpine:3.15", 0, `"linux/arm/v7": "sha256:`, ""},
 		step{"outdated " + lock, 0, alpine + " ... current", ""},
 		step{"outdated --noheading alpine:3.15", 0, alpine + " ... current", ""},
+		step{"tag alpine:3.15 docker.io/library/gone:1", 0, "", ""},
+		step{"outdated", 125, alpine + " ... current ... docker.io/library/gone:1 ... unknown", "Error: "},
+		step{"untag alpine:3.15 docker.io/library/gone:1", 0, "", ""},
 		step{"inspect alpine:3.15", 0, `"RepoTags"`, ""},
 		step{"inspect --format {{.Id}} alpine:3.15 nosuch", 1, "\n", "Error: "},
 		step{"inspect --raw --platform linux/arm/v7 alpine:3.15", 0, `"layers"`, ""},
@@ -266,6 +273,10 @@ func TestPullJob(t *testing.T) {
 	if len(job.Platforms) != 2 || len(job.Platforms[0]) != 2 || job.As != "localhost/x:latest" || job.Limits.MaxBytes != 2_000_000_000 || job.Limits.MaxEntries != 7 ||
 		!job.NoTag || !job.Keep || job.Retry != retry || job.Command != "pull --platform linux/arm/v7,linux/amd64 --platform linux/arm64" {
 		t.Errorf("%+v", job)
+	}
+	locked := pullOptions{policy: "always", locked: "images.lock"}
+	if job, err := locked.job(retry, 0); err != nil || job.Command != "pull --locked" {
+		t.Errorf("%+v %v", job, err)
 	}
 	for want, change := range map[string]func(*pullOptions){
 		"--as names one image; 2 were given": func(*pullOptions) {},
