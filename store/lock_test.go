@@ -3,62 +3,66 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// TestDeleterHasItsTurn keeps the shared lock taken at every moment: each
-// writer goes only when the next has come, or is waiting at the gate. The
-// deleter gets in all the same, and those at the gate after it.
+// TestDeleterHasItsTurn lets no writer pass a deleter that waits for those that
+// came before it, nor one that is in: each lock is asked for with a context that
+// has ended, which gets what is free and waits for nothing.
 func TestDeleterHasItsTurn(t *testing.T) {
 	s, _ := testStore(t)
 	first := testWriter(t, s)
-	deleters := make(chan *Deleter)
+	stopped := errors.New("stopped")
+	now, cancel := context.WithCancelCause(t.Context())
+	cancel(stopped)
+	in := make(chan *Deleter)
 	go func() {
 		d, err := s.Deleter(t.Context())
 		if err != nil {
 			t.Error(err)
 		}
-		deleters <- d
+		in <- d
 	}()
-	held := first
-	var waiting chan *Writer
-	for waiting == nil {
-		next := make(chan *Writer, 1)
-		go func() {
-			w, err := s.Writer(t.Context())
-			if err != nil {
-				t.Error(err)
-			}
-			next <- w
-		}()
-		select {
-		case w := <-next:
-			if err := held.Close(); err != nil {
-				t.Fatal(err)
-			}
-			held = w
-		case <-time.After(10 * lockPoll):
-			waiting = next
+	for { // until the deleter has closed the gate
+		gate, err := s.lock(now, gateFile, unix.LOCK_SH)
+		if errors.Is(err, stopped) {
+			break
 		}
-	}
-	select {
-	case <-deleters:
-		t.Fatal("the deleter came in beside a writer")
-	default:
-	}
-	if err := held.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		var in interface{ Close() error }
-		select {
-		case in = <-deleters:
-		case in = <-waiting:
-		}
-		if err := in.Close(); err != nil {
+		if err := errors.Join(err, gate.Close()); err != nil {
 			t.Fatal(err)
 		}
+		runtime.Gosched()
+	}
+	if w, err := s.Writer(now); !errors.Is(err, stopped) {
+		t.Errorf("a writer came in while a deleter waits: %v, %v", w, err)
+	}
+	select {
+	case <-in:
+		t.Error("the deleter came in beside a writer")
+	default:
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d := <-in
+	if w, err := s.Writer(now); !errors.Is(err, stopped) {
+		t.Errorf("a writer came in beside a deleter: %v, %v", w, err)
+	}
+	if other, err := s.Deleter(now); !errors.Is(err, stopped) {
+		t.Errorf("a deleter came in beside another: %v, %v", other, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.Writer(now)
+	if err != nil {
+		t.Fatal("after all are gone:", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -3,13 +3,18 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"go.podman.io/image/v5/manifest"
+	"go.podman.io/storage"
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/storelab"
 	"github.com/mpull/mpull/integration/testenv"
 )
 
@@ -95,6 +100,79 @@ func TestDamagedRecordBlocksNothing(t *testing.T) {
 		}
 		if img := find(t, s, a); len(img.Displaced) != 1 || img.RecordError != nil {
 			t.Errorf("%q: record %+v, %v", damage, img.Displaced, img.RecordError)
+		}
+	}
+}
+
+// TestMoveNameToAReadOnlyImage gives a name back to the image of an additional
+// store that had it all the time, and leaves that store alone.
+func TestMoveNameToAReadOnlyImage(t *testing.T) {
+	l := storelab.New(t, storelab.Dir(t), "overlay")
+	a := l.Image(storelab.Spec{Names: []string{name}, Layers: [][]int{{10}}})
+	shared := l.Root + "-shared" // the library locks a store of this process in one way only
+	if out, err := exec.Command("cp", "-a", l.Root, shared).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s, err := Create(Options{Root: l.Root + "-own", RunRoot: l.Root + "-own-run", Driver: l.Driver, DriverOptions: []string{"overlay.imagestore=" + shared}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	w := testWriter(t, s)
+	b := addImage(t, s, armv7)
+	holds := func(id string) {
+		t.Helper()
+		if img, err := s.Lookup(name); err != nil || img.ID != id {
+			t.Errorf("the name is held by %v, not %s: %v", img, id, err)
+		}
+	}
+	holds(a)
+	if moved, err := w.MoveName(t.Context(), name, a, "tag"); err != nil || moved.Loser != nil || moved.Hidden != nil {
+		t.Errorf("to its holder: %+v, %v", moved, err)
+	}
+	moved, err := w.MoveName(t.Context(), name, b, "pull")
+	if err != nil || moved.Loser != nil || moved.Hidden == nil || moved.Hidden.ID != a {
+		t.Errorf("from a read-only image, which loses nothing: %+v, %v", moved, err)
+	}
+	holds(b)
+	moved, err = w.MoveName(t.Context(), name, a, "restore")
+	if err != nil || moved.Loser == nil || moved.Loser.ID != b {
+		t.Errorf("back: %+v, %v", moved, err)
+	}
+	holds(a)
+	if img := find(t, s, b); len(img.Names) != 0 || len(img.Displaced) != 1 || img.Displaced[0].By.ID != a {
+		t.Errorf("who gave it up: names %v, record %+v", img.Names, img.Displaced)
+	}
+	if img := find(t, s, a); !img.ReadOnly || !slices.Equal(img.Names, []string{name}) {
+		t.Errorf("who has it: %+v", img)
+	}
+}
+
+// TestConfigCompletedByIndex takes from the index that an image came from what its
+// config leaves out and an index may know better, and no more.
+func TestConfigCompletedByIndex(t *testing.T) {
+	for _, tt := range []struct{ config, index, want string }{
+		{`{"os":"linux","architecture":"arm"}`, `"os":"linux","architecture":"arm","variant":"v6"`, "linux/arm/v6"},
+		{`{"os":"linux","architecture":"arm64"}`, `"os":"linux","architecture":"arm64","variant":"v9"`, "linux/arm64/v9"},
+		{`{"os":"linux","architecture":"arm","variant":"v7"}`, `"os":"linux","architecture":"arm","variant":"v6"`, "linux/arm/v7"},
+		{`{"os":"linux","architecture":"amd64"}`, `"os":"linux","architecture":"amd64","variant":"v3"`, "linux/amd64"},
+		{`{}`, `"os":"linux","architecture":"riscv64"`, "linux/riscv64"},
+		{`{"os":"windows","architecture":"amd64"}`, `"os":"windows","architecture":"amd64","os.version":"10.0.1"`, "windows(10.0.1)/amd64"},
+		{`{"os":"linux","architecture":"s390x"}`, `"os":"linux","architecture":"s390x","os.version":"7"`, "linux/s390x"},
+	} {
+		s, _ := testStore(t)
+		w := testWriter(t, s)
+		id := addImage(t, s, tt.config)
+		if err := s.lib.SetImageBigData(id, storage.ImageDigestBigDataKey, []byte("{}"), manifest.Digest); err != nil {
+			t.Fatal(err)
+		}
+		d := find(t, s, id).Digests[0]
+		index := fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"digest":%q,"platform":{%s}}]}`, d, tt.index)
+		if err := w.KeepIndex(id, []byte(index)); err != nil {
+			t.Fatal(err)
+		}
+		if got := find(t, s, id).Platform(); got != tt.want {
+			t.Errorf("%s in an index with %s: %s, not %s", tt.config, tt.index, got, tt.want)
 		}
 	}
 }

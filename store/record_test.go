@@ -33,6 +33,47 @@ func TestParseRecord(t *testing.T) {
 	}
 }
 
+// TestRecordBounds takes what lies on a bound and refuses what lies beyond.
+func TestRecordBounds(t *testing.T) {
+	entry := func(fields string) string {
+		return `{"name":"docker.io/library/a:1","at":"2026-01-02T03:04:05Z",` + fields + `}`
+	}
+	of := func(entries ...string) string { return `{"version":1,"entries":[` + strings.Join(entries, ",") + `]}` }
+	var many []string
+	for range maxEntries + 1 {
+		many = append(many, entry(`"command":"c"`))
+	}
+	long := strings.Repeat("x", maxCommand)
+	whole := `{"version":1}`
+	for name, tt := range map[string]struct {
+		text string
+		want bool
+	}{
+		"as long as may be":      {whole + strings.Repeat(" ", maxRecord-len(whole)), true},
+		"longer":                 {whole + strings.Repeat(" ", maxRecord-len(whole)+1), false},
+		"as many as may be":      {of(many[1:]...), true},
+		"more":                   {of(many...), false},
+		"a long command":         {of(entry(`"command":"` + long + `"`)), true},
+		"too long a command":     {of(entry(`"command":"x` + long + `"`)), false},
+		"a long platform":        {of(entry(`"was":{"platform":"` + long + `"}`)), true},
+		"too long a platform":    {of(entry(`"was":{"platform":"x` + long + `"}`)), false},
+		"too long a platform by": {of(entry(`"by":{"platform":"x` + long + `"}`)), false},
+		"an ID":                  {of(entry(`"by":{"id":"` + strings.Repeat("a", 64) + `"}`)), true},
+		"no ID":                  {of(entry(`"by":{"id":"` + strings.Repeat("a", 63) + `"}`)), false},
+		"no digest":              {of(entry(`"by":{"digest":"sha256:1"}`)), false},
+		"no full name":           {of(strings.Replace(many[0], "docker.io/library/", "", 1)), false},
+	} {
+		if _, err := ParseRecord([]byte(tt.text)); (err == nil) != tt.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for length, want := range map[int]int{1: 4096, 4096: 4096, 4097: 8192, 8192: 8192} {
+		if got := len(padded(make([]byte, length))); got != want {
+			t.Errorf("a record of %d bytes takes %d, not %d", length, got, want)
+		}
+	}
+}
+
 // TestRecordStaysSmall: each name once, and not more than maxEntries.
 func TestRecordStaysSmall(t *testing.T) {
 	s, _ := testStore(t)
