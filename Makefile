@@ -22,7 +22,7 @@ TESTFLAGS ?= -timeout 30m
 FUZZTIME ?= 10s
 SOAK ?= 30m
 
-.PHONY: help build demo test test-more test-all soak race bench bench-kernels lint fmt lint-tool cover fuzz generate install uninstall package cross emulated clean
+.PHONY: help build demo test test-more test-all soak race bench bench-kernels lint fmt lint-tool cover fuzz mutants generate install uninstall package cross emulated clean
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -104,6 +104,13 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 				-test.timeout 10m -test.fuzzcachedir "$$2/corpus" > "$$log" 2>&1; e=$$?; \
 			echo "$$0 F: $$(grep -o "execs: [0-9]*" "$$log" | tail -1)"; [ $$e = 0 ] || { cat "$$log"; exit 255; }' $$d "$$t" "$$f"; \
 		done
+
+MUTATED := gc store/query engine/platform engine/host engine/preflight store
+PKGS ?= $(MUTATED)
+# They take seconds, for each change; others notice what they do.
+SLOW := TestDanglingIsWhatPodmanSays|AsTheLibrary|TestDeleteLeavesWhatTheLibraryLeaves
+mutants: ## Change the code of PKGS (all that docs/mutants.md lists), one operator at a time, and name the changes that no test notices; takes hours
+	MUTANTS_SKIP='$(SLOW)' contrib/mutants/mutants.sh $(PKGS)
 
 generate: build ## Write man pages and completions anew, from what mpull says about itself, and what it shows on a terminal (tmux)
 	$(GO) run ./contrib/gen bin/mpull contrib
