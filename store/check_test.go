@@ -36,6 +36,13 @@ func TestCheckFindsEachDamage(t *testing.T) {
 		t.Fatalf("a whole store: %+v", found)
 	}
 	img := find(t, d.Store, id)
+	for folder, want := range map[*storage.Layer]bool{
+		{ID: img.TopLayer}: true, {ID: "gone"}: false, {ID: "gone", ReadOnly: true}: true,
+	} {
+		if err := d.checkFolder(folder); (err == nil) != want {
+			t.Errorf("%+v: %v", folder, err)
+		}
+	}
 	layer := filepath.Join(l.Root, "overlay", img.TopLayer)
 	config := filepath.Join(l.Root, "overlay-images", id, "="+base64.StdEncoding.EncodeToString([]byte("sha256:"+id)))
 	for _, tt := range []struct {
