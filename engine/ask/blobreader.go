@@ -168,7 +168,7 @@ func (r *blobReader) again(err error) error {
 	if r.tries.again(r.ctx, fmt.Errorf("reading the layer %s: %w", r.layer.Digest, err), func() int64 { return r.offset / step }) == nil {
 		return nil
 	}
-	if r.ctx.Err() == nil && Passing(err) {
+	if r.ctx.Err() == nil && passing(err) {
 		return &usedUpError{err}
 	}
 	return err

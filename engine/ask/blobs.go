@@ -65,7 +65,7 @@ func (b *Blobs) opener(l unpack.Layer) openBlob {
 				return body, at, nil
 			}
 			failed++
-			if Passing(err) || ctx.Err() != nil {
+			if passing(err) || ctx.Err() != nil {
 				return nil, 0, err
 			}
 			b.debug(fmt.Sprintf("layer %s is read from its first byte: %v", l.Digest, err))

@@ -115,7 +115,7 @@ func (k *Keeper) Forget(layers []digest.Digest) {
 // get further.
 func (k *Keeper) Interrupted(ctx context.Context, err error) error {
 	var usedUp *usedUpError
-	if err == nil || ctx.Err() == nil && !Passing(err) && !errors.As(err, &usedUp) {
+	if err == nil || ctx.Err() == nil && !passing(err) && !errors.As(err, &usedUp) {
 		return err
 	}
 	k.mu.Lock()

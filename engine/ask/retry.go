@@ -106,7 +106,7 @@ func (t *tries) again(ctx context.Context, err error, reached func() int64) erro
 	case disturbed(err) && t.disturbances > 0:
 		t.disturbances--
 		pause = 100 * time.Millisecond
-	case !Passing(err):
+	case !passing(err):
 		return err
 	default:
 		if now := reached(); now > t.most {
@@ -141,9 +141,9 @@ func disturbed(err error) bool {
 		strings.Contains(text, "unpacking failed (error: exit status 1; output: ") && strings.Contains(text, ": "+unix.ENOENT.Error())
 }
 
-// Passing tells whether err may go away by itself. What the user, the image,
+// passing tells whether err may go away by itself. What the user, the image,
 // the policy or the disk decides does not.
-func Passing(err error) bool {
+func passing(err error) bool {
 	var notFound *platform.NotFoundError
 	var shortName *registry.ShortNameError
 	var unauthorized docker.ErrUnauthorizedForCredentials

@@ -45,8 +45,8 @@ func TestPassing(t *testing.T) {
 		{context.Canceled, false},
 		{errors.New("something else"), false},
 	} {
-		if got := Passing(tt.err); got != tt.want {
-			t.Errorf("Passing(%v) = %v", tt.err, got)
+		if got := passing(tt.err); got != tt.want {
+			t.Errorf("passing(%v) = %v", tt.err, got)
 		}
 	}
 }

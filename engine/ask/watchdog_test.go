@@ -134,12 +134,12 @@ func TestWithCause(t *testing.T) {
 	ctx, w := Watch(t.Context(), time.Hour)
 	w.expire()
 	err := WithCause(ctx, context.Canceled)
-	if errors.Is(err, context.Canceled) || !Passing(err) {
+	if errors.Is(err, context.Canceled) || !passing(err) {
 		t.Errorf("%v counts as an interrupt", err)
 	}
 	user, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := WithCause(user, context.Canceled); !errors.Is(err, context.Canceled) || Passing(err) {
+	if err := WithCause(user, context.Canceled); !errors.Is(err, context.Canceled) || passing(err) {
 		t.Errorf("%v does not count as an interrupt", err)
 	}
 }
