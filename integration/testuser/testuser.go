@@ -4,6 +4,7 @@ package testuser
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/user"
@@ -11,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/integration/testenv"
 )
@@ -60,11 +64,12 @@ func New(t testing.TB) *User {
 
 func add(t testing.TB) *user.User {
 	t.Helper()
-	name := fmt.Sprintf("mpull-u%d", os.Getpid())
+	name := fmt.Sprintf("mpull-u%d-%04x", os.Getpid(), rand.Uint32N(1<<16))
 	if out, err := exec.Command("useradd", "--no-create-home", "--shell", "/bin/sh", name).CombinedOutput(); err != nil {
 		t.Fatalf("useradd: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
+		endAll(t, name)
 		if out, err := exec.Command("userdel", name).CombinedOutput(); err != nil {
 			t.Errorf("userdel: %v: %s", err, out)
 		}
@@ -80,6 +85,31 @@ func add(t testing.TB) *user.User {
 		}
 	}
 	return account
+}
+
+// endTime bounds the wait for processes that were killed.
+const endTime = 30 * time.Second
+
+// endAll ends what the user still runs, such as the process that keeps podman's
+// namespace, and waits until it is gone: userdel removes no user who runs something.
+// Whose children they are reaps them, so all there is to wait for is /proc.
+func endAll(t testing.TB, name string) {
+	t.Helper()
+	for end := time.Now().Add(endTime); ; time.Sleep(10 * time.Millisecond) { //nolint:forbidigo // see above
+		out, err := exec.Command("pgrep", "-u", name).Output()
+		if err != nil {
+			return // there is none
+		}
+		if time.Now().After(end) {
+			t.Errorf("%s still runs: %s", name, out)
+			return
+		}
+		for pid := range strings.FieldsSeq(string(out)) {
+			if n, err := strconv.Atoi(pid); err == nil {
+				_ = unix.Kill(n, unix.SIGKILL)
+			}
+		}
+	}
 }
 
 func (u *User) ids() (uid, gid int) {
