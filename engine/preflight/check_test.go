@@ -383,7 +383,7 @@ func FuzzELF(f *testing.F) {
 			{Platform: lin("amd64", "v1"), Compat: []host.Compat{host.CompatIA32, host.CompatX32}, MmapMinAddr: 65536, MaxMapping: 1 << 33},
 			{Platform: lin("arm", "v6")}, {Platform: lin("s390x", "")}, {Platform: lin("mips", "")},
 		} {
-			r := Check(context.Background(), memRoot(data), run("/p"), h)
+			r := Check(context.Background(), memRoot{"/p": data}, run("/p"), h)
 			if r.Verdict == "" || r.Reason == "" || (r.Verdict == Native) != (r.ExitCode == 0) {
 				t.Errorf("%+v", r)
 			}

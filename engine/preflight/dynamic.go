@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -131,22 +132,18 @@ func (p *program) mappedAt(addr, n uint64) ([]byte, error) {
 	return nil, errors.New("what its dynamic section points to lies outside the file")
 }
 
-// searchPath cuts a list of directories up and puts in what stands for the
-// directory of the file that has it. empty is what an empty element means, ""
-// for nothing.
+// searchPath cuts a list of directories up, at any of the separators, of which ":"
+// is one, and puts in what stands for the directory of the file that has it. empty
+// is what an empty element means, "" for nothing.
 func searchPath(list, separators, empty, origin string) (dirs []string) {
-	for list != "" {
-		d, rest := list, ""
-		if i := strings.IndexAny(list, separators); i >= 0 {
-			d, rest = list[:i], list[i+1:]
-			if rest == "" && empty != "" {
-				dirs = append(dirs, empty)
-			}
-		}
-		if list = rest; d == "" {
-			d = empty
-		}
-		if d != "" {
+	if list == "" {
+		return nil
+	}
+	for _, s := range separators {
+		list = strings.ReplaceAll(list, string(s), ":")
+	}
+	for _, d := range strings.Split(list, ":") {
+		if d = cmp.Or(d, empty); d != "" {
 			dirs = append(dirs, expand(d, origin))
 		}
 	}

@@ -239,6 +239,9 @@ func (k *linking) in(dirs []string, name string) (places []string) {
 // elf tells whether one that does not is for another machine.
 func (k *linking) openLibrary(at string) (lib *program, fits, elf bool, f *fault) {
 	n, f := k.user.walk(k.cwd, at)
+	if f == nil && n.info.Type.IsDir() && k.user.cred.may(n.info, 4) {
+		return nil, false, false, nil // a loader opens it, and then cannot read it
+	}
 	if f == nil && (n.info.Type != 0 || !k.user.cred.may(n.info, 4)) {
 		f = &fault{errno: errNoLibrary, at: at}
 	}

@@ -182,6 +182,8 @@ func compareLibraries(t *testing.T, c toolchain) {
 		{"LD_LIBRARY_PATH", needs, map[string][]byte{"opt/libone.so": one}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_LIBRARY_PATH=/none:/opt"}}},
 		{"LD_LIBRARY_PATH with semicolon", needs, map[string][]byte{"opt/libone.so": one}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_LIBRARY_PATH=/none;/opt"}}},
 		{"LD_LIBRARY_PATH with an empty end", needs, map[string][]byte{"libone.so": one}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_LIBRARY_PATH=/none:"}}},
+		{"a directory of that name first", needs, map[string][]byte{"opt/libone.so/x": nil, "lib/libone.so": one}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_LIBRARY_PATH=/opt"}}},
+		{"LD_LIBRARY_PATH before its empty end", needs, map[string][]byte{"opt/libone.so": noted, "libone.so": one}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_LIBRARY_PATH=/opt:"}}},
 		{"LD_LIBRARY_PATH before the system", needs, map[string][]byte{"opt/libone.so": noted, "lib/libone.so": one}, Command{Cmd: []string{"/bin/p"}, Env: []string{"LD_LIBRARY_PATH=/opt"}}},
 		{"relative name", bytes.ReplaceAll(slash, []byte("libone.so\x00"), []byte("opt/x.so \x00")[:10]), map[string][]byte{"lib/libone.so": one}, run("/bin/p")},
 		{"path file", needs, map[string][]byte{"opt/libone.so": one, c.pathFileOr("etc/none"): []byte("/lib\n/opt\n")}, run("/bin/p")},

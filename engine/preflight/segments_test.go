@@ -30,6 +30,7 @@ func TestLastPage(t *testing.T) {
 		{"the second page begins behind the end", segment{vaddr: 0x1000, filesz: 0x1001, memsz: 0x2000, flags: 6}, 0x1000, true},
 		{"the second page is there", segment{vaddr: 0x1000, filesz: 0x1001, memsz: 0x2000, flags: 6}, 0x1001, false},
 		{"a whole page has no rest", segment{offset: 0x1000, vaddr: 0x1000, filesz: 0x1000, memsz: 0x2000, flags: 6}, 0, false},
+		{"a whole page that begins within one", segment{offset: 0x10, vaddr: 0x1010, filesz: 0xff0, memsz: 0x2000, flags: 6}, 0x10, false},
 		{"it may not be written", segment{offset: 0x1000, vaddr: 0x1000, filesz: 0x10, memsz: 0x20, flags: 5}, 0, false},
 		{"nothing follows", segment{offset: 0x1000, vaddr: 0x1000, filesz: 0x10, memsz: 0x10, flags: 6}, 0, false},
 		{"nothing is in the file", segment{offset: 0x1000, vaddr: 0x1010, memsz: 0x10, flags: 6}, 0, false},
@@ -128,6 +129,9 @@ func TestLoaderWhereLinked(t *testing.T) {
 	}{
 		{"where it was linked", 4096, 0x700000, 0x10000, true, 0x700000},
 		{"low", 4096, 0x2000, 0x10000, true, lowestHint},
+		{"a page below the lowest", 4096, lowestHint - 4096, 0x10000, true, lowestHint},
+		{"the lowest", 4096, lowestHint, 0x10000, true, lowestHint},
+		{"a page above the lowest", 4096, lowestHint + 4096, 0x10000, true, lowestHint + 4096},
 		{"where the kernel maps no lower", 1 << 20, 0x2000, 0x10000, true, 1 << 20},
 		{"right below the program", 4096, 0x3f0000, 0x10000, true, 0x3f0000},
 		{"one page into it", 4096, 0x3f1000, 0x10000, true, 0},
