@@ -74,6 +74,8 @@ func TestISANotes(t *testing.T) {
 		ok   bool
 	}{
 		{"alone", whole, 6, true},
+		{"a property without what fills it up", note("GNU\x00", ntGNUProperty, level[:12]), 6, true},
+		{"a property without its value", note("GNU\x00", ntGNUProperty, level[:8]), 0, false},
 		{"without the rest of its last word", whole[:len(whole)-4], 0, false},
 		{"nothing", nil, 0, false},
 		{"behind another property", gnu(prop(1, []byte{1, 0, 0, 0}), level), 6, true},
@@ -106,8 +108,9 @@ func TestISANotes(t *testing.T) {
 	p := &program{loader: host.Loader{Class64: true}, order: o}
 	p.header.Machine = 62
 	for size, want := range map[uint64]int{uint64(len(whole)): 3, maxNote: 3, maxNote + 1: 0} {
-		file := append(slices.Clone(whole), make([]byte, maxNote+1)...)
-		p.file, p.segs = bytes.NewReader(file), []segment{{typ: ptLoad, filesz: 8}, {typ: ptNote, filesz: size}}
+		low := gnu(prop(propX86ISANeeded, []byte{1, 0, 0, 0})) // in no segment of notes
+		p.file = bytes.NewReader(slices.Concat(low, whole, make([]byte, maxNote+1)))
+		p.segs = []segment{{typ: ptLoad, filesz: uint64(len(low))}, {typ: ptNote, offset: uint64(len(low)), filesz: size}}
 		if got := p.level(); got != want {
 			t.Errorf("notes of %d bytes: level %d, not %d", size, got, want)
 		}
@@ -122,7 +125,7 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]bool{
-		"a\x00b\x00c\x00d\x00": true, "\x00a\x00b\x00c\x00d": true, " \x00~\x00\r\x00\n\x00": true, "\t\x00\n\x00\r\x00a\x00": true,
+		"a\x00b\x00c\x00d\x00": true, "\x00a\x00b\x00c\x00d": true, "~\x00 \x00\r\x00\n\x00": true, "a\x00\t\x00\n\x00\r\x00": true,
 		"abcdefgh": false, "a\x00b\x00c\x00\x1f\x00": false, "a\x00b\x00c\x00\x7f\x00": false, "a\x00b\x00c\x00dx": false, "\x00\x00\x00\x00\x00\x00\x00\x00": false, "\x07\x00b\x00c\x00d\x00": false,
 		"a\x00b\x00c\x00d\x00\x01\x02": true,
 	} {

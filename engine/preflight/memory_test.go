@@ -275,8 +275,8 @@ func (d dso) bytes() []byte {
 		list, chains = append(list, symbol{n, bindGlobal, true}), append(chains, 1)
 	}
 	dyn = append(dyn, dtSymtab, m.table(list...), dtGNUHash, m.put(m.gnuHash(first, 1, chains...)))
-	if rela := m.relocations(true, asks...); len(rela) > 0 {
-		dyn = append(dyn, dtRela, m.put(rela), dtRelasz, uint64(len(rela)))
+	if adds := m.relocations(true, asks...); len(adds) > 0 {
+		dyn = append(dyn, dtRela, m.put(adds), dtRelasz, uint64(len(adds)))
 	}
 	if plt := m.relocations(true, calls...); len(plt) > 0 {
 		dyn = append(dyn, dtJmprel, m.put(plt), dtPltrelsz, uint64(len(plt)), dtPltrel, dtRela)

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"strings"
@@ -101,7 +102,7 @@ func TestMounted(t *testing.T) {
 				mode |= fs.ModeSticky
 			}
 			got = mode.String()
-		case err == errKernels:
+		case errors.Is(err, errKernels):
 			got = "kernel"
 		}
 		if got != want {

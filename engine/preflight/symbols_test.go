@@ -90,8 +90,8 @@ func TestSymbolsAtTheEnd(t *testing.T) {
 			}
 
 			m := newMemory(l)
-			rela := m.put(m.relocations(true, 2, 1))
-			tables := map[uint64]uint64{dtStrtab: textAt(), dtStrsz: 1 << 20, dtRela: rela, dtRelasz: 1 << 20, dtSymtab: m.table(symbol{}, symbol{"a", bindGlobal, false}, symbol{"b", bindGlobal, false})}
+			adds := m.put(m.relocations(true, 2, 1))
+			tables := map[uint64]uint64{dtStrtab: textAt(), dtStrsz: 1 << 20, dtRela: adds, dtRelasz: 1 << 20, dtSymtab: m.table(symbol{}, symbol{"a", bindGlobal, false}, symbol{"b", bindGlobal, false})}
 			tables[dtRelasz] = uint64(len(m.relocations(true, 2, 1)))
 			check("symbols", len(shorten(m).symbols(tables).eager), 1+whole)
 
@@ -171,7 +171,7 @@ func TestManySymbols(t *testing.T) {
 		}
 	}
 	m := newMemory(l)
-	rela := m.put(m.relocations(true, maxSymbols-1, maxSymbols))
+	adds := m.put(m.relocations(true, maxSymbols-1, maxSymbols))
 	one := newMemory(l)
 	one.table(symbol{"x", bindGlobal, false})
 	m.text("x") // where the other has it, behind the relocations
@@ -181,7 +181,7 @@ func TestManySymbols(t *testing.T) {
 	p.loads = append(p.loads, segment{typ: ptLoad, offset: at, vaddr: at, filesz: at})
 	file := sparse{0x30: m.b, at + (maxSymbols-1)*size: entry, at + maxSymbols*size: entry}
 	p.file = file
-	if got := p.symbols(map[uint64]uint64{dtStrtab: textAt(), dtStrsz: uint64(len(m.b)), dtSymtab: at, dtRela: rela, dtRelasz: 48}); !slices.Equal(got.eager, []string{"x"}) {
+	if got := p.symbols(map[uint64]uint64{dtStrtab: textAt(), dtStrsz: uint64(len(m.b)), dtSymtab: at, dtRela: adds, dtRelasz: 48}); !slices.Equal(got.eager, []string{"x"}) {
 		t.Errorf("the last symbol that is read: %+v", got)
 	}
 }
