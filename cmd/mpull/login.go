@@ -216,15 +216,17 @@ Examples:
 
 Exit codes: 0 removed; 125 there were none, or failed.`,
 		Flags:  append(o.account.flags(), &cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all stored credentials", Destination: &o.all}),
-		Action: action(0, 1, func(ctx context.Context, names []string) error { return p.logout(ctx, o, cmp.Or(names...)) }),
+		Action: action(0, 1, func(ctx context.Context, names []string) error { return p.logout(ctx, o, names) }),
 	}
 }
 
-func (p *program) logout(ctx context.Context, o logoutOptions, host string) error {
-	if o.all == (host != "") {
+// logout takes an empty name, of a variable that is not set, for no name of all:
+// beside --all it would have every registry forgotten.
+func (p *program) logout(ctx context.Context, o logoutOptions, names []string) error {
+	if o.all == (len(names) > 0) || !o.all && names[0] == "" {
 		return usagef("usage: mpull logout [flags] REGISTRY | --all")
 	}
-	a, err := p.account(o.account, tlsFlags{}, host)
+	a, err := p.account(o.account, tlsFlags{}, cmp.Or(names...))
 	if err != nil {
 		return err
 	}

@@ -138,3 +138,14 @@ func TestWrongValues(t *testing.T) {
 		t.Errorf("for wrong values the registry was asked: %q", asked)
 	}
 }
+
+// TestEmptyRegistry logs out of the registry in a variable that is not set: that
+// names none, and beside --all it does not stand for all of them.
+func TestEmptyRegistry(t *testing.T) {
+	d := newDesk(t)
+	for _, words := range [][]string{{"logout", ""}, {"logout", "--all", ""}} {
+		if got := d.words(words); got.code != exitFailed || !strings.Contains(got.err, "usage: mpull logout") {
+			t.Errorf("mpull %q = %d\nout: %s\nerr: %s", words, got.code, got.out, got.err)
+		}
+	}
+}
