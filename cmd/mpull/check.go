@@ -53,7 +53,7 @@ Examples:
 
 Exit codes: 0 it starts; 125 unknown, or failed; 126 exec format error or
 permission denied; 127 not found; 132 illegal instruction; 1 no such image.`,
-		Flags: append(append(append(o.platform.flags(), o.registry.flags()...), o.start.flags()...),
+		Flags: append(append(append(o.platform.flags(onePlatform+"; with --remote, a list such as native,linux/arm/v7 is tried in order"), o.registry.flags()...), o.start.flags()...),
 			&cli.BoolFlag{Name: "explain", Usage: "also print what was looked at, step by step", Destination: &o.explain},
 			&cli.BoolFlag{Name: "remote", Usage: "guess for an image that is not here, from its index and config alone", Destination: &o.remote},
 			&cli.StringFlag{Name: "host", Usage: "answer for the machine that `FILE` describes, made there by mpull info --host", Destination: &o.host, Action: filled("host")},

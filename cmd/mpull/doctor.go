@@ -21,15 +21,16 @@ func (p *program) doctorCommand() *cli.Command {
 		Name:      "doctor",
 		Usage:     "check the store for damage",
 		UsageText: "doctor [flags]",
-		Description: `Reads the whole store and prints a line for each damaged object: lists of the
-store that cannot be read or contradict what lies there, layers, images,
-containers, directories that no list names; and one for what interrupted work
-left, which harms nothing, and for an image in Docker's old schema 1 format.
-It changes nothing. --repair asks, and then removes
-the damaged images and layers and the leftovers that were shown, and nothing
-else, so that the next pull brings images back whole. What a container uses or
-is mounted stays, and so do containers and the store's own lists. What this
+		Description: `Reads the whole store and prints a line for each layer, image or container that is
+damaged, for each of the store's lists that cannot be read or contradicts what lies
+there, and for each directory that no list names. What interrupted work left, and
+images in Docker's old schema 1 format, have lines too, and harm nothing. What this
 machine could not read is not called damaged.
+
+Without --repair it changes nothing. --repair asks, and then removes the damaged
+images and layers and the leftovers that were shown, and nothing else: the next
+pull brings the images back whole. Containers stay, and so do the store's lists and
+whatever is mounted or used by a container.
 
 Examples:
   mpull doctor

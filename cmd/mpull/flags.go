@@ -47,10 +47,18 @@ type platformFlags struct {
 	os, arch, variant string
 }
 
-// flags are those of most commands. The override- names are skopeo's.
-func (f *platformFlags) flags() []cli.Flag {
+// What --platform takes differs from command to command.
+const (
+	onePlatform      = "`OS/ARCH[/VARIANT]` wanted"
+	orderedPlatforms = onePlatform + "; a list such as native,linux/arm/v7 is tried in order"
+	severalPlatforms = orderedPlatforms + "; may be repeated"
+)
+
+// flags are those of most commands; usage is that of --platform. The override-
+// names are skopeo's.
+func (f *platformFlags) flags(usage string) []cli.Flag {
 	return []cli.Flag{
-		f.list("`OS/ARCH[/VARIANT]` wanted; a list such as native,linux/arm/v7 is tried in order; may be repeated"),
+		f.list(usage),
 		&cli.StringFlag{Name: "os", Aliases: []string{"override-os"}, Usage: "`OS` wanted (default: this machine's)", Destination: &f.os},
 		&cli.StringFlag{Name: "arch", Aliases: []string{"override-arch"}, Usage: "`ARCH` wanted (default: this machine's)", Destination: &f.arch},
 		&cli.StringFlag{Name: "variant", Aliases: []string{"override-variant"}, Usage: "`VARIANT` of the architecture wanted, such as v7", Destination: &f.variant},

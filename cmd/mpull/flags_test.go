@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -124,5 +125,34 @@ func TestEachFlagGoesSomewhere(t *testing.T) {
 	slices.Sort(forScripts)
 	if !slices.Equal(dead, forScripts) {
 		t.Errorf("read by nobody: %q", dead)
+	}
+}
+
+// TestPlatformHelp holds that the help of --platform promises what the command
+// takes: the flag may be repeated where it says so, and nowhere else.
+func TestPlatformHelp(t *testing.T) {
+	d := newDesk(t)
+	file := filepath.Join(d.dir, "file")
+	for _, c := range testApp().Commands {
+		f := flagTable(c.Flags)["platform"]
+		if f == nil {
+			continue
+		}
+		names := []string{c.Name, "--platform", "linux/arm", "--platform", "linux/arm64"}
+		switch c.Name {
+		case "lock":
+			names = append(names, file)
+		case "save":
+			names = append(names, "--output", file)
+		}
+		got := d.words(append(names, d.registry.Host+"/none:1"))
+		if got.code == 0 {
+			t.Errorf("mpull %q found an image", names)
+		}
+		says := strings.Contains(f.(*cli.StringSliceFlag).Usage, "may be repeated")
+		refused := strings.HasSuffix(strings.TrimSpace(got.err), "Hint: see mpull "+c.Name+" --help")
+		if says == refused {
+			t.Errorf("mpull %s: its help says that --platform may be repeated: %v; it is refused: %v\n%s", c.Name, says, refused, got.err)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func (p *program) inspectCommand() *cli.Command {
 		Usage:       "show all about a local image, or about one that is not pulled",
 		UsageText:   "inspect [flags] IMAGE...\n  mpull inspect [flags] TRANSPORT:NAME",
 		Description: inspectHelp,
-		Flags: append(append(o.platform.flags(), o.registry.flags()...),
+		Flags: append(append(o.platform.flags(onePlatform+"; for TRANSPORT:NAME, a list such as native,linux/arm/v7 is tried in order"), o.registry.flags()...),
 			&cli.BoolFlag{Name: "raw", Usage: "print the manifest or index byte for byte; with --config, the config", Destination: &o.raw},
 			&cli.BoolFlag{Name: "config", Usage: "print the config of the image", Destination: &o.config},
 			&cli.BoolFlag{Name: "no-tags", Aliases: []string{"n"}, Usage: "do not list the repository's tags: one request less", Destination: &o.noTags},

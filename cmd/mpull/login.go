@@ -207,8 +207,8 @@ func (p *program) logoutCommand() *cli.Command {
 		Name:      "logout",
 		Usage:     "forget the credentials for a registry",
 		UsageText: "logout [flags] REGISTRY | --all",
-		Description: `Removes the credentials that mpull login, or podman's or skopeo's, stored for
-REGISTRY, from the auth file and from credential helpers.
+		Description: `Removes the credentials for REGISTRY that mpull login, podman login or skopeo login
+stored, from the auth file and from credential helpers.
 
 Examples:
   mpull logout quay.io

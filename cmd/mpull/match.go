@@ -23,7 +23,7 @@ func (p *program) matchCommand() *cli.Command {
 		Name:      "match",
 		Usage:     "explain which platform of an image a pull would take",
 		UsageText: "match [flags] IMAGE",
-		Description: `Holds each platform that IMAGE offers against the one wanted, and prints whether a
+		Description: `Compares each platform that IMAGE offers with the one wanted, and prints whether a
 pull takes it, passes it over for a better one, or refuses it, and by which rule.
 Without a platform, this machine's is wanted. An ordered fallback shows one table
 for each platform tried.
@@ -38,7 +38,7 @@ Examples:
 
 Exit codes: 0 something is taken; 1 nothing fits; 125 the image or its registry is
 not there, or bad usage.`,
-		Flags: append(append(o.platform.flags(), o.registry.flags()...),
+		Flags: append(append(o.platform.flags(orderedPlatforms), o.registry.flags()...),
 			&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`", Destination: &o.format}),
 		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.match(ctx, o, names[0]) }),
 	}

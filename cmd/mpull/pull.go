@@ -74,7 +74,7 @@ Examples:
 Exit codes: 0 done; 1 --policy never and the image is not here; 2 --guard-tags kept
 the name where it is; 125 the image, the platform asked for or the registry is not
 there, or the store failed.`,
-		Flags: append(append(o.platform.flags(), o.registry.flags()...),
+		Flags: append(append(o.platform.flags(severalPlatforms), o.registry.flags()...),
 			&cli.BoolFlag{Name: "all-platforms", Usage: "pull every platform that the image offers", Destination: &o.all},
 			&cli.BoolFlag{Name: "skip-missing", Usage: "with --all-platforms: only warn of those that the index names and that are not there", Destination: &o.skipMissing},
 			&cli.StringFlag{Name: "policy", Usage: "when to ask the registry: `WHEN` is always, missing, newer or never, each for the platform wanted", Value: "always", Destination: &o.policy},

@@ -68,7 +68,7 @@ Examples:
 
 Exit codes: 0 done; 1 no local image of that name or platform; 125 failed, or
 several images are meant.`,
-		Flags:  append(o.platform.flags(), progressFlag(&o.progress)),
+		Flags:  append(o.platform.flags(onePlatform), progressFlag(&o.progress)),
 		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.use(ctx, o, names[0]) }),
 	}
 }

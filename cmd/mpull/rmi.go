@@ -27,10 +27,10 @@ func (p *program) rmiCommand() *cli.Command {
 		Usage:     "remove images or names of images",
 		UsageText: "rmi [flags] IMAGE...",
 		Description: `Takes a name away; with its last name, or by ID, the image goes, and with it
-nameless parents that nothing else needs. --platform means what it says: an image
-that names no level is not removed as one of a level. An image that a container uses, of
-whichever tool, or that is mounted, is never removed, also not by --force; one
-that CRI-O's configuration pins only by --force.
+nameless parents that nothing else needs. --platform removes exactly that
+platform: linux/arm/v7 leaves an image that names no variant. An image that is
+mounted, or that a container of any tool uses, is never removed, not even by
+--force; one that CRI-O's configuration pins is removed by --force only.
 
 Examples:
   mpull rmi alpine:3.15
@@ -39,7 +39,7 @@ Examples:
 
 Exit codes: 0 all removed; 1 one was not here; 2 one is in use or pinned; 125
 otherwise.`,
-		Flags: append(o.platform.flags(),
+		Flags: append(o.platform.flags(onePlatform),
 			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "remove all images that no container uses", Destination: &o.all},
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "by ID, remove an image that has several names; remove what CRI-O pins; one that is not here is no error", Destination: &o.force},
 			&cli.BoolFlag{Name: "ignore", Aliases: []string{"i"}, Usage: "an image that is not here is no error", Destination: &o.ignore},

@@ -44,8 +44,8 @@ else none; no new privileges; the usual paths of /proc and /sys masked or read-o
 There is no seccomp filter, and no limit on memory, CPU or processes. An ordinary
 user's container is in that user's namespace, as with podman.
 
-This is for trying an image, and no podman: no pull, no volumes, ports, pods, names
-or detached containers. For these:  podman run --rm -it -v DIR:/data -p 8080:80 IMAGE
+It is for trying an image: it has no pull, volumes, ports, pods, names or detached
+containers. For these:  podman run --rm -it -v DIR:/data -p 8080:80 IMAGE
 
 Examples:
   mpull run alpine:3.15 uname -m
@@ -57,7 +57,7 @@ Exit codes: the program's; 128 and the signal that ended it; before it is starte
 125 for unknown, failed or no such image, 126 exec format error or permission
 denied, 127 not found, 132 illegal instruction. A forced program that does not
 start, as predicted, ends with the predicted code.`,
-		Flags: append(append(o.platform.flags(), o.start.flags()...),
+		Flags: append(append(o.platform.flags(onePlatform), o.start.flags()...),
 			&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the program a terminal; what is typed on a terminal goes to it", Destination: &o.tty},
 			&cli.BoolFlag{Name: "interactive", Aliases: []string{"i"}, Usage: "give the program the standard input", Destination: &o.interactive},
 			&cli.BoolFlag{Name: "rm", Usage: "for podman's sake: the container is always removed"},
