@@ -108,7 +108,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s), FUZZERS (2) at a time
 MUTATED := gc store/query engine/platform engine/host engine/preflight store
 PKGS ?= $(MUTATED)
 # They take seconds, for each change; others notice what they do.
-SLOW := TestDanglingIsWhatPodmanSays|AsTheLibrary|TestDeleteLeavesWhatTheLibraryLeaves
+SLOW := TestDanglingIsWhatPodmanSays|AsTheLibrary|TestDeleteLeavesWhatTheLibraryLeaves|TestDeleteKilledAtEachStep|TestDeleteSeesWhatTheLibrarySees|TestKernel|TestKernelFacts|TestLibraries|TestHostileLibraries|TestRunc|TestRealPrograms
 mutants: ## Change the code of PKGS (all that docs/mutants.md lists), one operator at a time, and name the changes that no test notices; takes hours
 	MUTANTS_SKIP='$(SLOW)' contrib/mutants/mutants.sh $(PKGS)
 
