@@ -5,12 +5,14 @@ package main
 import (
 	"io/fs"
 	"os"
+	"slices"
 
 	"go.podman.io/storage/pkg/unshare"
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/preflight"
+	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 )
 
@@ -51,10 +53,14 @@ func (p *program) readEngine() *engine.Engine {
 }
 
 // lookEngine is the engine of a command that looks at images where they lie: with
-// remote in no store, so that no user namespace is needed.
-func (p *program) lookEngine(remote bool) *engine.Engine {
+// remote in no store, so that no user namespace is needed, but for an input that the
+// image library unpacks: it gives each file the owner that the archive names.
+func (p *program) lookEngine(remote bool, inputs ...string) *engine.Engine {
 	if !remote {
 		return p.readEngine()
+	}
+	if slices.ContainsFunc(inputs, registry.Unpacks) {
+		_ = p.enterUserNamespace(true) // without one, an archive of the user's own files can be read
 	}
 	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Events: p.tellNotes})
 }

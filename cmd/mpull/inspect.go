@@ -122,7 +122,7 @@ func (p *program) inspectOne(ctx context.Context, o inspectOptions, image string
 	if err != nil {
 		return err
 	}
-	e := p.lookEngine(!strings.HasPrefix(image, "containers-storage:"))
+	e := p.lookEngine(!strings.HasPrefix(image, "containers-storage:"), image)
 	switch {
 	case o.config:
 		config, err := e.InspectConfig(ctx, image, look)

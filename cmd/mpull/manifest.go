@@ -61,7 +61,7 @@ func (p *program) manifestInspect(ctx context.Context, o manifestOptions, image 
 	if o.insecure {
 		p.registry.TLSVerify = new(bool)
 	}
-	e := p.lookEngine(engine.IsTransport(image) && !strings.HasPrefix(image, "containers-storage:"))
+	e := p.lookEngine(engine.IsTransport(image) && !strings.HasPrefix(image, "containers-storage:"), image)
 	m, err := e.InspectManifest(ctx, image, engine.LookOptions{Retry: p.retry})
 	if err != nil {
 		return err

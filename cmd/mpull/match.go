@@ -55,7 +55,7 @@ func (p *program) match(ctx context.Context, o matchOptions, image string) error
 	if err != nil {
 		return err
 	}
-	m, err := p.lookEngine(true).Match(ctx, image, look)
+	m, err := p.lookEngine(true, image).Match(ctx, image, look)
 	if err != nil {
 		return err
 	}

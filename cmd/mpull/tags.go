@@ -58,7 +58,7 @@ func (p *program) tags(ctx context.Context, o tagsOptions, name string) error {
 	if err := p.applyRegistry(o.registry); err != nil {
 		return err
 	}
-	repository, tags, err := p.lookEngine(true).Tags(ctx, name, p.retry)
+	repository, tags, err := p.lookEngine(true, name).Tags(ctx, name, p.retry)
 	if err != nil {
 		return err
 	}
