@@ -35,8 +35,8 @@
 //
 // Inputs are what a user types: short names, full names, IDs and beginnings of
 // IDs, or TRANSPORT:PATH where a source is meant. A name that moves to another
-// image leaves a displacement record with the one that lost it; the command
-// argument of a method is what that record will say.
+// image leaves a displacement record with the one that lost it, which says by which
+// command: that of the method, or what PullOptions and RemoveOptions name.
 //
 // # Errors
 //

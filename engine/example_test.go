@@ -67,7 +67,7 @@ func Example_pull() {
 	}
 
 	// 3. The name goes back, offline.
-	restored, err := e.Restore(ctx, "alpine:3.15", "", "example")
+	restored, err := e.Restore(ctx, "alpine:3.15", "")
 	if err != nil {
 		log.Fatal(err)
 	}

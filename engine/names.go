@@ -14,7 +14,7 @@ import (
 
 // Tag gives an image more names. A name that another image holds moves, with
 // a record, as in a pull.
-func (e *Engine) Tag(ctx context.Context, input string, names []string, command string) error {
+func (e *Engine) Tag(ctx context.Context, input string, names []string) error {
 	if err := e.absent(ctx, input); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (e *Engine) Tag(ctx context.Context, input string, names []string, command 
 			}
 		}
 		for _, n := range full {
-			if err := e.moveName(ctx, w, nameMove{name: n, to: found.Image.ID, command: command, snap: snap}); err != nil {
+			if err := e.moveName(ctx, w, nameMove{name: n, to: found.Image.ID, command: "tag", snap: snap}); err != nil {
 				return err
 			}
 		}
@@ -139,7 +139,7 @@ func isKept(img *store.Image, name string) bool {
 
 // Untag takes names from an image; without names, all that it holds. The
 // image remembers them.
-func (e *Engine) Untag(ctx context.Context, input string, names []string, command string) error {
+func (e *Engine) Untag(ctx context.Context, input string, names []string) error {
 	if err := e.absent(ctx, input); err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (e *Engine) Untag(ctx context.Context, input string, names []string, comman
 			}
 		}
 		for _, n := range taken {
-			if _, err := w.RemoveName(ctx, n, command); err != nil {
+			if _, err := w.RemoveName(ctx, n, "untag"); err != nil {
 				return err
 			}
 		}

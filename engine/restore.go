@@ -23,7 +23,7 @@ type Restored struct {
 // Restore gives a name back to an image that lost it: the one asked for, else
 // the last that it lost. No request is made. Of images pulled side by side the
 // one that loses the name is kept, as the others are.
-func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Restored, err error) {
+func (e *Engine) Restore(ctx context.Context, input, name string) (r Restored, err error) {
 	if err := e.absent(ctx, input); err != nil {
 		return r, err
 	}
@@ -41,7 +41,7 @@ func (e *Engine) Restore(ctx context.Context, input, name, command string) (r Re
 		if err != nil {
 			return err
 		}
-		r, err = e.giveName(ctx, w, view, query.Found{Image: img, Name: name}, command)
+		r, err = e.giveName(ctx, w, view, query.Found{Image: img, Name: name}, "restore")
 		return err
 	})
 	return r, err
@@ -119,7 +119,7 @@ func lostName(view *query.View, img *store.Image, input string) (string, error) 
 
 // Use moves a name to the local image of a platform that holds it, once held
 // it, or is kept under a digest name of its repository. No request is made.
-func (e *Engine) Use(ctx context.Context, input string, request platform.Request, command string) (r Restored, err error) {
+func (e *Engine) Use(ctx context.Context, input string, request platform.Request) (r Restored, err error) {
 	if err := e.absent(ctx, input); err != nil {
 		return r, err
 	}
@@ -132,7 +132,7 @@ func (e *Engine) Use(ctx context.Context, input string, request platform.Request
 		if found.Name == "" {
 			return fmt.Errorf("%s names an image, not a name that could be switched to it: write the name, or give it one with mpull tag", input)
 		}
-		r, err = e.giveName(ctx, w, view, found, command)
+		r, err = e.giveName(ctx, w, view, found, "use --platform "+request.String())
 		return err
 	})
 	return r, err

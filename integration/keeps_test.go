@@ -157,18 +157,18 @@ func (k *keeping) step() {
 	case n < 11:
 		p, ref := pick(k, testimage.AlpinePlatforms()), k.ref()
 		did = "use " + p + " " + ref
-		_, err = k.e.Use(ctx, ref, k.request(p), "use")
+		_, err = k.e.Use(ctx, ref, k.request(p))
 	case n < 13:
 		did = "restore " + img.ID[:12]
-		_, err = k.e.Restore(ctx, img.ID, "", "restore")
+		_, err = k.e.Restore(ctx, img.ID, "")
 	case n < 15:
 		ref := k.ref()
 		did = "tag " + img.ID[:12] + " " + ref
-		err = k.e.Tag(ctx, img.ID, []string{ref}, "tag")
+		err = k.e.Tag(ctx, img.ID, []string{ref})
 	case n < 16 && len(img.Names) > 0:
 		taken = []string{pick(k, img.Names)}
 		did = "untag " + taken[0]
-		err = k.e.Untag(ctx, img.ID, taken, "untag")
+		err = k.e.Untag(ctx, img.ID, taken)
 	case n < 17 && len(img.Names) > 0:
 		taken = []string{pick(k, img.Names)}
 		did = "rmi " + taken[0]

@@ -43,7 +43,7 @@ func (p *program) restore(ctx context.Context, o restoreOptions, image, name str
 	if err != nil {
 		return err
 	}
-	r, err := p.engine(listener).Restore(ctx, image, name, "restore")
+	r, err := p.engine(listener).Restore(ctx, image, name)
 	return p.tellRestored(r, err)
 }
 
@@ -86,7 +86,7 @@ func (p *program) use(ctx context.Context, o useOptions, name string) error {
 	case wanted == nil:
 		return usagef(onePlease)
 	}
-	r, err := p.engine(listener).Use(ctx, name, *wanted, "use --platform "+wanted.String())
+	r, err := p.engine(listener).Use(ctx, name, *wanted)
 	return p.tellRestored(r, err)
 }
 

@@ -36,7 +36,7 @@ func (p *program) tag(ctx context.Context, o tagOptions, image string, names []s
 	if err != nil {
 		return err
 	}
-	return p.engine(listener).Tag(ctx, image, names, "tag")
+	return p.engine(listener).Tag(ctx, image, names)
 }
 
 func (p *program) untagCommand() *cli.Command {
@@ -54,7 +54,7 @@ Examples:
 Exit codes: 0 done; 125 failed, also when IMAGE is not here or has no such NAME,
 as podman has it.`,
 		Action: action(1, -1, func(ctx context.Context, names []string) error {
-			return asFailure(p.engine(p.tellMoves).Untag(ctx, names[0], names[1:], "untag"))
+			return asFailure(p.engine(p.tellMoves).Untag(ctx, names[0], names[1:]))
 		}),
 	}
 }

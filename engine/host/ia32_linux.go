@@ -75,14 +75,11 @@ func tryIA32(handlers Binfmt) (runs, known bool) {
 	if _, taken := handlers.Match(program, ""); taken {
 		return false, false
 	}
-	fd, err := unix.MemfdCreate("ia32", unix.MFD_CLOEXEC)
+	fd, err := inMemory("ia32", program)
 	if err != nil {
 		return false, false
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, program); err != nil {
-		return false, false
-	}
 	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), []string{"ia32"}, &syscall.ProcAttr{Env: []string{}})
 	if err != nil {
 		return false, errors.Is(err, syscall.ENOEXEC)

@@ -50,14 +50,11 @@ func execute(program []byte) (exe started, err error) {
 	if err := traceable(); err != nil {
 		return exe, err
 	}
-	fd, err := unix.MemfdCreate("probe", unix.MFD_CLOEXEC)
+	fd, err := inMemory("probe", program)
 	if err != nil {
 		return exe, err
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, program); err != nil {
-		return exe, err
-	}
 	runtime.LockOSThread() // which traces
 	defer runtime.UnlockOSThread()
 	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), []string{"probe"},
@@ -97,4 +94,15 @@ func wait(pid int) {
 			return
 		}
 	}
+}
+
+// inMemory returns a file without a name on any disk that holds a program.
+func inMemory(name string, program []byte) (fd int, err error) {
+	if fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC); err != nil {
+		return -1, err
+	}
+	if _, err := unix.Write(fd, program); err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return fd, nil
 }
