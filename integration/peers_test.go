@@ -75,8 +75,8 @@ func (m *machine) command(store string, args ...string) *exec.Cmd {
 	}
 	cmd.Env, cmd.Dir = m.env, m.dir
 	if store == "podman" {
-		cmd.Env = append(slices.Clone(m.env), "CONTAINERS_STORAGE_CONF="+filepath.Join(m.dir, "podmanstore.conf"),
-			"XDG_DATA_HOME="+filepath.Join(m.dir, "podman"), "XDG_RUNTIME_DIR="+filepath.Join(m.dir, "run-podman"))
+		_, podmans := rootsOf(m.dir)
+		cmd.Env = append(slices.Clone(m.env), podmans.Env(filepath.Join(m.dir, "podmanstore.conf"))...)
 	}
 	return cmd
 }

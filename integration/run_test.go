@@ -96,10 +96,8 @@ func (m *machine) fails(code int, args ...string) string {
 // left lists what runs left in the store.
 func (m *machine) left() []string {
 	m.t.Helper()
-	root := filepath.Join(m.dir, "store/root")
-	if os.Geteuid() != 0 { // storage.conf's graphroot is root's alone
-		root = filepath.Join(m.dir, "store/containers/storage")
-	}
+	mine, _ := rootsOf(m.dir)
+	root := mine.Graph()
 	var left []string
 	for _, pattern := range []string{"mpull-runs/*", "*-containers/????????????*"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))

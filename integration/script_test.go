@@ -89,31 +89,42 @@ func configure(env *testscript.Env, driver, host string) error {
 // directory, and returns the environment that leads tools there.
 func writeConfiguration(dir, driver, host string) (map[string]string, error) {
 	conf := filepath.Join(dir, "home/.config/containers")
-	for _, d := range []string{conf, filepath.Join(dir, "run"), filepath.Join(dir, "run-podman"), filepath.Join(dir, "tmp")} {
+	for _, d := range []string{conf, filepath.Join(dir, "tmp")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, err
 		}
 	}
 	for name, text := range map[string]string{
-		filepath.Join(conf, "policy.json"):     `{"default": [{"type": "insecureAcceptAnything"}]}` + "\n",
-		filepath.Join(dir, "registries.conf"):  registriesConf(host),
-		filepath.Join(dir, "storage.conf"):     storageConf(driver, dir, "store"),
-		filepath.Join(dir, "podmanstore.conf"): storageConf(driver, dir, "podman"),
+		filepath.Join(conf, "policy.json"):    `{"default": [{"type": "insecureAcceptAnything"}]}` + "\n",
+		filepath.Join(dir, "registries.conf"): registriesConf(host),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
 	}
-	return map[string]string{
-		"HOME": filepath.Join(dir, "home"), "XDG_RUNTIME_DIR": filepath.Join(dir, "run"), "TMPDIR": filepath.Join(dir, "tmp"),
-		"XDG_CONFIG_HOME": filepath.Join(dir, "home/.config"), "XDG_DATA_HOME": filepath.Join(dir, "store"),
-		"CONTAINERS_REGISTRIES_CONF": filepath.Join(dir, "registries.conf"), "CONTAINERS_STORAGE_CONF": filepath.Join(dir, "storage.conf"),
-		"REGISTRY": host, "DRIVER": driver,
+	mine, podmans := rootsOf(dir)
+	if _, err := podmans.Write(filepath.Join(dir, "podmanstore.conf"), driver, ""); err != nil {
+		return nil, err
+	}
+	roots, err := mine.Write(filepath.Join(dir, "storage.conf"), driver, "")
+	if err != nil {
+		return nil, err
+	}
+	variables := map[string]string{
+		"HOME": filepath.Join(dir, "home"), "TMPDIR": filepath.Join(dir, "tmp"),
+		"XDG_CONFIG_HOME":            filepath.Join(dir, "home/.config"),
+		"CONTAINERS_REGISTRIES_CONF": filepath.Join(dir, "registries.conf"),
+		"REGISTRY":                   host, "DRIVER": driver,
 		"PATH":              filepath.Dir(testenv.Binary()) + ":" + os.Getenv("PATH"),
 		"GOCOVERDIR":        os.Getenv("GOCOVERDIR"),
 		"MPULL_CRIO_CONFIG": "",
 		"LC_ALL":            "C.UTF-8", "TERM": "xterm", "TZ": "UTC",
-	}, nil
+	}
+	for _, assignment := range roots {
+		key, value, _ := strings.Cut(assignment, "=")
+		variables[key] = value
+	}
+	return variables, nil
 }
 
 // registriesConf makes the registry the one behind docker.io, and itself
@@ -133,15 +144,10 @@ insecure = true
 `, host, host)
 }
 
-// storageConf is a storage.conf. Podman before version 5 takes the graph root of
-// an ordinary user from XDG_DATA_HOME, whatever the file says.
-func storageConf(driver, dir, name string) string {
-	if os.Geteuid() != 0 {
-		return fmt.Sprintf("[storage]\ndriver = %q\n", driver)
-	}
-	root := filepath.Join(dir, name)
-	return fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n",
-		driver, filepath.Join(root, "root"), filepath.Join(root, "run"))
+// rootsOf are the roots of a machine's store, and of podman's own beside it.
+func rootsOf(dir string) (mine, podmans testenv.Roots) {
+	return testenv.Roots{Data: filepath.Join(dir, "store"), Runtime: filepath.Join(dir, "run")},
+		testenv.Roots{Data: filepath.Join(dir, "podman"), Runtime: filepath.Join(dir, "run-podman")}
 }
 
 // unmountBelow undoes what a tool left mounted in a directory.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
 )
@@ -95,17 +96,18 @@ func (d *demonstration) configure(host string) error {
 		"registries.conf": fmt.Sprintf("unqualified-search-registries = [\"docker.io\"]\n\n[[registry]]\nprefix = \"docker.io\"\nlocation = %q\ninsecure = true\n", host),
 		"auth.json":       "{}\n",
 		"policy.json":     `{"default": [{"type": "insecureAcceptAnything"}]}` + "\n",
-		"storage.conf": fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n",
-			driver(), filepath.Join(d.dir, "root"), filepath.Join(d.dir, "run")),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
-	d.env = append(os.Environ(),
+	roots, err := testenv.Roots{Data: d.dir, Runtime: filepath.Join(d.dir, "user")}.Write(filepath.Join(d.dir, "storage.conf"), driver(), "")
+	if err != nil {
+		return err
+	}
+	d.env = append(append(os.Environ(), roots...),
 		"CONTAINERS_REGISTRIES_CONF="+filepath.Join(d.dir, "registries.conf"),
-		"CONTAINERS_STORAGE_CONF="+filepath.Join(d.dir, "storage.conf"),
 		"REGISTRY_AUTH_FILE="+filepath.Join(d.dir, "auth.json"),
 		"STORAGE_DRIVER=", "STORAGE_OPTS=",
 	)

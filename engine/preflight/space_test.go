@@ -3,6 +3,8 @@ package preflight
 import (
 	"context"
 	"encoding/binary"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -111,6 +113,8 @@ func TestSpaceOfKernels(t *testing.T) {
 	}
 	five, old, stack := machine, machine, machine
 	five.FiveLevels, old.Kernel, stack.StackLimit = true, "6.1.0-18-amd64", 3<<30
+	// Whoever runs this owns the files, be it the first user, whose number is often 1000.
+	owner, other := strconv.Itoa(os.Geteuid()), strconv.Itoa(max(os.Geteuid(), os.Getegid())+1)
 	high := elfSpec{Type: 2, Vaddr: 1 << 48}
 	aligned := elfSpec{Type: 3, Edit: func(b []byte) { binary.LittleEndian.PutUint64(b[64+48:], 1<<46) }}
 	large := elfSpec{Arch: "386", Type: 3, Edit: func(b []byte) { binary.LittleEndian.PutUint32(b[52+20:], 0xd0000000) }}
@@ -128,12 +132,12 @@ func TestSpaceOfKernels(t *testing.T) {
 		{"nothing above 47 bits", five, elfSpec{}, 0o755, "", Native, ""},
 		{"aligned", machine, aligned, 0o755, "", Native, ""},
 		{"aligned, by an old kernel", old, aligned, 0o755, "", Native, ""},
-		{"large", machine, large, 0o755, "1000", Native, ""},
-		{"large beside a large stack", stack, large, 0o755, "1000", ExecFormatError, ""},
-		{"large with a set-user-ID bit", stack, large, 0o4755, "1000", Unknown, "set-user-ID"},
-		{"large with a set-user-ID bit that changes nothing", stack, large, 0o4755, "0", ExecFormatError, ""},
-		{"large with a set-group-ID bit", stack, large, 0o2755, "1000:1000", Unknown, "set-group-ID"},
-		{"small with a set-user-ID bit", stack, elfSpec{}, 0o4755, "1000", Native, ""},
+		{"large", machine, large, 0o755, other, Native, ""},
+		{"large beside a large stack", stack, large, 0o755, other, ExecFormatError, ""},
+		{"large with a set-user-ID bit", stack, large, 0o4755, other, Unknown, "set-user-ID"},
+		{"large with a set-user-ID bit that changes nothing", stack, large, 0o4755, owner, ExecFormatError, ""},
+		{"large with a set-group-ID bit", stack, large, 0o2755, other + ":" + other, Unknown, "set-group-ID"},
+		{"small with a set-user-ID bit", stack, elfSpec{}, 0o4755, other, Native, ""},
 	} {
 		files := kernelcases.Tree{Root: t.TempDir()}
 		files.File("p", c.prog.Bytes(), c.mode)

@@ -160,7 +160,7 @@ func TestLoginAtASilentRegistry(t *testing.T) {
 	cmd := b.Command("login", "--tls-verify=false", "--username", user, "--password-stdin", reg.Host)
 	cmd.Stdin = strings.NewReader(typed)
 	p := b.StartCommand(cmd)
-	<-asked
+	p.Until(asked)
 	p.Signal(syscall.SIGTERM)
 	r := p.Wait()
 	if r.Code != 128+int(syscall.SIGTERM) || strings.Contains(r.Stderr+r.Stdout, typed) {

@@ -86,7 +86,7 @@ func (s *bigBlob) interrupt(t *testing.T, b *testbed.Bed, name string, at int64,
 	t.Helper()
 	s.stopAt.Store(at)
 	p := b.Start("pull", "--tls-verify=false", name)
-	<-s.waiting
+	p.Until(s.waiting)
 	path := waitKept(t, b, at)
 	if sig == syscall.SIGKILL {
 		p.Kill()
@@ -251,7 +251,7 @@ func TestResumeChangedBlob(t *testing.T) {
 	s.other.Store(true)
 	s.stopAt.Store(s.size / 2)
 	p := b.Start("pull", "--tls-verify=false", s.reg.Host+"/app:1")
-	<-s.waiting
+	p.Until(s.waiting)
 	p.Kill()
 	p.Wait()
 	s.other.Store(false)

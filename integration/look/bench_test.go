@@ -25,6 +25,8 @@ type bench struct {
 	*testing.T
 	registry *testregistry.Registry
 	dir      string
+	roots    testenv.Roots
+	env      []string
 	entries  []testimage.Entry
 	known    map[string]result // answers of programs that only look; nil remembers nothing
 }
@@ -40,7 +42,12 @@ func newBench(t *testing.T, entries ...testimage.Entry) *bench {
 	}
 	b.write("registries.conf", fmt.Sprintf("unqualified-search-registries = [\"docker.io\"]\n\n[[registry]]\nprefix = \"docker.io\"\nlocation = %q\ninsecure = true\n\n[[registry]]\nlocation = %q\ninsecure = true\n", b.registry.Host, b.registry.Host))
 	b.write("policy.json", `{"default": [{"type": "insecureAcceptAnything"}]}`)
-	b.write("storage.conf", fmt.Sprintf("[storage]\ndriver = %q\ngraphroot = %q\nrunroot = %q\n", driver(), b.root(), filepath.Join(b.dir, "run")))
+	b.roots = testenv.Roots{Data: b.dir, Runtime: filepath.Join(b.dir, "user")}
+	env, err := b.roots.Write(filepath.Join(b.dir, "storage.conf"), driver(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.env = append(env, "CONTAINERS_REGISTRIES_CONF="+filepath.Join(b.dir, "registries.conf"))
 	b.registry.Requests()
 	t.Cleanup(func() {
 		// podman leaves it mounted for other podmans.
@@ -82,7 +89,7 @@ func (b *bench) push(e testimage.Entry) {
 	}
 }
 
-func (b *bench) root() string { return filepath.Join(b.dir, "root") }
+func (b *bench) root() string { return b.roots.Graph() }
 
 func (b *bench) write(name, text string) {
 	b.Helper()
@@ -126,7 +133,7 @@ func (b *bench) run(program string, args ...string) result {
 	cmd := exec.Command(program, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.Env = append(os.Environ(), "CONTAINERS_REGISTRIES_CONF="+filepath.Join(b.dir, "registries.conf"), "CONTAINERS_STORAGE_CONF="+filepath.Join(b.dir, "storage.conf"))
+	cmd.Env = append(os.Environ(), b.env...)
 	err := cmd.Run()
 	if err != nil && cmd.ProcessState == nil {
 		b.Fatalf("running %s: %v", program, err)

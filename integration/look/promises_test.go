@@ -255,8 +255,8 @@ func TestCreatesNothing(t *testing.T) {
 	if r := b.mpull("inspect", "alpine:3.15"); r.code != 1 || strings.TrimSpace(r.out) != "[]" {
 		t.Errorf("inspect of nothing: exit code %d, %q", r.code, r.out)
 	}
-	for _, dir := range []string{"root", "run"} {
-		if _, err := os.Lstat(filepath.Join(b.dir, dir)); !os.IsNotExist(err) {
+	for _, dir := range []string{b.roots.Graph(), b.roots.Run()} {
+		if _, err := os.Lstat(dir); !os.IsNotExist(err) {
 			t.Errorf("looking has made %s: %v", dir, err)
 		}
 	}

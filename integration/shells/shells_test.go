@@ -41,7 +41,6 @@ func newMachine(t *testing.T, filled bool) *machine {
 	files := map[string]string{
 		"policy.json":     `{"default": [{"type": "insecureAcceptAnything"}]}`,
 		"registries.conf": fmt.Sprintf("unqualified-search-registries = [\"docker.io\"]\n[[registry]]\nprefix = \"docker.io\"\nlocation = %q\ninsecure = true\n", registry.Host),
-		"storage.conf":    fmt.Sprintf("[storage]\ndriver = \"vfs\"\ngraphroot = %q\nrunroot = %q\n", filepath.Join(m.dir, "root"), filepath.Join(m.dir, "run")),
 		"home/empty":      "",
 	}
 	for name, text := range files {
@@ -53,8 +52,12 @@ func newMachine(t *testing.T, filled bool) *machine {
 			t.Fatal(err)
 		}
 	}
-	m.env = append(os.Environ(),
-		"CONTAINERS_REGISTRIES_CONF="+filepath.Join(m.dir, "registries.conf"), "CONTAINERS_STORAGE_CONF="+filepath.Join(m.dir, "storage.conf"),
+	roots, err := testenv.Roots{Data: m.dir, Runtime: filepath.Join(m.dir, "user")}.Write(filepath.Join(m.dir, "storage.conf"), "vfs", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.env = append(append(os.Environ(), roots...),
+		"CONTAINERS_REGISTRIES_CONF="+filepath.Join(m.dir, "registries.conf"),
 		"CONTAINERS_POLICY_JSON="+filepath.Join(m.dir, "policy.json"), "HOME="+filepath.Join(m.dir, "home"), "REGISTRY_AUTH_FILE=", "STORAGE_DRIVER=",
 		"PATH="+filepath.Dir(testenv.Binary())+":"+os.Getenv("PATH"), "TERM=xterm", "LC_ALL=C.UTF-8", "PS1=", "INPUTRC=/dev/null",
 	)

@@ -190,12 +190,36 @@ func (p *Process) Kill() { _ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL) }
 // Ended is closed when the program has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
+// Until waits for what the program brings about elsewhere, and fails the test
+// where it ends without, or hangs: nobody would ever say so then.
+func (p *Process) Until(event <-chan struct{}) {
+	p.b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	select {
+	case <-event:
+		return
+	case <-ctx.Done():
+		p.Kill()
+		<-p.ended
+	case <-p.ended:
+	}
+	select {
+	case <-event: // just before the end
+	default:
+		p.b.t.Fatalf("%v ended too soon, or was killed after %s: %s", p.cmd.Args, patience, p.Wait())
+	}
+}
+
 // Pid returns the program's process ID, which is its process group's too.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
+// patience is how long a program may take.
+const patience = 2 * time.Minute
+
 // Wait waits for the end of the program.
 func (p *Process) Wait() Result {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	select {
 	case <-p.ended:

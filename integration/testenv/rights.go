@@ -1,9 +1,11 @@
 package testenv
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +48,29 @@ func NoStore() string {
 		return "this user may make no user namespace, which a store needs"
 	}
 	return ""
+}
+
+// Overlay is Store for tests of the overlay driver, which needs more: an
+// ordinary user's kernel, and the file system below, must let it mount.
+func Overlay(t testing.TB) {
+	t.Helper()
+	Store(t)
+	if os.Geteuid() == 0 {
+		return
+	}
+	dir := t.TempDir()
+	at := make(map[string]string)
+	for _, name := range []string{"lower", "upper", "work", "merged"} {
+		at[name] = filepath.Join(dir, name)
+		if err := os.Mkdir(at[name], 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", at["lower"], at["upper"], at["work"])
+	out, err := exec.Command("unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", at["merged"]).CombinedOutput()
+	if err != nil {
+		t.Skipf("this user may not mount overlay here: %s", strings.TrimSpace(string(out)))
+	}
 }
 
 // notRoot says what this process lacks to be root as tests need it.
