@@ -44,7 +44,17 @@ type puller struct {
 func newPuller(t *testing.T, served func(http.Handler) http.Handler) *puller {
 	t.Helper()
 	testenv.Overlay(t)
-	p := &puller{t: t, dir: t.TempDir(), registry: testregistry.New(), counter: &testregistry.Counter{}}
+	// Not t.TempDir: in an option of a mount a comma of a test's name would end the path.
+	dir, err := os.MkdirTemp("", "p-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	p := &puller{t: t, dir: dir, registry: testregistry.New(), counter: &testregistry.Counter{}}
 	p.roots = testenv.Roots{Data: p.dir, Runtime: filepath.Join(p.dir, "user")}
 	t.Cleanup(p.registry.Close)
 	t.Cleanup(func() { unmountBelow(p.dir); testenv.MakeRemovable(p.dir) })
