@@ -2,7 +2,6 @@ package archive
 
 import (
 	"archive/tar"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +58,7 @@ func (a *Archive) read() (err error) {
 	if err := a.scan(); err != nil {
 		return err
 	}
-	if _, ok := a.files[recordFile]; ok {
+	if a.has(recordFile) {
 		data, err := a.document(recordFile)
 		if err != nil {
 			return err
@@ -253,6 +252,3 @@ type called struct {
 // StringWithinTransport returns the name.
 func (c called) StringWithinTransport() string { return c.name }
 
-func newReader(data []byte) io.Reader { return bytes.NewReader(data) }
-
-var _ types.ImageReference = Reference{}

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func (a *Writer) Blob(d digest.Digest, size int64, r io.Reader) error {
 // Document writes a small blob and returns its digest.
 func (a *Writer) Document(data []byte) (digest.Digest, error) {
 	d := digest.FromBytes(data)
-	return d, a.Blob(d, int64(len(data)), newReader(data))
+	return d, a.Blob(d, int64(len(data)), bytes.NewReader(data))
 }
 
 // Manifest lists a manifest or an index of the archive for other tools, under
@@ -106,7 +107,7 @@ func (a *Writer) Close() error {
 		if len(data) > maxDocument {
 			return fmt.Errorf("writing %s: too many images for one archive", f.name)
 		}
-		if err := a.file(f.name, int64(len(data)), newReader(data)); err != nil {
+		if err := a.file(f.name, int64(len(data)), bytes.NewReader(data)); err != nil {
 			return err
 		}
 	}
@@ -115,10 +116,11 @@ func (a *Writer) Close() error {
 
 func (a *Writer) file(name string, size int64, r io.Reader) error {
 	h := &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size, ModTime: time.Unix(0, 0)}
-	if err := a.tar.WriteHeader(h); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
+	err := a.tar.WriteHeader(h)
+	if err == nil {
+		_, err = io.Copy(a.tar, r)
 	}
-	if _, err := io.Copy(a.tar, r); err != nil {
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil

@@ -62,8 +62,8 @@ func (a *Asker) Explain(ctx context.Context, ref types.ImageReference, err error
 		return err
 	}
 	err = registry.Explain(sys, ref, err)
-	var asked *registry.AskError
-	if ctx.Err() != nil || !errors.As(err, &asked) || asked.Problem != registry.NoSuchTag || asked.Tag == "" {
+	asked, ok := errors.AsType[*registry.AskError](err)
+	if ctx.Err() != nil || !ok || asked.Problem != registry.NoSuchTag || asked.Tag == "" {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, nearTags)

@@ -139,6 +139,4 @@ type watchedParts struct {
 	close func() error
 }
 
-func (p *watchedParts) Next() (io.Reader, error) { return p.Parts.Next() }
-
 func (p *watchedParts) Close() error { return p.close() }

@@ -114,8 +114,7 @@ func (k *Keeper) Forget(layers []digest.Digest) {
 // Interrupted adds to an error what is kept for the next pull, where that may
 // get further.
 func (k *Keeper) Interrupted(ctx context.Context, err error) error {
-	var usedUp *usedUpError
-	if err == nil || ctx.Err() == nil && !passing(err) && !errors.As(err, &usedUp) {
+	if err == nil || ctx.Err() == nil && !passing(err) && !errors.As(err, new(*usedUpError)) {
 		return err
 	}
 	k.mu.Lock()

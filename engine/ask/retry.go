@@ -28,6 +28,7 @@ type Retry struct {
 }
 
 const (
+	defaultIdle  = time.Minute
 	defaultDelay = time.Second
 	maxDelay     = time.Minute
 	maxGrowth    = 16 // times the first delay: four retries double it
@@ -37,8 +38,6 @@ const (
 	// disturbedTries bounds retries of what an image could bring about itself.
 	disturbedTries = 3
 )
-
-const defaultIdle = time.Minute
 
 // IdleLimit is Idle, or what stands for it where it is not set.
 func (r Retry) IdleLimit() time.Duration {
@@ -144,28 +143,18 @@ func disturbed(err error) bool {
 // passing tells whether err may go away by itself. What the user, the image,
 // the policy or the disk decides does not.
 func passing(err error) bool {
-	var notFound *platform.NotFoundError
-	var shortName *registry.ShortNameError
-	var unauthorized docker.ErrUnauthorizedForCredentials
-	var rejected signature.PolicyRequirementError
-	var refused *registry.RefusedError
-	var usedUp *usedUpError
 	switch {
-	case errors.As(err, &refused), errors.As(err, &usedUp), errors.As(err, new(*registry.HelperError)):
-		return false
-	case errors.As(err, &notFound), errors.As(err, &shortName), errors.As(err, &unauthorized), errors.As(err, &rejected):
-		return false
-	case errors.Is(err, store.ErrReadOnly), errors.Is(err, context.Canceled):
-		return false
-	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EROFS), errors.Is(err, unix.EACCES):
+	case errors.As(err, new(*registry.RefusedError)), errors.As(err, new(*usedUpError)), errors.As(err, new(*registry.HelperError)),
+		errors.As(err, new(*platform.NotFoundError)), errors.As(err, new(*registry.ShortNameError)),
+		errors.As(err, new(docker.ErrUnauthorizedForCredentials)), errors.As(err, new(signature.PolicyRequirementError)),
+		errors.Is(err, store.ErrReadOnly), errors.Is(err, context.Canceled),
+		errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EROFS), errors.Is(err, unix.EACCES):
 		return false
 	}
-	var status *registry.StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*registry.StatusError](err); ok {
 		return status.Code >= http.StatusInternalServerError || status.Code == http.StatusTooManyRequests
 	}
-	var unexpected docker.UnexpectedHTTPStatusError
-	if errors.As(err, &unexpected) {
+	if unexpected, ok := errors.AsType[docker.UnexpectedHTTPStatusError](err); ok {
 		return unexpected.StatusCode >= http.StatusInternalServerError
 	}
 	var coded errcode.ErrorCoder

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 
 	"go.podman.io/image/v5/docker"
 	"golang.org/x/sys/unix"
@@ -12,9 +13,10 @@ import (
 // ErrStalled is the cause when next to nothing came for the idle limit.
 var ErrStalled = errors.New("the registry sent next to nothing, or asked to wait,")
 
-// passingErrno are the system errors of a connection that may work next time.
-func passingErrno() []unix.Errno {
-	return []unix.Errno{
+// passingErrors are those of a connection that may work next time.
+func passingErrors() []error {
+	return []error{
+		ErrStalled, io.EOF, io.ErrUnexpectedEOF, docker.ErrTooManyRequests,
 		unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.EPIPE, unix.ETIMEDOUT,
 		unix.ENETDOWN, unix.ENETUNREACH, unix.ENETRESET, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EAGAIN,
 	}
@@ -23,16 +25,10 @@ func passingErrno() []unix.Errno {
 // isTransport tells whether err is a connection that broke rather than an
 // answer that was given.
 func isTransport(err error) bool {
-	if errors.Is(err, ErrStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, docker.ErrTooManyRequests) {
+	if slices.ContainsFunc(passingErrors(), func(e error) bool { return errors.Is(err, e) }) {
 		return true
 	}
-	for _, errno := range passingErrno() {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsTemporary || dns.IsTimeout
 	}
 	var timeout net.Error

@@ -80,26 +80,20 @@ func DecodeELF(head []byte, class64 bool, order binary.ByteOrder) (ELFHeader, bo
 // is a PT_INTERP. whole is false for what is no ELF file, or has headers beyond
 // head. The file's own byte order counts: it may be another machine's.
 func programHeaders(head []byte) (end uint64, interp, whole bool) {
-	order := orderOf(head)
-	for _, class64 := range []bool{true, false} {
-		h, ok := DecodeELF(head, class64, order)
-		if !ok || (h.Class == ELFClass64) != class64 {
-			continue
-		}
-		end = h.Phoff + uint64(h.Phentsize)*uint64(h.Phnum)
-		if h.Phoff > uint64(len(head)) || end > uint64(len(head)) || h.Phentsize < 4 {
-			return 0, false, false
-		}
-		for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
-			interp = interp || order.Uint32(head[p:]) == 3 // PT_INTERP
-		}
-		return end, interp, true
+	order := ELFOrder(head)
+	h, ok := DecodeELF(head, len(head) > 4 && head[4] == ELFClass64, order)
+	end = h.Phoff + uint64(h.Phentsize)*uint64(h.Phnum)
+	if !ok || h.Phoff > uint64(len(head)) || end > uint64(len(head)) || h.Phentsize < 4 {
+		return 0, false, false
 	}
-	return 0, false, false
+	for p := h.Phoff; p < end; p += uint64(h.Phentsize) {
+		interp = interp || order.Uint32(head[p:]) == 3 // PT_INTERP
+	}
+	return end, interp, true
 }
 
-// orderOf is the byte order that a file's header claims.
-func orderOf(head []byte) binary.ByteOrder {
+// ELFOrder is the byte order that a file's header claims.
+func ELFOrder(head []byte) binary.ByteOrder {
 	if len(head) > 5 && head[5] == 2 {
 		return binary.BigEndian
 	}
@@ -113,7 +107,7 @@ func ELFPlatform(head []byte) (platform.Platform, bool) {
 	if len(head) < 20 || string(head[:4]) != "\x7fELF" {
 		return platform.Platform{}, false
 	}
-	h, _ := DecodeELF(head, head[4] == ELFClass64, orderOf(head))
+	h, _ := DecodeELF(head, head[4] == ELFClass64, ELFOrder(head))
 	for _, a := range elfArches {
 		if a.machine == h.Machine && a.data == h.Data && (a.class == h.Class) && h.Flags&a.flagMask == a.flags&a.flagMask {
 			return platform.Platform{OS: "linux", Architecture: a.arch}, true
@@ -180,12 +174,9 @@ func elfHeads(p platform.Platform) [][]byte {
 }
 
 func (a elfArch) head(typ uint16) []byte {
-	var order binary.ByteOrder = binary.LittleEndian
-	if a.data == 2 {
-		order = binary.BigEndian
-	}
 	b := make([]byte, 64)
 	copy(b, []byte{0x7f, 'E', 'L', 'F', a.class, a.data, 1})
+	order := ELFOrder(b)
 	order.PutUint16(b[16:], typ)
 	order.PutUint16(b[18:], a.machine)
 	order.PutUint32(b[20:], 1)

@@ -84,20 +84,14 @@ func tryIA32(handlers Binfmt) (runs, known bool) {
 	if err != nil {
 		return false, errors.Is(err, syscall.ENOEXEC)
 	}
-	var ws syscall.WaitStatus
-	for {
-		_, err = syscall.Wait4(pid, &ws, 0, nil)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
+	ws, err := wait(pid)
 	return ws.Exited() && ws.ExitStatus() == ia32Exit, err == nil
 }
 
 // ia32Switch finds ia32_emulation= on a kernel command line; the kernel reads
 // its value with kstrtobool.
 func ia32Switch(cmdline string) (on, said bool) {
-	for _, word := range strings.Fields(cmdline) {
+	for word := range strings.FieldsSeq(cmdline) {
 		value, ok := strings.CutPrefix(word, "ia32_emulation=")
 		if !ok {
 			continue

@@ -1,6 +1,9 @@
 package host
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // ByteOrder is the order in which the host's kernel reads an ELF header.
 func (f Facts) ByteOrder() binary.ByteOrder {
@@ -35,43 +38,38 @@ type Loader struct {
 // they are asked: binfmt_elf, then compat_binfmt_elf. It is empty for an
 // architecture whose rules are not known here.
 func (f Facts) Loaders() []Loader {
-	native := func(class64 bool, task uint64, accepts func(ELFHeader) bool) Loader {
-		return Loader{Class64: class64, Accepts: accepts, TaskSize: task}
-	}
 	machine := func(m uint16) func(ELFHeader) bool {
 		return func(e ELFHeader) bool { return e.Machine == m }
 	}
 	switch f.Platform.Architecture {
 	case "amd64": // arch/x86/include/asm/elf.h; the class is not looked at
-		l := native(true, 1<<47-4096, machine(machineX86_64))
-		l.DynBase, l.MaxRandom, l.StackRandom = l.TaskSize/3*2&^4095, f.random(f.MmapRndBits, 32), f.random(22, 0)
-		return append([]Loader{l}, f.compatX86()...)
+		const task = 1<<47 - 4096
+		return append([]Loader{{
+			Class64: true, Accepts: machine(machineX86_64), TaskSize: task, DynBase: task / 3 * 2 &^ 4095,
+			MaxRandom: f.random(f.MmapRndBits, 32), StackRandom: f.random(22, 0),
+		}}, f.compatX86()...)
 	case "386":
-		l := native(false, 0xc0000000, is386)
-		l.DynBase, l.MaxRandom, l.StackRandom = 0x400000, f.random(f.MmapRndBits, 16), f.random(11, 0)
-		return []Loader{l}
+		return []Loader{{Accepts: is386, TaskSize: 0xc0000000, DynBase: 0x400000, MaxRandom: f.random(f.MmapRndBits, 16), StackRandom: f.random(11, 0)}}
 	case "arm64": // arch/arm64/include/asm/elf.h
-		ls := []Loader{native(true, 0, machine(machineAArch64))}
+		ls := []Loader{{Class64: true, Accepts: machine(machineAArch64)}}
 		if f.Has(CompatAArch32) {
-			ls = append(ls, native(false, 0, func(e ELFHeader) bool {
-				return e.Machine == machineARM && e.Flags&efARMEABIMask != 0
-			}))
+			ls = append(ls, Loader{Accepts: func(e ELFHeader) bool { return e.Machine == machineARM && e.Flags&efARMEABIMask != 0 }})
 		}
 		return ls
 	case "arm":
-		return []Loader{native(false, 0, isARM)}
+		return []Loader{{Accepts: isARM}}
 	case "riscv64": // arch/riscv/include/asm/elf.h
-		return []Loader{native(true, 0, withClass(ELFClass64, machineRISCV))}
+		return []Loader{{Class64: true, Accepts: withClass(ELFClass64, machineRISCV)}}
 	case "s390x": // arch/s390/include/asm/elf.h
-		return []Loader{native(true, 0, withClass(ELFClass64, machineS390, machineS390Old))}
+		return []Loader{{Class64: true, Accepts: withClass(ELFClass64, machineS390, machineS390Old)}}
 	case "ppc64", "ppc64le":
-		return []Loader{native(true, 0, machine(machinePPC64)), native(false, 0, machine(machinePPC))}
+		return []Loader{{Class64: true, Accepts: machine(machinePPC64)}, {Accepts: machine(machinePPC)}}
 	case "loong64":
-		return []Loader{native(true, 0, machine(machineLoong))}
+		return []Loader{{Class64: true, Accepts: machine(machineLoong)}}
 	case "mips64", "mips64le": // arch/mips/include/asm/elf.h and binfmt_elfn32, binfmt_elfo32
-		return []Loader{native(true, 0, withClass(ELFClass64, machineMIPS)), native(false, 0, withClass(ELFClass32, machineMIPS))}
+		return []Loader{{Class64: true, Accepts: withClass(ELFClass64, machineMIPS)}, {Accepts: withClass(ELFClass32, machineMIPS)}}
 	case "mips", "mipsle":
-		return []Loader{native(false, 0, isMIPSO32)}
+		return []Loader{{Accepts: isMIPSO32}}
 	}
 	return nil
 }
@@ -82,11 +80,10 @@ func (f Facts) compatX86() []Loader {
 	if !ia32 && !x32 {
 		return nil
 	}
-	l := Loader{TaskSize: 0xffffe000, DynBase: 0x55555000 + 0x1000000, MaxRandom: f.random(f.MmapRndCompatBits, 16), StackRandom: f.random(11, 0)}
-	l.Accepts = func(e ELFHeader) bool {
-		return ia32 && is386(e) || x32 && e.Machine == machineX86_64
-	}
-	return []Loader{l}
+	return []Loader{{
+		Accepts:  func(e ELFHeader) bool { return ia32 && is386(e) || x32 && e.Machine == machineX86_64 },
+		TaskSize: 0xffffe000, DynBase: 0x55555000 + 0x1000000, MaxRandom: f.random(f.MmapRndCompatBits, 16), StackRandom: f.random(11, 0),
+	}}
 }
 
 // random is the offset in bytes below which so many random bits of a page's
@@ -119,12 +116,5 @@ func isMIPSO32(e ELFHeader) bool {
 
 // withClass accepts the machines when EI_CLASS agrees.
 func withClass(class byte, machines ...uint16) func(ELFHeader) bool {
-	return func(e ELFHeader) bool {
-		for _, m := range machines {
-			if e.Machine == m {
-				return e.Class == class
-			}
-		}
-		return false
-	}
+	return func(e ELFHeader) bool { return e.Class == class && slices.Contains(machines, e.Machine) }
 }

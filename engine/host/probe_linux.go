@@ -62,7 +62,7 @@ func execute(program []byte) (exe started, err error) {
 	if err != nil {
 		return exe, err
 	}
-	wait(pid)
+	_, _ = wait(pid)
 	link := "/proc/" + strconv.Itoa(pid) + "/exe"
 	info, statErr := os.Stat(link)
 	path, linkErr := os.Readlink(link)
@@ -73,7 +73,7 @@ func execute(program []byte) (exe started, err error) {
 		exe.file = readOpened(link)
 	}
 	_ = syscall.Kill(pid, syscall.SIGKILL)
-	wait(pid)
+	_, _ = wait(pid)
 	return exe, nil
 }
 
@@ -87,11 +87,11 @@ func traceable() error {
 	return nil
 }
 
-// wait returns when a traced child has stopped or ended.
-func wait(pid int) {
+// wait returns when a child has ended, or stopped if it is traced.
+func wait(pid int) (ws syscall.WaitStatus, err error) {
 	for {
-		if _, err := syscall.Wait4(pid, nil, 0, nil); !errors.Is(err, syscall.EINTR) {
-			return
+		if _, err = syscall.Wait4(pid, &ws, 0, nil); !errors.Is(err, syscall.EINTR) {
+			return ws, err
 		}
 	}
 }

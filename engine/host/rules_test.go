@@ -83,7 +83,7 @@ func TestShortHeads(t *testing.T) {
 		if p, ok := ELFPlatform(head[:n]); ok {
 			t.Errorf("%d bytes are a program for %s", n, p)
 		}
-		if got := orderOf(head[:n]).String(); (got == "BigEndian") != (n > 5) {
+		if got := ELFOrder(head[:n]).String(); (got == "BigEndian") != (n > 5) {
 			t.Errorf("%d bytes: %s", n, got)
 		}
 	}

@@ -1,6 +1,9 @@
 package platform
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // spell returns p in lower case, without blanks around its fields, with the aliases of operating systems,
 // architectures and variants replaced by the names of GOOS, GOARCH and the OCI
@@ -138,20 +141,16 @@ func spellVariant(arch, variant string) string {
 // isOS reports whether s is a value of GOOS for which images exist or may exist,
 // wasi standing for wasip1.
 func isOS(s string) bool {
-	switch s {
-	case "aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux",
-		"netbsd", "openbsd", "plan9", "solaris", "wasi", "windows", "zos":
-		return true
-	}
-	return false
+	return slices.Contains([]string{
+		"aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux",
+		"netbsd", "openbsd", "plan9", "solaris", "wasi", "windows", "zos",
+	}, s)
 }
 
 // isArch reports whether s is a value of GOARCH, or a machine that QEMU emulates.
 func isArch(s string) bool {
-	switch s {
-	case "386", "alpha", "amd64", "arm", "arm64", "arm64be", "armbe", "loong64", "m68k", "mips", "mips64", "mips64le", "mips64p32", "mips64p32le", "mipsle",
-		"ppc", "ppc64", "ppc64le", "riscv32", "riscv64", "s390x", "sh4", "sparc", "sparc64", "wasm":
-		return true
-	}
-	return false
+	return slices.Contains([]string{
+		"386", "alpha", "amd64", "arm", "arm64", "arm64be", "armbe", "loong64", "m68k", "mips", "mips64", "mips64le", "mips64p32", "mips64p32le", "mipsle",
+		"ppc", "ppc64", "ppc64le", "riscv32", "riscv64", "s390x", "sh4", "sparc", "sparc64", "wasm",
+	}, s)
 }

@@ -58,39 +58,23 @@ func meant(p Platform) string {
 
 // osMeant is the operating system that people mean by a name that is none.
 func osMeant(os string) string {
-	switch os {
-	case "win", "win32", "win64":
-		return "windows"
-	case "mac", "osx", "macosx":
-		return "darwin"
-	case "gnu", "gnulinux", "alpine", "debian", "ubuntu", "fedora", "rhel":
-		return "linux"
-	}
-	return ""
+	return map[string]string{
+		"win": "windows", "win32": "windows", "win64": "windows",
+		"mac": "darwin", "osx": "darwin", "macosx": "darwin",
+		"gnu": "linux", "gnulinux": "linux", "alpine": "linux", "debian": "linux", "ubuntu": "linux", "fedora": "linux", "rhel": "linux",
+	}[os]
 }
 
 // archMeant is the architecture that people mean by a name that is none, or is
 // that of two.
 func archMeant(arch string) string {
-	switch arch {
-	case "riscv":
-		return "riscv64"
-	case "loongarch", "loong":
-		return "loong64"
-	case "s390":
-		return "s390x"
-	case "ppc64-le", "ppc64_le", "powerpc64el":
-		return "ppc64le"
-	case "arm-v7", "arm7", "armv7-hf":
-		return "arm/v7"
-	case "arm-v6", "arm6":
-		return "arm/v6"
-	case "armv8", "armv9", "armv8a", "armv8-a", "arm8", "arm64-8", "arm-v8":
-		return "arm64"
-	case "amd", "intel", "intel64":
-		return "amd64"
-	}
-	return ""
+	return map[string]string{
+		"amd": "amd64", "intel": "amd64", "intel64": "amd64",
+		"arm-v7": "arm/v7", "arm7": "arm/v7", "armv7-hf": "arm/v7", "arm-v6": "arm/v6", "arm6": "arm/v6",
+		"armv8": "arm64", "armv9": "arm64", "armv8a": "arm64", "armv8-a": "arm64", "arm8": "arm64", "arm64-8": "arm64", "arm-v8": "arm64",
+		"loongarch": "loong64", "loong": "loong64", "riscv": "riscv64", "s390": "s390x",
+		"ppc64-le": "ppc64le", "ppc64_le": "ppc64le", "powerpc64el": "ppc64le",
+	}[arch]
 }
 
 // reordered returns how a platform that names its architecture first is

@@ -152,16 +152,14 @@ func versionsOf(candidates []Candidate, verdicts []Verdict, ranks []int, best in
 // fits. Entries spelled in another way, which podman does not understand, rank
 // after all that it does, and entries without a platform last.
 func judge(target Platform, list []want, c Candidate) (Verdict, int) {
-	if c.Hidden {
+	switch {
+	case c.Hidden:
 		return Verdict{Refused, RuleHidden}, 0
-	}
-	if c.Artifact {
+	case c.Artifact:
 		return Verdict{Refused, ruleArtifact}, 0
-	}
-	if c.Platform == nil && c.Silent {
+	case c.Platform == nil && c.Silent:
 		return Verdict{Refused, RuleUnnamed}, 0
-	}
-	if c.Platform == nil {
+	case c.Platform == nil:
 		return Verdict{PassedOver, RuleNoPlatform}, 2 * len(list)
 	}
 	p := spell(*c.Platform)

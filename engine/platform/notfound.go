@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -90,27 +91,19 @@ func (e *NotFoundError) Error() string {
 	if len(e.Versions) > 0 {
 		return fmt.Sprintf("this image has %s for several versions: %s", strings.Join(asked, " or "), list(e.Versions))
 	}
-	return fmt.Sprintf("no %s in this image; it offers %s", strings.Join(asked, " or "), e.offers())
-}
-
-func (e *NotFoundError) offers() string {
-	if len(e.Offered) == 0 {
-		return "no platform"
-	}
-	return list(e.Offered)
+	return fmt.Sprintf("no %s in this image; it offers %s", strings.Join(asked, " or "), cmp.Or(list(e.Offered), "no platform"))
 }
 
 // list is platforms of foreign origin in one line.
 func list(platforms []Platform) string {
-	names := make([]string, 0, min(len(platforms), maxListed))
-	for _, p := range platforms[:min(len(platforms), maxListed)] {
+	var names []string
+	for i, p := range platforms {
+		if i == maxListed {
+			return fmt.Sprintf("%s and %d more", strings.Join(names, ", "), len(platforms)-i)
+		}
 		names = append(names, printable(p))
 	}
-	s := strings.Join(names, ", ")
-	if n := len(platforms) - len(names); n > 0 {
-		s += fmt.Sprintf(" and %d more", n)
-	}
-	return s
+	return strings.Join(names, ", ")
 }
 
 // printable returns a platform of foreign origin in a form safe for one line of a

@@ -40,14 +40,12 @@ func wants(r Request) []want {
 // unnamed is what fits when no variant is asked for.
 func unnamed(arch string) []want {
 	list := []want{{"", RuleExact}}
-	switch arch {
-	case "arm":
+	if v := baseline(arch); v != "" {
+		return append(list, want{v, RuleBaseline})
+	}
+	if arch == "arm" {
 		for _, v := range levels(arch) {
 			list = append(list, want{v, ruleAnyVariant})
-		}
-	default:
-		if v := baseline(arch); v != "" {
-			list = append(list, want{v, RuleBaseline})
 		}
 	}
 	return list
@@ -57,15 +55,11 @@ func unnamed(arch string) []want {
 // "" where that is not known. arm has none: its code without a variant may be of
 // any level.
 func baseline(arch string) string {
-	switch arch {
-	case "amd64":
-		return "v1"
-	case "arm64":
+	if arch == "arm64" {
 		return "v8"
-	case "ppc64le":
-		return "power8"
-	case "riscv64":
-		return "rva20u64"
+	}
+	if all := levels(arch); arch != "arm" && len(all) > 0 {
+		return all[len(all)-1]
 	}
 	return ""
 }

@@ -117,10 +117,7 @@ func FromFlags(os, arch, variant string, host Platform) (Request, error) {
 		return Request{}, err
 	}
 	r := fill(p, host)
-	if err := checkAsked(r.Platform); err != nil {
-		return Request{}, err
-	}
-	return r, nil
+	return r, checkAsked(r.Platform)
 }
 
 // fill completes an explicit request from the host. The host's variant comes only

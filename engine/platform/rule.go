@@ -1,5 +1,7 @@
 package platform
 
+import "cmp"
+
 // Rule identifies why a candidate was taken, passed over or refused. The values
 // are stable; scripts may rely on them. [Rule.Text] explains one in a sentence. The
 // constants are those by which callers decide something.
@@ -35,50 +37,30 @@ const (
 )
 
 // Text returns the rule as one clause without a full stop, for people.
-func (r Rule) Text() string {
-	switch r {
-	case RuleExact:
-		return "it is what was asked for"
-	case ruleArmIsV7:
-		return "arm without a variant means arm/v7, as in podman"
-	case RuleBaseline:
-		return "the architecture without a variant and its first level are the same"
-	case ruleWeaker:
-		return "a weaker variant, which runs where the asked one does"
-	case ruleNoVariant:
-		return "the entry names no variant, so it is taken after those that do"
-	case ruleAnyVariant:
-		return "the host's variant is not known, so the strongest is preferred"
-	case ruleSpelling:
-		return "the entry fits, but spells its platform in another way"
-	case RuleNoPlatform:
-		return "the entry names no platform; only the image's config can tell"
-	case ruleCompression:
-		return "same platform in another compression; zstd is preferred"
-	case RuleDuplicate:
-		return "same platform as an earlier entry; the first is taken"
-	case RuleHidden:
-		return "an attestation or other entry that is not an image"
-	case ruleArtifact:
-		return "an artifact, not an image"
-	case RuleUnnamed:
-		return "neither the index nor the image's config names a platform"
-	case ruleOtherVersion:
-		return "another version of the operating system"
-	case ruleManyVersions:
-		return "it fits, and so does another version of the operating system: name one"
-	case ruleUnknown:
-		return "the entry's platform is unknown"
-	case ruleOtherOS:
-		return "another operating system"
-	case ruleOtherArch:
-		return "another architecture"
-	case ruleOnlyAsked:
-		return "a 32-bit relative of the architecture, taken only when asked for"
-	case ruleStronger:
-		return "a variant that may use instructions the asked one lacks"
-	case ruleOtherVariant:
-		return "a variant of which no order is known"
+func (r Rule) Text() string { return cmp.Or(texts()[r], string(r)) }
+
+func texts() map[Rule]string {
+	return map[Rule]string{
+		RuleExact:        "it is what was asked for",
+		ruleArmIsV7:      "arm without a variant means arm/v7, as in podman",
+		RuleBaseline:     "the architecture without a variant and its first level are the same",
+		ruleWeaker:       "a weaker variant, which runs where the asked one does",
+		ruleNoVariant:    "the entry names no variant, so it is taken after those that do",
+		ruleAnyVariant:   "the host's variant is not known, so the strongest is preferred",
+		ruleSpelling:     "the entry fits, but spells its platform in another way",
+		RuleNoPlatform:   "the entry names no platform; only the image's config can tell",
+		ruleCompression:  "same platform in another compression; zstd is preferred",
+		RuleDuplicate:    "same platform as an earlier entry; the first is taken",
+		RuleHidden:       "an attestation or other entry that is not an image",
+		ruleArtifact:     "an artifact, not an image",
+		RuleUnnamed:      "neither the index nor the image's config names a platform",
+		ruleOtherVersion: "another version of the operating system",
+		ruleManyVersions: "it fits, and so does another version of the operating system: name one",
+		ruleUnknown:      "the entry's platform is unknown",
+		ruleOtherOS:      "another operating system",
+		ruleOtherArch:    "another architecture",
+		ruleOnlyAsked:    "a 32-bit relative of the architecture, taken only when asked for",
+		ruleStronger:     "a variant that may use instructions the asked one lacks",
+		ruleOtherVariant: "a variant of which no order is known",
 	}
-	return string(r)
 }

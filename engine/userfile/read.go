@@ -15,7 +15,7 @@ import (
 // Read returns what a file holds, at most as many bytes. It waits for who
 // writes into a FIFO until ctx ends. A file that is not there is fs.ErrNotExist.
 func Read(ctx context.Context, path string, most int64) (data []byte, err error) {
-	f, err := open(ctx, path)
+	f, err := Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -34,12 +34,9 @@ func Read(ctx context.Context, path string, most int64) (data []byte, err error)
 }
 
 // Open opens a file of any size for reading. It waits for who writes into a
-// FIFO until ctx ends.
-func Open(ctx context.Context, path string) (*os.File, error) { return open(ctx, path) }
-
-// open opens a file for reading. A FIFO is open at once, but has nothing to
-// give and no end until somebody opens it for writing.
-func open(ctx context.Context, path string) (*os.File, error) {
+// FIFO until ctx ends: that is open at once, but has nothing to give and no end
+// until somebody opens it for writing.
+func Open(ctx context.Context, path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
@@ -120,12 +117,10 @@ func kind(m fs.FileMode) string {
 
 // pause waits a little, or until ctx ends.
 func pause(ctx context.Context) error {
-	t := time.NewTimer(pollTime)
-	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-t.C:
+	case <-time.After(pollTime):
 		return nil
 	}
 }

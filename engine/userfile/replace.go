@@ -62,8 +62,7 @@ func replace(ctx context.Context, path string, mode fs.FileMode, write func(io.W
 	}
 	temp, err := beside(target, mode, old)
 	if old != nil && irreplaceable(err) {
-		f, err := os.OpenFile(target, os.O_WRONLY|unix.O_NOFOLLOW, 0)
-		return overwrite(ctx, f, err, write)
+		return overwrite(ctx, target, write)
 	}
 	if err != nil {
 		return err
@@ -74,18 +73,15 @@ func replace(ctx context.Context, path string, mode fs.FileMode, write func(io.W
 // swap fills temp and puts it in the place of target.
 func swap(ctx context.Context, temp *part, target string, old fs.FileInfo, write func(io.Writer, string) error) error {
 	err := errors.Join(write(temp, filepath.Dir(target)), temp.Sync())
-	if err == nil {
-		err = temp.become(target)
-		if old != nil && irreplaceable(err) { // a file that is mounted there
-			f, openErr := os.OpenFile(target, os.O_WRONLY|unix.O_NOFOLLOW, 0)
-			err = overwrite(ctx, f, openErr, func(w io.Writer, _ string) error {
-				_, err := io.Copy(w, io.NewSectionReader(temp, 0, 1<<62))
-				return err
-			})
-			err = errors.Join(err, temp.remove())
-		}
-	} else {
-		err = errors.Join(err, temp.remove())
+	if err != nil {
+		return errors.Join(err, temp.remove(), temp.Close())
+	}
+	err = temp.become(target)
+	if old != nil && irreplaceable(err) { // a file that is mounted there
+		err = errors.Join(overwrite(ctx, target, func(w io.Writer, _ string) error {
+			_, err := io.Copy(w, io.NewSectionReader(temp, 0, 1<<62))
+			return err
+		}), temp.remove())
 	}
 	return errors.Join(err, temp.Close())
 }
@@ -155,15 +151,14 @@ func follow(path string) (string, error) {
 func descriptor(path string) (*os.File, error) {
 	for range maxLinks {
 		dir, name := filepath.Split(path)
-		if n, err := strconv.ParseUint(name, 10, 31); err == nil {
-			switch folder, _ := filepath.EvalSymlinks(dir); {
-			case strings.HasSuffix(folder, "/fd") && strings.HasPrefix(folder, fmt.Sprintf("/proc/%d/", os.Getpid())):
-				fd, err := unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 3)
-				if err != nil {
-					return nil, err
-				}
-				return os.NewFile(uintptr(fd), path), nil //nolint:gosec // not negative without an error
+		folder, _ := filepath.EvalSymlinks(dir)
+		own := strings.HasSuffix(folder, "/fd") && strings.HasPrefix(folder, fmt.Sprintf("/proc/%d/", os.Getpid()))
+		if n, err := strconv.ParseUint(name, 10, 31); err == nil && own {
+			fd, err := unix.FcntlInt(uintptr(n), unix.F_DUPFD_CLOEXEC, 3)
+			if err != nil {
+				return nil, err
 			}
+			return os.NewFile(uintptr(fd), path), nil //nolint:gosec // not negative without an error
 		}
 		to, err := os.Readlink(path)
 		if err != nil {
@@ -209,7 +204,8 @@ func into(ctx context.Context, f *os.File, err error, write func(io.Writer, stri
 }
 
 // overwrite writes into a regular file and cuts off what was longer.
-func overwrite(ctx context.Context, f *os.File, err error, write func(io.Writer, string) error) error {
+func overwrite(ctx context.Context, target string, write func(io.Writer, string) error) error {
+	f, err := os.OpenFile(target, os.O_WRONLY|unix.O_NOFOLLOW, 0)
 	return into(ctx, f, err, func(w io.Writer, dir string) error {
 		if err := f.Truncate(0); err != nil {
 			return err
