@@ -251,4 +251,3 @@ type called struct {
 
 // StringWithinTransport returns the name.
 func (c called) StringWithinTransport() string { return c.name }
-

@@ -21,10 +21,7 @@ func armLevel(i image) int {
 	if i.file == nil || i.head[4] != host.ELFClass32 {
 		return 0
 	}
-	var o binary.ByteOrder = binary.LittleEndian
-	if i.head[5] == 2 {
-		o = binary.BigEndian
-	}
+	o := host.ELFOrder(i.head)
 	h, ok := host.DecodeELF(i.head, false, o)
 	if !ok || h.Shentsize != 40 || h.Shnum == 0 || h.Shnum > maxSections {
 		return 0

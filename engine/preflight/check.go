@@ -68,14 +68,17 @@ type Host interface {
 // the root filesystem root. It reads files of root, asks on, and nothing else. A
 // ctx that ends makes the verdict Unknown.
 func Check(ctx context.Context, root RootFS, cmd Command, on Host) Result {
-	return newCheck(ctx, root, cmd, on).run()
+	k := newCheck(ctx, root, cmd, on)
+	k.run()
+	return k.res
 }
 
 // Actual returns what Platforms.Actual of Check is, and looks at no libraries.
 func Actual(ctx context.Context, root RootFS, cmd Command, on Host) string {
 	k := newCheck(ctx, root, cmd, on)
 	k.alone = true
-	return k.run().Platform.Actual
+	k.run()
+	return k.res.Platform.Actual
 }
 
 func newCheck(ctx context.Context, root RootFS, cmd Command, on Host) *check {
@@ -108,12 +111,7 @@ type check struct {
 }
 
 // run goes through what the runtime does, then through execve.
-func (k *check) run() Result {
-	k.start()
-	return k.res
-}
-
-func (k *check) start() {
+func (k *check) run() {
 	argv := k.res.Command
 	k.res.DataOnly = len(argv) == 0 && k.cmd.Bad == ""
 	if why, hint := k.cmd.refused(); why != "" {

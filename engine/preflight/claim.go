@@ -70,9 +70,4 @@ func sameMachine(claimed, actual string) bool {
 	return c == "" || a == "" || machineName(claimed) != "arm" || a <= c
 }
 
-func variantOf(p string) string {
-	if parts := strings.SplitN(p, "/", 3); len(parts) == 3 {
-		return parts[2]
-	}
-	return ""
-}
+func variantOf(p string) string { return strings.TrimPrefix(p[len(machineOf(p)):], "/") }

@@ -1,9 +1,11 @@
 package preflight
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -39,16 +41,14 @@ const (
 // badStrings says why argv and env cannot be handed to execve, or "".
 func badStrings(argv, env []string) string {
 	total := 0
-	for _, list := range [][]string{argv, env} {
-		for _, s := range list {
-			if strings.IndexByte(s, 0) >= 0 {
-				return "an argument or variable contains a NUL byte"
-			}
-			if len(s) >= maxArgString {
-				return "an argument or variable is longer than the kernel's 128 KiB (E2BIG)"
-			}
-			total += len(s) + 1 + 8
+	for _, s := range slices.Concat(argv, env) {
+		if strings.IndexByte(s, 0) >= 0 {
+			return "an argument or variable contains a NUL byte"
 		}
+		if len(s) >= maxArgString {
+			return "an argument or variable is longer than the kernel's 128 KiB (E2BIG)"
+		}
+		total += len(s) + 1 + 8
 	}
 	if total > maxArgStrings {
 		return "arguments and environment are longer than 2 MiB (E2BIG with the usual stack limit)"
@@ -117,7 +117,8 @@ func (k *check) search(name string) (string, *fault) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}
-	list, passed := k.cmd.path(), ""
+	list, _ := k.cmd.variable("PATH")
+	passed := ""
 	switch {
 	case list == "":
 		return "", &fault{errno: unix.ENOENT, at: name, why: "PATH is empty"}
@@ -135,7 +136,7 @@ func (k *check) search(name string) (string, *fault) {
 				k.dead = f
 			}
 		case n.info.Type.IsDir():
-			k.dir = orElse(k.dir, n.path)
+			k.dir = cmp.Or(k.dir, n.path)
 		case !k.user.cred.may(n.info, 1):
 			k.passed = n.path
 			passed = ", " + quote(candidate) + " is not executable for this user"

@@ -74,37 +74,21 @@ func (p *program) dynamic() (d dynamic, err error) {
 type dynEntry struct{ tag, value uint64 }
 
 func (p *program) rawDynamic() ([]dynEntry, error) {
-	for _, s := range p.segs {
-		if s.typ != ptDynamic {
-			continue
-		}
-		if s.filesz > maxDynamic {
-			return nil, fmt.Errorf("its dynamic section has %d bytes", s.filesz)
-		}
-		b, err := p.read(s.offset, int(s.filesz))
-		if err != nil {
-			return nil, err
-		}
-		return p.entries(b), nil
+	s, ok := p.find(ptDynamic)
+	switch {
+	case !ok:
+		return nil, nil
+	case s.filesz > maxDynamic:
+		return nil, fmt.Errorf("its dynamic section has %d bytes", s.filesz)
 	}
-	return nil, nil
+	b, err := p.read(s.offset, int(s.filesz))
+	return p.entries(b), err
 }
 
 // entries cuts a dynamic section up, as far as its end mark.
 func (p *program) entries(b []byte) (list []dynEntry) {
-	size := 8
-	if p.loader.Class64 {
-		size = 16
-	}
-	for ; len(b) >= size; b = b[size:] {
-		e := dynEntry{uint64(p.order.Uint32(b)), uint64(p.order.Uint32(b[4:]))}
-		if p.loader.Class64 {
-			e = dynEntry{p.order.Uint64(b), p.order.Uint64(b[8:])}
-		}
-		if e.tag == 0 {
-			break
-		}
-		list = append(list, e)
+	for size := p.sized(8, 16); len(b) >= size && p.word(b) != 0; b = b[size:] {
+		list = append(list, dynEntry{p.word(b), p.word(b[size/2:])})
 	}
 	return list
 }
@@ -142,7 +126,7 @@ func searchPath(list, separators, empty, origin string) (dirs []string) {
 	for _, s := range separators {
 		list = strings.ReplaceAll(list, string(s), ":")
 	}
-	for _, d := range strings.Split(list, ":") {
+	for d := range strings.SplitSeq(list, ":") {
 		if d = cmp.Or(d, empty); d != "" {
 			dirs = append(dirs, expand(d, origin))
 		}

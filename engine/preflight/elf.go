@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,31 @@ type program struct {
 	page   uint64    // the host's, in bytes
 }
 
+// sized is what holds for files of the program's class, of 32 bits or of 64.
+func (p *program) sized(class32, class64 int) int {
+	if p.loader.Class64 {
+		return class64
+	}
+	return class32
+}
+
+// word is a number as wide as an address.
+func (p *program) word(b []byte) uint64 {
+	if p.loader.Class64 {
+		return p.order.Uint64(b)
+	}
+	return uint64(p.order.Uint32(b))
+}
+
+// find returns the first segment of a type.
+func (p *program) find(typ uint32) (s segment, ok bool) {
+	at := slices.IndexFunc(p.segs, func(s segment) bool { return s.typ == typ })
+	if at < 0 {
+		return s, false
+	}
+	return p.segs[at], true
+}
+
 // errShort stands for a read beyond the end of the file, EIO in the kernel.
 var errShort = errors.New("the file ends too early")
 
@@ -62,11 +88,7 @@ func (p *program) read(off uint64, n int) ([]byte, error) {
 // readSegments is load_elf_phdrs: entries of the loader's own size, at least
 // one, 64 KiB at most.
 func (p *program) readSegments() error {
-	size := 32
-	if p.loader.Class64 {
-		size = 56
-	}
-	n := int(p.header.Phnum)
+	size, n := p.sized(32, 56), int(p.header.Phnum)
 	switch {
 	case int(p.header.Phentsize) != size:
 		return fmt.Errorf("program headers of %d bytes instead of %d", p.header.Phentsize, size)
@@ -195,19 +217,17 @@ func isIO(err error) bool {
 // loader opens the program's own loader, named by the first PT_INTERP. It
 // returns nil for a program without.
 func (l *loading) loader(p *program) (*program, *fault) {
-	for _, s := range p.segs {
-		if s.typ != ptInterp {
-			continue
-		}
-		name, f := l.interpName(p, s)
-		if f != nil {
-			return nil, f
-		}
-		l.asked = name
-		l.note("%s asks for the loader %q", p.id.path, name)
-		return l.openLoader(p, name)
+	s, ok := p.find(ptInterp)
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
+	name, f := l.interpName(p, s)
+	if f != nil {
+		return nil, f
+	}
+	l.asked = name
+	l.note("%s asks for the loader %q", p.id.path, name)
+	return l.openLoader(p, name)
 }
 
 func (l *loading) interpName(p *program, s segment) (string, *fault) {
@@ -241,11 +261,7 @@ func (l *loading) openLoader(p *program, name string) (*program, *fault) {
 }
 
 func (l *loading) checkLoader(ld *program) *fault {
-	size := 52
-	if ld.loader.Class64 {
-		size = 64
-	}
-	head, err := ld.read(0, size)
+	head, err := ld.read(0, ld.sized(52, 64))
 	if err != nil {
 		return l.bad(ld, unix.EIO, err)
 	}
@@ -263,20 +279,16 @@ func (l *loading) checkLoader(ld *program) *fault {
 // foreignLoader returns the loader that a program of any architecture asks
 // for, or "". It is for hints: the kernel does not look at it.
 func foreignLoader(i image) string {
-	p := &program{image: i, loader: host.Loader{Class64: i.head[4] == host.ELFClass64}, order: binary.LittleEndian}
-	if i.head[5] == 2 {
-		p.order = binary.BigEndian
-	}
+	p := &program{image: i, loader: host.Loader{Class64: i.head[4] == host.ELFClass64}, order: host.ELFOrder(i.head)}
 	var ok bool
 	if p.header, ok = host.DecodeELF(i.head, p.loader.Class64, p.order); !ok || p.readSegments() != nil {
 		return ""
 	}
-	for _, s := range p.segs {
-		if s.typ == ptInterp && s.filesz >= 2 && s.filesz <= interpMax {
-			b, _ := p.read(s.offset, int(s.filesz))
-			name, _, _ := strings.Cut(string(b), "\x00")
-			return name
-		}
+	s, ok := p.find(ptInterp)
+	if !ok || s.filesz < 2 || s.filesz > interpMax {
+		return ""
 	}
-	return ""
+	b, _ := p.read(s.offset, int(s.filesz))
+	name, _, _ := strings.Cut(string(b), "\x00")
+	return name
 }

@@ -168,10 +168,7 @@ func (k *check) small(name string, most int) []byte {
 		return nil
 	}
 	defer file.Close()
-	b, err := readAt(file, 0, int(n.info.Size))
-	if err != nil {
-		return nil
-	}
+	b, _ := readAt(file, 0, int(n.info.Size))
 	return b
 }
 

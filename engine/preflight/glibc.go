@@ -10,19 +10,19 @@ import (
 
 // glibc looks for libraries as _dl_map_object of elf/dl-load.c.
 type glibc struct {
-	system  []string // the directories compiled in, from the loader's own file
-	hwcaps  []string // subdirectories for this CPU, of 2.33 and later
-	compare bool     // CPU levels are compared, of 2.33 and later
-	cache   []cacheEntry
+	*linking
+	system []string // the directories compiled in, from the loader's own file
+	hwcaps []string // subdirectories for this CPU, of 2.33 and later
+	cache  []cacheEntry
 }
 
-func newGlibc(k *linking, file []byte) *glibc {
-	g := &glibc{system: systemDirs(file), compare: bytes.Contains(file, []byte(loaderRefusal))}
+func newGlibc(k *linking, file []byte) finder {
+	g := &glibc{linking: k, system: systemDirs(file), cache: parseCache(k.small("/etc/ld.so.cache", maxCache), k.main.order)}
 	if bytes.Contains(file, []byte("glibc-hwcaps")) {
 		g.hwcaps = k.levelsUpTo()
 	}
-	g.cache = parseCache(k.small("/etc/ld.so.cache", maxCache), k.main.order)
-	return g
+	compares := bytes.Contains(file, []byte(loaderRefusal)) // since 2.33
+	return finder{dirs: g.dirs, cached: g.cached, fallback: g.fallback, below: g.hwcaps, levels: compares, versions: true, lazy: true}
 }
 
 // systemDirs finds system_dirs in the loader: names of directories one behind
@@ -54,9 +54,7 @@ func systemDirs(file []byte) []string {
 	return []string{"/lib64/", "/usr/lib64/", "/lib/", "/usr/lib/"}
 }
 
-func (g *glibc) builtIn(string) bool { return false }
-
-func (g *glibc) dirs(k *linking, of *object) (dirs []string) {
+func (g *glibc) dirs(of *object) (dirs []string) {
 	if of.dyn.runpath == "" {
 		for o := of; o != nil; o = o.by {
 			if o.dyn.runpath == "" { // else RPATH does not count
@@ -64,15 +62,15 @@ func (g *glibc) dirs(k *linking, of *object) (dirs []string) {
 			}
 		}
 	}
-	dirs = append(dirs, searchPath(k.environ("LD_LIBRARY_PATH"), ":;", ".", path.Dir(k.main.id.path))...)
+	dirs = append(dirs, searchPath(g.environ("LD_LIBRARY_PATH"), ":;", ".", path.Dir(g.main.id.path))...)
 	return append(dirs, searchPath(of.dyn.runpath, ":", ".", path.Dir(of.path))...)
 }
 
-func (g *glibc) cached(k *linking, of *object, name string) (paths []string) {
+func (g *glibc) cached(of *object, name string) (paths []string) {
 	for _, level := range append(slices.Clone(g.hwcaps), "") {
 		for _, e := range g.cache {
 			switch {
-			case e.name != name, hwcapOf(e.path) != level, level != "" && e.level > k.hostLevel(k.main):
+			case e.name != name, hwcapOf(e.path) != level, level != "" && e.level > g.hostLevel(g.main):
 			case of.dyn.noDefault && g.isSystem(e.path):
 			default:
 				paths = append(paths, e.path)
@@ -96,18 +94,12 @@ func (g *glibc) isSystem(p string) bool {
 	return slices.ContainsFunc(g.system, func(d string) bool { return strings.HasPrefix(p, d) })
 }
 
-func (g *glibc) fallback(_ *linking, of *object) []string {
+func (g *glibc) fallback(of *object) []string {
 	if of.dyn.noDefault {
 		return nil
 	}
 	return g.system
 }
-
-func (g *glibc) below() []string { return g.hwcaps }
-func (g *glibc) picky() bool     { return false }
-func (g *glibc) levels() bool    { return g.compare }
-func (g *glibc) versions() bool  { return true }
-func (g *glibc) lazy() bool      { return true }
 
 // Format of ld.so.cache (sysdeps/generic/dl-cache.h).
 const (

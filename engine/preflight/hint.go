@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -123,8 +124,8 @@ func (k *check) shell() string {
 
 // there reports whether the user can start a file by this name.
 func (k *check) there(name string) bool {
-	n, f := k.user.walk("/", name)
-	return f == nil && n.info.Type == 0 && k.user.cred.may(n.info, 1)
+	_, f := k.open(name)
+	return f == nil
 }
 
 // hintPermission is the way out where something may not be done.
@@ -164,20 +165,13 @@ func (k *check) hintFormat(f *fault) string {
 	case f.errno == errTooDeep:
 		return "name the program that runs the script in its first line, not another script"
 	case f.errno == unix.ELIBBAD:
-		return "the image mixes files of several platforms: its loader " + k.last.loader + " is not for the program; build it from a base image for " + machineOf(orElse(k.res.Platform.Actual, k.res.Host))
+		return "the image mixes files of several platforms: its loader " + k.last.loader + " is not for the program; build it from a base image for " + machineOf(cmp.Or(k.res.Platform.Actual, k.res.Host))
 	case k.last.short != "":
 		return k.last.short
 	case isELF(head):
 		return k.hintForeign()
 	}
 	return k.hintContent(k.last.head, k.last.path)
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 func isELF(head []byte) bool { return strings.HasPrefix(string(head), "\x7fELF") }

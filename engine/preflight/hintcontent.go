@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"path"
 	"strings"
 )
@@ -37,7 +38,7 @@ func (k *check) hintContent(head []byte, file string) string {
 	case !isText(full):
 		return ""
 	case starts("#!"):
-		return "the first line names no interpreter: write #!" + orElse(k.shell(), "/bin/sh") + " there"
+		return "the first line names no interpreter: write #!" + cmp.Or(k.shell(), "/bin/sh") + " there"
 	}
 	return k.hintText(full, file)
 }
@@ -76,25 +77,10 @@ func (k *check) hintText(text, file string) string {
 // language is the program that runs scripts with such a name; "" for a shell, and
 // where the name tells nothing.
 func language(file string) string {
-	switch strings.ToLower(path.Ext(file)) {
-	case ".py":
-		return "python3"
-	case ".js", ".mjs", ".cjs":
-		return "node"
-	case ".rb":
-		return "ruby"
-	case ".pl":
-		return "perl"
-	case ".php":
-		return "php"
-	case ".lua":
-		return "lua"
-	case ".bat", ".cmd":
-		return "cmd"
-	case ".ps1":
-		return "pwsh"
-	}
-	return ""
+	return map[string]string{
+		".py": "python3", ".js": "node", ".mjs": "node", ".cjs": "node", ".rb": "ruby", ".pl": "perl", ".php": "php", ".lua": "lua",
+		".bat": "cmd", ".cmd": "cmd", ".ps1": "pwsh",
+	}[strings.ToLower(path.Ext(file))]
 }
 
 // isWide reports whether a file begins with text in UTF-16 without a mark.
@@ -118,16 +104,15 @@ func isText(s string) bool {
 // notExecutable is the way out for a file without an x bit, which alone makes
 // no program of it.
 func (k *check) notExecutable(file string) string {
-	f, err := k.user.root.Open(file)
-	if err != nil {
+	img, f := k.openNode(node{path: file})
+	if f != nil {
 		return chmod(file)
 	}
-	defer func() { _ = f.Close() }()
-	head, err := readAt(f, 0, headSize)
-	if err != nil || isELF(head) || strings.HasPrefix(string(head), "#!") {
+	defer img.close()
+	if isELF(img.head) || strings.HasPrefix(string(img.head), "#!") {
 		return chmod(file)
 	}
-	switch hint := k.hintContent(append(head, make([]byte, headSize-len(head))...), file); {
+	switch hint := k.hintContent(img.head, file); {
 	case hint == "":
 		return chmod(file)
 	case strings.Contains(hint, " in its first line, or "):

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path"
@@ -36,7 +37,7 @@ func (k *check) hintName(name string) string {
 		if better := os.Expand(asked, k.variable); k.startable(better) {
 			return instead(why, better)
 		}
-		return why + ": write what it stands for, or " + List([]string{orElse(k.shell(), "/bin/sh"), "-c", "exec " + name})
+		return why + ": write what it stands for, or " + List([]string{cmp.Or(k.shell(), "/bin/sh"), "-c", "exec " + name})
 	}
 	if k.dir != "" {
 		return k.dir + " is a directory: name the program in it"
@@ -46,15 +47,11 @@ func (k *check) hintName(name string) string {
 
 // variable is the value of a variable in the container.
 func (k *check) variable(name string) string {
-	for _, e := range k.cmd.Environ() {
-		if value, ok := strings.CutPrefix(e, name+"="); ok {
-			return value
-		}
-	}
-	if name == "HOME" && k.user.cred.uid == 0 {
+	value, set := k.cmd.variable(name)
+	if !set && name == "HOME" && k.user.cred.uid == 0 {
 		return "/root" // which runtimes set
 	}
-	return ""
+	return value
 }
 
 // startable reports whether a name leads to a file that the user may execute.
@@ -62,8 +59,7 @@ func (k *check) startable(name string) bool {
 	if !strings.Contains(name, "/") {
 		return k.inPath(name) != ""
 	}
-	n, f := k.user.walk(k.cwd, name)
-	return f == nil && n.info.Type == 0 && k.user.cred.may(n.info, 1)
+	return k.there(name)
 }
 
 // inPath is where PATH has a program, "" when it has none.
@@ -71,7 +67,8 @@ func (k *check) inPath(name string) string {
 	if name == "" || strings.Contains(name, "/") {
 		return ""
 	}
-	for dir := range strings.SplitSeq(k.cmd.path(), ":") {
+	list, _ := k.cmd.variable("PATH")
+	for dir := range strings.SplitSeq(list, ":") {
 		if file := path.Join(dir, name); strings.HasPrefix(dir, "/") && k.there(file) {
 			return file
 		}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,22 +32,21 @@ func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 type Layers struct {
 	top []*Dir // uppermost first
 
-	mu     sync.Mutex
-	merged map[string][]*Dir // of a directory, the layers that it shows
+	merged sync.Map // of a directory's name, the layers that it shows, []*Dir
 }
 
 // OpenLayers opens the directories of the layers, lowest first. Without layers
 // the root is an empty directory.
 func OpenLayers(lowestFirst []string) (*Layers, error) {
-	l := &Layers{merged: map[string][]*Dir{}}
-	for i := len(lowestFirst) - 1; i >= 0; i-- {
-		d, err := OpenDir(lowestFirst[i])
+	l := &Layers{}
+	for _, dir := range slices.Backward(lowestFirst) {
+		d, err := OpenDir(dir)
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
 		l.top = append(l.top, d)
 	}
-	l.merged["/"] = l.top
+	l.merged.Store("/", l.top)
 	return l, nil
 }
 
@@ -127,20 +127,15 @@ func (l *Layers) find(name string) (*Dir, FileInfo, error) {
 		return nil, fi, err
 	}
 	if fi.Type.IsDir() {
-		l.mu.Lock()
-		l.merged[name] = found
-		l.mu.Unlock()
+		l.merged.Store(name, found)
 	}
 	return found[0], fi, nil
 }
 
 // dir returns the layers whose directories are merged at name.
 func (l *Layers) dir(name string) ([]*Dir, error) {
-	l.mu.Lock()
-	merged, ok := l.merged[name]
-	l.mu.Unlock()
-	if ok {
-		return merged, nil
+	if merged, ok := l.merged.Load(name); ok {
+		return merged.([]*Dir), nil
 	}
 	_, fi, err := l.find(name)
 	if err == nil && !fi.Type.IsDir() {

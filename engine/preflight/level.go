@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // levelFault is a CPU that lacks what a program asks for.
@@ -128,16 +129,11 @@ func (p *program) x86Level() int {
 const unknownLevel = 9
 
 // highest is the level of the highest bit that is set.
-func highest(bits uint32) int {
-	if bits>>4 != 0 {
-		return unknownLevel
+func highest(set uint32) int {
+	if level := bits.Len32(set); level <= 4 {
+		return level
 	}
-	for level := 4; level > 0; level-- {
-		if bits&(1<<(level-1)) != 0 {
-			return level
-		}
-	}
-	return 0
+	return unknownLevel
 }
 
 // isaNeeded looks through a segment of notes for the property.

@@ -39,25 +39,21 @@ type linking struct {
 }
 
 // A finder is how one kind of loader looks for libraries.
-type finder interface {
-	// builtIn reports whether the loader itself stands for name.
-	builtIn(name string) bool
-	// dirs lists where a library is looked for that of asks for.
-	dirs(k *linking, of *object) []string
-	// cached is where the loader's own list of libraries says that name is.
-	cached(k *linking, of *object, name string) []string
-	// fallback lists the directories that are looked at last.
-	fallback(k *linking, of *object) []string
-	// below lists subdirectories that come before a directory itself.
-	below() []string
-	// picky reports whether files for another machine end the search.
-	picky() bool
-	// levels reports whether CPU levels are compared.
-	levels() bool
-	// versions reports whether versions of symbols are compared.
-	versions() bool
-	// lazy reports whether functions may be looked up when they are called.
-	lazy() bool
+type finder struct {
+	own      []string                               // how the names of libraries begin that the loader is itself
+	dirs     func(of *object) []string              // where a library is looked for that of asks for
+	cached   func(of *object, name string) []string // where the loader's own list of libraries says that name is
+	fallback func(of *object) []string              // the directories that are looked at last
+	below    []string                               // subdirectories that come before a directory itself
+	picky    bool                                   // files for another machine end the search
+	levels   bool                                   // CPU levels are compared
+	versions bool                                   // versions of symbols are compared
+	lazy     bool                                   // functions may be looked up when they are called
+}
+
+// builtIn reports whether the loader itself stands for name.
+func (f finder) builtIn(name string) bool {
+	return slices.ContainsFunc(f.own, func(begin string) bool { return strings.HasPrefix(name, begin) })
 }
 
 // libraries looks for the libraries of the program p as its loader ld does, and
@@ -88,7 +84,7 @@ func (l *loading) libraries(p, ld *program) *fault {
 	k.own = &object{path: ld.id.path, dyn: own}
 	k.loaded(k.own, own.soname, ld.id.path)
 	f := k.all()
-	if f == nil && finder.versions() {
+	if f == nil && finder.versions {
 		f = k.compareVersions()
 	}
 	if f == nil && known {
@@ -106,10 +102,10 @@ func (l *loading) unread(at string, err error) *fault {
 }
 
 // finderOf tells the kinds of loaders apart by what their files hold.
-func (k *linking) finderOf(ld *program) (f finder, known bool, err error) {
+func (k *linking) finderOf(ld *program) (_ finder, known bool, err error) {
 	b, err := readAt(ld.file, 0, int(min(ld.size, maxLoader)))
 	if err != nil {
-		return nil, false, err
+		return finder{}, false, err
 	}
 	switch {
 	case bytes.Contains(b, []byte("glibc-ld.so.cache")):
@@ -117,7 +113,19 @@ func (k *linking) finderOf(ld *program) (f finder, known bool, err error) {
 	case bytes.Contains(b, []byte(muslPathFile)):
 		return newMusl(k, b), true, nil
 	}
-	return anyLoader{newGlibc(k, b), newMusl(k, b)}, false, nil
+	return anyFinder(newGlibc(k, b), newMusl(k, b)), false, nil
+}
+
+// anyFinder finds what either kind of loader would.
+func anyFinder(glibc, musl finder) finder {
+	return finder{
+		own:      musl.own,
+		dirs:     func(of *object) []string { return slices.Concat(glibc.dirs(of), musl.dirs(of)) },
+		cached:   glibc.cached,
+		fallback: func(of *object) []string { return slices.Concat(glibc.fallback(of), musl.fallback(of)) },
+		below:    glibc.below,
+		lazy:     true,
+	}
 }
 
 func (k *linking) all() *fault {
@@ -162,7 +170,7 @@ func (k *linking) need(of *object, name string) *fault {
 		k.loaded(again, name)
 		return nil
 	}
-	if n := lib.level(); n > 0 && lib.x86() && k.loader.levels() && k.out.level == nil {
+	if n := lib.level(); n > 0 && lib.x86() && k.loader.levels && k.out.level == nil {
 		k.out.level = k.lacks(lib, n)
 	}
 	if lib.page > usualPage && lib.alignment() < lib.page {
@@ -175,7 +183,7 @@ func (k *linking) need(of *object, name string) *fault {
 	o := &object{path: at, dyn: dyn, by: of}
 	k.order = append(k.order, o)
 	k.loaded(o, name, at)
-	if !k.loader.picky() { // musl knows files by the names they were asked for
+	if !k.loader.picky { // musl knows files by the names they were asked for
 		k.loaded(o, dyn.soname)
 	}
 	return nil
@@ -191,7 +199,7 @@ func (k *linking) find(of *object, name string) (*program, string, *fault) {
 	if strings.Contains(name, "/") {
 		places = []string{name}
 	} else {
-		places = slices.Concat(k.in(k.loader.dirs(k, of), name), k.loader.cached(k, of, name), k.in(k.loader.fallback(k, of), name))
+		places = slices.Concat(k.in(k.loader.dirs(of), name), k.loader.cached(of, name), k.in(k.loader.fallback(of), name))
 	}
 	foreign := ""
 	for _, at := range places {
@@ -205,7 +213,7 @@ func (k *linking) find(of *object, name string) (*program, string, *fault) {
 		case f != nil:
 		case fits:
 			return lib, at, nil
-		case k.loader.picky() || strings.Contains(name, "/") || !elf:
+		case k.loader.picky || strings.Contains(name, "/") || !elf:
 			return nil, "", &fault{errno: errNoLibrary, at: of.path, why: "needs the library " + quote(name) + ", and " + quote(at) + " is not one for this program"}
 		default:
 			foreign = ", but for one of another machine, " + quote(at)
@@ -227,7 +235,7 @@ func (k *linking) in(dirs []string, name string) (places []string) {
 			break // find gives up before it is there
 		}
 		d = strings.TrimRight(d, "/")
-		for _, sub := range k.loader.below() {
+		for _, sub := range k.loader.below {
 			places = append(places, d+"/"+sub+"/"+name) // not cleaned: dots may follow a link
 		}
 		places = append(places, d+"/"+name)
@@ -267,12 +275,8 @@ func (k *linking) openLibrary(at string) (lib *program, fits, elf bool, f *fault
 
 // environ is the value of a variable in the environment of the program.
 func (k *linking) environ(name string) string {
-	for _, e := range k.cmd.Environ() {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			return v
-		}
-	}
-	return ""
+	value, _ := k.cmd.variable(name)
+	return value
 }
 
 // levelsUpTo names the directories of glibc-hwcaps for this CPU, best first.
@@ -285,25 +289,3 @@ func (k *linking) levelsUpTo() (names []string) {
 	}
 	return names
 }
-
-// anyLoader finds what either kind of loader would.
-type anyLoader struct {
-	glibc *glibc
-	musl  *musl
-}
-
-func (a anyLoader) builtIn(name string) bool { return a.musl.builtIn(name) }
-func (a anyLoader) dirs(k *linking, of *object) []string {
-	return slices.Concat(a.glibc.dirs(k, of), a.musl.dirs(k, of))
-}
-func (a anyLoader) cached(k *linking, of *object, name string) []string {
-	return a.glibc.cached(k, of, name)
-}
-func (a anyLoader) fallback(k *linking, of *object) []string {
-	return slices.Concat(a.glibc.fallback(k, of), a.musl.fallback(k, of))
-}
-func (a anyLoader) below() []string { return a.glibc.below() }
-func (a anyLoader) picky() bool     { return false }
-func (a anyLoader) levels() bool    { return false }
-func (a anyLoader) versions() bool  { return false }
-func (a anyLoader) lazy() bool      { return true }

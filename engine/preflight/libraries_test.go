@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -253,7 +254,7 @@ func inChroot(t *testing.T, root string, c Command) (code int, said string) {
 	t.Helper()
 	const script = `mount -t proc proc "$1/proc" && shift && exec "$@"`
 	args := append([]string{"-m", "sh", "-c", script, "sh", root, "env", "-i"}, c.Environ()...)
-	cmd := exec.Command("unshare", append(append(args, "chroot", "--userspec="+orElse(c.User, "0"), root), c.Argv()...)...)
+	cmd := exec.Command("unshare", append(append(args, "chroot", "--userspec="+cmp.Or(c.User, "0"), root), c.Argv()...)...)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -20,13 +20,12 @@ func Mounted(root RootFS, empty ...string) RootFS {
 // Unmountable says why a runtime cannot make a container of a root filesystem:
 // something else lies where it mounts a file system; "" when it can.
 func Unmountable(root RootFS) string {
-	for _, dir := range []string{"/proc", "/sys"} {
-		if fi, err := root.Lstat(dir); err == nil && !fi.Type.IsDir() {
+	for _, dir := range []string{"/proc", "/sys", "/dev"} {
+		fi, err := root.Lstat(dir)
+		followed := dir == "/dev" && fi.Type == fs.ModeSymlink
+		if err == nil && !fi.Type.IsDir() && !followed {
 			return dir + " of the image is no directory, and the runtime mounts a file system there"
 		}
-	}
-	if fi, err := root.Lstat("/dev"); err == nil && !fi.Type.IsDir() && fi.Type != fs.ModeSymlink {
-		return "/dev of the image is no directory, and the runtime mounts a file system there"
 	}
 	return ""
 }

@@ -43,9 +43,7 @@ func (k *check) fail(f *fault) {
 	switch f.errno {
 	case 0:
 		k.refuse(f.Error(), k.res.Hint)
-	case unix.ENOENT:
-		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
-	case errNoLibrary, errNoSymbol:
+	case unix.ENOENT, errNoLibrary, errNoSymbol:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitNotFound
 	case errNoVersion:
 		k.res.Verdict, k.res.ExitCode = NotFound, exitLoader

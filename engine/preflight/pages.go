@@ -47,13 +47,6 @@ func (p *program) smallPages() string {
 // programs that do not say that their stack is not (elf_read_implies_exec of
 // arch/x86/include/asm/elf.h and its like).
 func (p *program) readImpliesExec() bool {
-	if p.loader.Class64 {
-		return false
-	}
-	for _, s := range p.segs {
-		if s.typ == ptGNUStack {
-			return s.flags&pfExec != 0
-		}
-	}
-	return true
+	stack, says := p.find(ptGNUStack)
+	return !p.loader.Class64 && (!says || stack.flags&pfExec != 0)
 }

@@ -99,11 +99,12 @@ func absolute(dir string) string {
 	return "write a WORKDIR that begins with / and build the image again, or give --workdir /DIR"
 }
 
-func (c Command) path() string {
+// variable is the value of a variable in the environment, which has a PATH.
+func (c Command) variable(name string) (value string, set bool) {
 	for _, e := range c.Environ() {
-		if v, ok := strings.CutPrefix(e, "PATH="); ok {
-			return v
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			return value, true
 		}
 	}
-	return "" // never: Environ has a PATH
+	return "", false
 }

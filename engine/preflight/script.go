@@ -14,25 +14,22 @@ func parseScript(head []byte) (interpreter string, ok bool) {
 	if len(head) < headSize || head[0] != '#' || head[1] != '!' {
 		return "", false
 	}
-	head = head[:headSize]
-	end := bytes.IndexByte(head, '\n')
-	if end < 0 {
-		name := skip(head[2:], blank)
-		if len(name) == 0 || len(skip(name, func(c byte) bool { return !ends(c) })) == 0 {
+	const blanks, ends = " \t", " \t\x00"
+	line, _, whole := bytes.Cut(head[2:headSize], []byte("\n"))
+	if !whole {
+		if !bytes.ContainsAny(bytes.TrimLeft(line, blanks), ends) {
 			return "", false
 		}
-		end = headSize - 1
-	}
-	line := head[2:end]
-	for len(line) > 0 && blank(line[len(line)-1]) {
 		line = line[:len(line)-1]
 	}
-	name := skip(line, blank)
+	name := bytes.Trim(line, blanks)
 	if len(name) == 0 {
 		return "", false
 	}
-	rest := skip(name, func(c byte) bool { return !ends(c) })
-	return string(name[:len(name)-len(rest)]), true
+	if end := bytes.IndexAny(name, ends); end >= 0 {
+		name = name[:end]
+	}
+	return string(name), true
 }
 
 // envProgram is the program that env looks for when a #! line starts it: "" where
@@ -56,16 +53,4 @@ func envProgram(head []byte) string {
 func returns(head []byte) bool {
 	line, _, ok := bytes.Cut(head, []byte("\n"))
 	return ok && bytes.HasSuffix(line, []byte("\r"))
-}
-
-func blank(c byte) bool { return c == ' ' || c == '\t' }
-
-func ends(c byte) bool { return blank(c) || c == 0 }
-
-// skip drops leading bytes while drop says so.
-func skip(b []byte, drop func(byte) bool) []byte {
-	for len(b) > 0 && drop(b[0]) {
-		b = b[1:]
-	}
-	return b
 }

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mpull/mpull/engine/host"
 )
@@ -57,13 +58,11 @@ func (l *loading) mappedUnder(p, ld *program, stack uint64) end {
 // arguments is the size of arguments and environment, of which each has a
 // pointer too.
 func (l *loading) arguments() uint64 {
-	n := uint64(0)
-	for _, list := range [][]string{l.cmd.Argv(), l.cmd.Environ()} {
-		for _, s := range list {
-			n += uint64(len(s)) + 1 + 8
-		}
+	n := 0
+	for _, s := range slices.Concat(l.cmd.Argv(), l.cmd.Environ()) {
+		n += len(s) + 1 + 8
 	}
-	return n
+	return uint64(n)
 }
 
 // A spot is where the kernel puts a file.

@@ -74,15 +74,14 @@ func (s space) gap(limit, pad uint64) uint64 {
 	return min(max(limit, leastGap), s.task/6*5)
 }
 
-func (s space) pageUp(n uint64) uint64 { return (n + s.page - 1) &^ (s.page - 1) }
+func (s space) pageUp(n uint64) uint64 { return roundUp(n, s.page) }
 
 // extents are the pieces that a program maps, sorted and merged, as its
 // addresses say.
 func (p *program) extents() []extent {
 	var all []extent
-	up := func(n uint64) uint64 { return (n + p.page - 1) &^ (p.page - 1) }
 	for _, s := range p.loads {
-		if e := (extent{s.vaddr &^ (p.page - 1), up(s.vaddr + s.memsz)}); e.start < e.end && s.memsz != 0 {
+		if e := (extent{s.vaddr &^ (p.page - 1), roundUp(s.vaddr+s.memsz, p.page)}); e.start < e.end && s.memsz != 0 {
 			all = append(all, e)
 		}
 	}
@@ -168,7 +167,7 @@ func (s search) find(size uint64) (at within, sure, never bool) {
 		}
 		never = false
 		c := s.clipped(r)
-		here := within{c.from.lo, c.from.hi}
+		here := c.from
 		if !s.up {
 			here = within{less(c.to.lo, size), less(c.to.hi, size)}
 		}

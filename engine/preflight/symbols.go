@@ -65,10 +65,7 @@ func (p *program) symbols(tables map[uint64]uint64) (s symbols) {
 	if err != nil || tables[dtSymtab] == 0 {
 		return s
 	}
-	t := symbolTable{program: p, at: tables[dtSymtab], names: string(text), size: 16}
-	if p.loader.Class64 {
-		t.size = 24
-	}
+	t := symbolTable{program: p, at: tables[dtSymtab], names: string(text), size: uint64(p.sized(16, 24))}
 	_, now := tables[dtBindNow]
 	eager := now || tables[dtFlags]&dfBindNow != 0 || tables[dtFlags1]&df1Now != 0
 	addend := tables[dtPltrel] == dtRela
@@ -114,20 +111,13 @@ func (t symbolTable) relocations(addr, size uint64, addend bool, each func(uint6
 	if err != nil {
 		return err
 	}
-	entry, word := 8, 4
-	if t.loader.Class64 {
-		entry, word = 16, 8
-	}
-	whole := entry
+	word := t.sized(4, 8)
+	whole := 2 * word
 	if addend {
 		whole += word
 	}
 	for ; len(b) >= whole; b = b[whole:] {
-		i := uint64(t.order.Uint32(b[4:]) >> 8)
-		if t.loader.Class64 {
-			i = t.order.Uint64(b[8:]) >> 32
-		}
-		if i != 0 {
+		if i := t.word(b[word:]) >> t.sized(8, 32); i != 0 {
 			each(i)
 		}
 	}
@@ -159,11 +149,7 @@ func (t symbolTable) symbol(i uint64) (name string, undefined bool, bind byte) {
 // table has.
 func (t symbolTable) listed(tables map[uint64]uint64) (first, last uint64) {
 	if addr := tables[dtGNUHash]; addr != 0 {
-		first, last, err := t.gnuHash(addr)
-		if err != nil {
-			return 0, 0
-		}
-		return first, last
+		return t.gnuHash(addr)
 	}
 	width := uint64(4)
 	if t.header.Machine == 22 && t.loader.Class64 {
@@ -181,40 +167,34 @@ func (t symbolTable) listed(tables map[uint64]uint64) (first, last uint64) {
 }
 
 // gnuHash finds the entries of a DT_GNU_HASH table: from its first to the end of
-// the chain that begins last.
-func (t symbolTable) gnuHash(addr uint64) (first, last uint64, err error) {
+// the chain that begins last. One that makes no sense has none.
+func (t symbolTable) gnuHash(addr uint64) (first, last uint64) {
 	b, err := t.mappedAt(addr, 16)
 	if err != nil || len(b) < 16 {
-		return 0, 0, errors.Join(err, errShort)
+		return 0, 0
 	}
 	buckets, bloom := uint64(t.order.Uint32(b)), uint64(t.order.Uint32(b[8:]))
 	first = uint64(t.order.Uint32(b[4:]))
-	word := uint64(4)
-	if t.loader.Class64 {
-		word = 8
-	}
 	if buckets > maxSymbols || bloom > maxSymbols {
-		return 0, 0, errManySymbols
+		return 0, 0
 	}
-	addr += 16 + bloom*word
+	addr += 16 + bloom*uint64(t.sized(4, 8))
 	if b, err = t.mappedAt(addr, buckets*4); err != nil || uint64(len(b)) < buckets*4 {
-		return 0, 0, errors.Join(err, errShort)
+		return 0, 0
 	}
 	for ; len(b) > 0; b = b[4:] {
 		last = max(last, uint64(t.order.Uint32(b)))
 	}
 	if last < first {
-		return first, first, nil // an empty one
+		return first, first // an empty one
 	}
-	if b, err = t.mappedAt(addr+buckets*4+(last-first)*4, maxChain*4); err != nil {
-		return 0, 0, err
-	}
+	b, _ = t.mappedAt(addr+buckets*4+(last-first)*4, maxChain*4)
 	for ; len(b) >= 4; b = b[4:] {
 		if last++; t.order.Uint32(b)&1 != 0 {
-			return first, min(last, maxSymbols), nil
+			return first, min(last, maxSymbols)
 		}
 	}
-	return 0, 0, errManySymbols
+	return 0, 0
 }
 
 // compareSymbols looks for what the files of a program ask for: musl looks all
@@ -235,7 +215,7 @@ func (k *linking) compareSymbols() *fault {
 	if len(missing) == 0 {
 		return nil
 	}
-	at, name, first := firstOf(all, missing, !k.loader.lazy() || k.environ("LD_BIND_NOW") != "")
+	at, name, first := firstOf(all, missing, !k.loader.lazy || k.environ("LD_BIND_NOW") != "")
 	switch {
 	case first && k.preloads():
 		return &fault{at: at, why: "needs the symbol " + quote(name) + ", which none of its libraries has; whether what LD_PRELOAD or /etc/ld.so.preload names has it is not looked at"}
@@ -268,5 +248,5 @@ func firstOf(all []*object, missing map[string]bool, atOnce bool) (at, name stri
 
 // preloads reports whether the loader is told to load more than is asked for.
 func (k *linking) preloads() bool {
-	return k.environ("LD_PRELOAD") != "" || k.loader.lazy() && len(strings.TrimSpace(string(k.small("/etc/ld.so.preload", maxPathFile)))) > 0
+	return k.environ("LD_PRELOAD") != "" || k.loader.lazy && len(strings.TrimSpace(string(k.small("/etc/ld.so.preload", maxPathFile)))) > 0
 }
