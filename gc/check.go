@@ -85,30 +85,17 @@ func (c *check) settle(soft []int) {
 			if _, goes := c.going[img.ID]; !goes {
 				continue
 			}
-			if why, kept := c.keptBy(k, i); kept {
+			why, kept := c.relative(k, i, func(at int) bool { return c.goes(c.snap.Images[at].ID) })
+			if !kept && k.Blind != nil {
+				why, kept = keeper{reason: ListMember, by: k.Blind.ID}, true
+			}
+			if kept {
 				c.kept[img.ID] = why
 				delete(c.going, img.ID)
 				again = true
 			}
 		}
 	}
-}
-
-func (c *check) keptBy(k *query.Kinship, i int) (keeper, bool) {
-	for _, child := range k.Children(i) {
-		if id := c.snap.Images[child].ID; !c.goes(id) {
-			return keeper{reason: Parent, by: id}, true
-		}
-	}
-	for _, list := range k.Lists(i) {
-		if id := c.snap.Images[list].ID; !c.goes(id) {
-			return keeper{reason: ListMember, by: id}, true
-		}
-	}
-	if k.Blind != nil {
-		return keeper{reason: ListMember, by: k.Blind.ID}, true
-	}
-	return keeper{}, false
 }
 
 func (c *check) goes(id string) bool {
@@ -131,6 +118,20 @@ func (c *check) leftoverLayers() {
 			refs[above]--
 		}
 	}
+}
+
+// layerStays tells why a planned layer does not go any more, "" when it does.
+func (c *check) layerStays(id string) Reason {
+	layer := c.find(id)
+	switch _, goes := c.goingLayers[id]; {
+	case goes:
+		return ""
+	case layer == none:
+		return Vanished
+	case c.snap.Layers[layer].Mounts > 0:
+		return Mounted
+	}
+	return Parent
 }
 
 // ChangedError is returned by Verify: what the plan removes is not any more
@@ -173,19 +174,15 @@ func Verify(plan *Plan, fresh *store.Snapshot, downloads []store.Download) error
 	}
 	for i := range plan.Leftovers {
 		l := &plan.Leftovers[i]
-		_, goes := c.goingLayers[l.ID]
-		switch {
-		case !l.Goes || goes:
-		case l.Kind == LeftoverDownload:
-			if !slices.ContainsFunc(downloads, func(d store.Download) bool { return d.Path == l.ID }) {
-				changes = append(changes, Change{ID: l.ID, Reason: Vanished})
+		why := c.layerStays(l.ID)
+		if l.Kind == LeftoverDownload {
+			why = Vanished
+			if slices.ContainsFunc(downloads, func(d store.Download) bool { return d.Path == l.ID }) {
+				why = ""
 			}
-		case c.find(l.ID) == none:
-			changes = append(changes, Change{ID: l.ID, Reason: Vanished})
-		case c.snap.Layers[c.find(l.ID)].Mounts > 0:
-			changes = append(changes, Change{ID: l.ID, Reason: Mounted})
-		default:
-			changes = append(changes, Change{ID: l.ID, Reason: Parent})
+		}
+		if l.Goes && why != "" {
+			changes = append(changes, Change{ID: l.ID, Reason: why})
 		}
 	}
 	if len(changes) > 0 {

@@ -240,28 +240,14 @@ func (p *planner) keepRest() {
 			continue
 		}
 		if d.Reason == "" || d.Reason == ParentRemoved {
-			d.Reason, d.By, d.ByName = p.keeper(i)
+			k, _ := p.relative(p.kin, i, func(at int) bool { return p.decisions[at].Goes })
+			d.Reason, d.By, d.ByName = cmp.Or(k.reason, TargetReached), k.by, k.name
 		}
 		img := &p.snap.Images[i]
 		d.Data = estimate.image(img)
 		d.Alone = d.Data + estimate.sum(p.alone(img))
 		p.plan.Images = append(p.plan.Images, *d)
 	}
-}
-
-// keeper names a staying child or list of an image that would otherwise go.
-func (p *planner) keeper(i int) (Reason, string, string) {
-	for _, child := range p.kin.Children(i) {
-		if c := &p.decisions[child]; !c.Goes {
-			return Parent, c.ID, first(c.Names)
-		}
-	}
-	for _, list := range p.kin.Lists(i) {
-		if l := &p.decisions[list]; !l.Goes {
-			return ListMember, l.ID, first(l.Names)
-		}
-	}
-	return TargetReached, "", ""
 }
 
 // newest marks the images that Policy.Keep spares.

@@ -160,16 +160,14 @@ func (x *execution) leftoversToDelete() (ids []string) {
 		if !l.Goes || l.Kind != LeftoverLayer {
 			continue
 		}
-		switch _, goes := x.goingLayers[l.ID]; {
-		case goes:
+		switch why := x.layerStays(l.ID); why {
+		case "":
 			ids = append(ids, l.ID)
 			x.planned[l.ID] = l.Bytes
-		case x.find(l.ID) == none:
+		case Vanished:
 			x.add(string(l.Kind), store.Deletion{ID: l.ID, Gone: true}, 0)
-		case x.snap.Layers[x.find(l.ID)].Mounts > 0:
-			x.skip(string(l.Kind), l.ID, keeper{reason: Mounted})
 		default:
-			x.skip(string(l.Kind), l.ID, keeper{reason: Parent})
+			x.skip(string(l.Kind), l.ID, keeper{reason: why})
 		}
 	}
 	return ids

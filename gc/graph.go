@@ -1,6 +1,9 @@
 package gc
 
-import "github.com/mpull/mpull/store"
+import (
+	"github.com/mpull/mpull/store"
+	"github.com/mpull/mpull/store/query"
+)
 
 // graph is a snapshot with its references resolved to indices. none stands
 // for "no such layer".
@@ -92,6 +95,21 @@ func (g *graph) user(img *store.Image) (keeper, bool) {
 		})
 	}
 	return keeper{reason: Mounted}, mounted
+}
+
+// relative finds a child or a list of an image that does not go, and so keeps it.
+func (g *graph) relative(kin *query.Kinship, i int, goes func(at int) bool) (keeper, bool) {
+	for _, r := range []struct {
+		reason Reason
+		images []int
+	}{{Parent, kin.Children(i)}, {ListMember, kin.Lists(i)}} {
+		for _, at := range r.images {
+			if img := &g.snap.Images[at]; !goes(at) {
+				return keeper{r.reason, img.ID, first(img.Names)}, true
+			}
+		}
+	}
+	return keeper{}, false
 }
 
 func (g *graph) hold(layer int) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // maxPlan bounds the JSON form of a plan: 10,000 images and 100,000 layers
@@ -114,17 +115,7 @@ func (l *Leftover) validate() error {
 
 // isID tells whether text is an ID of an image or layer: 64 lower-case
 // hexadecimal digits.
-func isID(text string) bool {
-	if len(text) != 64 {
-		return false
-	}
-	for _, c := range []byte(text) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
+func isID(text string) bool { return len(text) == 64 && strings.Trim(text, "0123456789abcdef") == "" }
 
 // total adds numbers that are not negative and notices when they are too many.
 type total struct {

@@ -257,7 +257,7 @@ func (b *batch) deleteLayers() error {
 		return nil
 	}
 	for _, at := range b.freed {
-		marked, err := markIncomplete(b.layers.raw[at])
+		marked, err := markIncomplete(b.layers.raw[at], b.layers.rows[at].Flags)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -222,12 +223,7 @@ func (s *Store) checkChain(img *Image) error {
 }
 
 func appendDamage(found []Damage, kind DamageKind, report map[string][]error, readOnly bool, images []storage.Image) []Damage {
-	ids := make([]string, 0, len(report))
-	for id := range report {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	for _, id := range ids {
+	for _, id := range slices.Sorted(maps.Keys(report)) {
 		d := Damage{Kind: kind, ID: id, ReadOnly: readOnly, Unproven: !slices.ContainsFunc(report[id], proven)}
 		d.Removable = !readOnly && !d.Unproven && (kind == DamagedLayer || kind == DamagedImage)
 		for _, err := range report[id] {
@@ -248,9 +244,6 @@ func appendDamage(found []Damage, kind DamageKind, report map[string][]error, re
 // memory, no permission, no more files, a disk that does not answer) is about
 // this machine at this moment.
 func proven(err error) bool {
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
-		return true
-	}
-	return errno == unix.ENOENT || errno == unix.ENOTDIR || errno == unix.EISDIR || errno == unix.ELOOP
+	errno, ofSystem := errors.AsType[unix.Errno](err)
+	return !ofSystem || errno == unix.ENOENT || errno == unix.ENOTDIR || errno == unix.EISDIR || errno == unix.ELOOP
 }

@@ -40,11 +40,11 @@ func (s *Store) checkLayers(ctx context.Context, report *storage.CheckReport) er
 			continue
 		}
 		damage[l.ID] = fmt.Errorf("layer %s: %w", l.ID, err)
+		told := report.Layers
 		if l.ReadOnly {
-			report.ROLayers[l.ID] = append(report.ROLayers[l.ID], damage[l.ID])
-		} else {
-			report.Layers[l.ID] = append(report.Layers[l.ID], damage[l.ID])
+			told = report.ROLayers
 		}
+		told[l.ID] = append(told[l.ID], damage[l.ID])
 	}
 	if len(damage) == 0 {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go.podman.io/storage/pkg/configfile"
 	"go.podman.io/storage/pkg/unshare"
@@ -68,11 +69,9 @@ func FindConfig(s ConfigSearch) ConfigFile {
 			c.Problem = err.Error()
 		}
 	}
-	for i := len(paths.DropInDirectories) - 1; i >= 0; i-- { // the last read wins
-		more, err := filepath.Glob(filepath.Join(paths.DropInDirectories[i], "*."+f.Extension))
-		if err == nil {
-			c.InForce = append(c.InForce, more...)
-		}
+	for _, dir := range slices.Backward(paths.DropInDirectories) { // the last read wins
+		more, _ := filepath.Glob(filepath.Join(dir, "*."+f.Extension))
+		c.InForce = append(c.InForce, more...)
 	}
 	if paths.ExtraOverrideFile != "" {
 		c.InForce = append(c.InForce, paths.ExtraOverrideFile)

@@ -2,10 +2,10 @@ package store
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.podman.io/storage/types"
@@ -74,31 +74,24 @@ func present(options types.StoreOptions) bool {
 // a store.
 func whole(options types.StoreOptions) bool {
 	driver := options.GraphDriverName
-	for _, name := range []string{
+	names := []string{
 		"storage.lock", "userns.lock", driver, driver + "-layers/layers.lock", driver + "-images/images.lock", driver + "-containers/containers.lock",
-	} {
-		if !exists(filepath.Join(options.GraphRoot, name)) {
-			return false
-		}
 	}
-	if driver == "overlay" && !exists(filepath.Join(options.GraphRoot, "overlay/l")) {
-		return false
+	if driver == "overlay" {
+		names = append(names, "overlay/l")
 	}
-	for _, name := range []string{"-layers", "-images"} {
-		if options.ImageStore != "" && !exists(filepath.Join(options.ImageStore, driver+name)) {
-			return false
-		}
-	}
-	return true
+	return hasAll(options.GraphRoot, names...) && (options.ImageStore == "" || hasAll(options.ImageStore, driver+"-layers", driver+"-images"))
+}
+
+func hasAll(root string, names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !exists(filepath.Join(root, name)) })
 }
 
 // wholeRun is whole for the run root.
 func wholeRun(options types.StoreOptions) bool {
 	driver := options.GraphDriverName
-	for _, name := range []string{driver + "-layers/mountpoints.lock", driver + "-containers", driver + "-locks"} {
-		if !exists(filepath.Join(options.RunRoot, name)) {
-			return false
-		}
+	if !hasAll(options.RunRoot, driver+"-layers/mountpoints.lock", driver+"-containers", driver+"-locks") {
+		return false
 	}
 	if driver != "overlay" {
 		return true
@@ -129,7 +122,7 @@ func copyRun(options types.StoreOptions, to string) error {
 }
 
 // copyFile copies a regular file; other things, and what is gone, are left out.
-func copyFile(from, to string) (err error) {
+func copyFile(from, to string) error {
 	info, err := os.Lstat(from)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 		return nil
@@ -137,20 +130,14 @@ func copyFile(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	in, err := os.Open(from)
+	data, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return os.WriteFile(to, data, 0o600)
 }
 
 // scratch makes a directory for a reader, where one can be made: a user's

@@ -26,7 +26,7 @@ func firstDriver(options types.StoreOptions) string {
 	if err != nil {
 		return ""
 	}
-	defer func() { _ = removeScratch(temp) }()
+	defer func() { _ = os.RemoveAll(temp) }()
 	ctx, stop := context.WithTimeout(context.Background(), versionWait)
 	defer stop()
 	podman := exec.CommandContext(ctx, "podman", "--version")

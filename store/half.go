@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -121,11 +122,8 @@ func chainOf(top string, layer func(id string) (parent string, diffID digest.Dig
 		}
 		down, id = append(down, diffID), parent
 	}
-	up := make([]digest.Digest, len(down))
-	for i, d := range down {
-		up[len(down)-1-i] = d
-	}
-	return up
+	slices.Reverse(down)
+	return down
 }
 
 // maxLayers bounds the walk down the layers of an image.

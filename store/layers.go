@@ -52,8 +52,7 @@ func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open un
 		}
 		result, err = unpack.Fetch(ctx, w.lib, layers, open, opts)
 	}
-	var unsupported *unpack.UnsupportedError
-	if errors.As(err, &unsupported) {
+	if unsupported, ok := errors.AsType[*unpack.UnsupportedError](err); ok {
 		return result, false, unsupported.Error(), nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {

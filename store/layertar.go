@@ -42,12 +42,7 @@ func (s *Store) CanRead(ctx context.Context, id string) error {
 // layerRecord returns the path of a layer's tar-split record, "" where there is
 // none.
 func (s *Store) layerRecord(id string) string {
-	for _, root := range s.roots() {
-		if record := filepath.Join(root, s.Driver()+"-layers", id+".tar-split.gz"); exists(record) {
-			return record
-		}
-	}
-	return ""
+	return s.inRoots(s.Driver()+"-layers", id+".tar-split.gz")
 }
 
 func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) {
@@ -58,10 +53,11 @@ func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) 
 	if err != nil {
 		return nil, err
 	}
-	if record := s.layerRecord(id); dir != "" && record != "" {
+	switch record := s.layerRecord(id); {
+	case record == "":
+	case dir != "":
 		return unpack.Tar(ctx, dir, record)
-	}
-	if record := s.layerRecord(id); dir == "" && record != "" {
+	default:
 		if tar, err := s.flatTar(ctx, id, record); tar != nil || err != nil {
 			return tar, err
 		}
@@ -113,14 +109,22 @@ func (s *Store) layerDir(id string) (string, error) {
 		}
 		return metadata["UpperDir"], nil
 	case "vfs":
-		for _, root := range s.roots() {
-			if dir := filepath.Join(root, "vfs", "dir", id); exists(dir) {
-				return dir, nil
-			}
+		if dir := s.inRoots("vfs", "dir", id); dir != "" {
+			return dir, nil
 		}
 		return "", fmt.Errorf("its directory is missing: %w", fs.ErrNotExist)
 	}
 	return "", nil
+}
+
+// inRoots returns a path below the first of the roots that has it, "" for none.
+func (s *Store) inRoots(names ...string) string {
+	for _, root := range s.roots() {
+		if path := filepath.Join(root, filepath.Join(names...)); exists(path) {
+			return path
+		}
+	}
+	return ""
 }
 
 // roots are the graph roots that the open store reads from.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,10 +117,7 @@ func (l *lookover) layerHomes() []string {
 func dirNames(folders ...string) map[string]string {
 	found := map[string]string{}
 	for _, folder := range folders {
-		entries, err := os.ReadDir(folder)
-		if err != nil {
-			continue
-		}
+		entries, _ := os.ReadDir(folder)
 		for _, e := range entries {
 			if e.IsDir() && isHexID(e.Name()) {
 				found[e.Name()] = filepath.Join(folder, e.Name())
@@ -181,7 +179,7 @@ func written(lock string) bool {
 // unlisted finds directories of images or containers that no list names, with
 // something in them.
 func (l *lookover) unlisted(what string, dirs map[string]string, list *table, removable bool) {
-	for _, path := range sortedValues(dirs) {
+	for _, path := range slices.Sorted(maps.Values(dirs)) {
 		id := filepath.Base(path)
 		if _, listed := list.at[id]; listed || l.journal[id] {
 			continue
@@ -215,46 +213,32 @@ func article(what string) string {
 	return "a " + what
 }
 
-func sortedValues(m map[string]string) []string {
-	var all []string
-	for _, v := range m {
-		all = append(all, v)
-	}
-	slices.Sort(all)
-	return all
-}
-
 // rubbish finds what nothing needs and nothing is harmed by.
 func (l *lookover) rubbish(layerDirs map[string]string) {
 	known, why := len(l.layers.rows) > 0, ""
 	if l.partial() {
 		known, why = false, "; a container stands on layers that no list names: do they lie elsewhere (--imagestore)?"
 	}
-	for _, path := range sortedValues(layerDirs) {
+	for _, path := range slices.Sorted(maps.Values(layerDirs)) {
 		if _, listed := l.layers.at[filepath.Base(path)]; !listed {
 			l.add(Leftover, path, "files of a layer that no list names"+why, known)
 		}
 	}
-	for _, dir := range l.p.layerDirs {
-		for _, name := range names(dir) {
-			id, _, _ := strings.Cut(name, ".")
-			if _, listed := l.layers.at[id]; isHexID(id) && !listed {
-				l.add(Leftover, filepath.Join(dir, name), "what belongs to a layer that no list names"+why, known)
-			}
+	for _, path := range contents(l.p.layerDirs...) {
+		id, _, _ := strings.Cut(filepath.Base(path), ".")
+		if _, listed := l.layers.at[id]; isHexID(id) && !listed {
+			l.add(Leftover, path, "what belongs to a layer that no list names"+why, known)
 		}
 	}
-	for _, dir := range slices.Concat(l.p.layerDirs, l.p.imageDirs, l.p.containerDirs) {
-		for _, name := range names(dir) {
-			if strings.HasPrefix(name, ".tmp-") {
-				l.add(Leftover, filepath.Join(dir, name), "a list that was half written when its writer died", true)
-			}
+	for _, path := range contents(slices.Concat(l.p.layerDirs, l.p.imageDirs, l.p.containerDirs)...) {
+		if strings.HasPrefix(filepath.Base(path), ".tmp-") {
+			l.add(Leftover, path, "a list that was half written when its writer died", true)
 		}
 	}
-	for _, dir := range l.p.imageDirs {
-		for _, name := range names(dir) {
-			if !isHexID(name) && !strings.HasPrefix(name, ".tmp-") && name != "images.json" && name != "images.lock" {
-				l.add(Leftover, filepath.Join(dir, name), "not the store's: left alone", false)
-			}
+	for _, path := range contents(l.p.imageDirs...) {
+		name := filepath.Base(path)
+		if !isHexID(name) && !strings.HasPrefix(name, ".tmp-") && name != "images.json" && name != "images.lock" {
+			l.add(Leftover, path, "not the store's: left alone", false)
 		}
 	}
 	if l.driver == "overlay" {
@@ -277,15 +261,15 @@ func (l *lookover) partial() bool {
 	return false
 }
 
-func names(dir string) (all []string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil
+// contents are the paths of what lies in folders, as far as they can be read.
+func contents(folders ...string) (paths []string) {
+	for _, folder := range folders {
+		entries, _ := os.ReadDir(folder)
+		for _, e := range entries {
+			paths = append(paths, filepath.Join(folder, e.Name()))
+		}
 	}
-	for _, e := range entries {
-		all = append(all, e.Name())
-	}
-	return all
+	return paths
 }
 
 // trialAge is the age from which what the driver tries in a directory, when a
@@ -294,20 +278,19 @@ const trialAge = time.Minute
 
 func (l *lookover) overlayRubbish() {
 	for _, home := range l.p.homes {
-		for _, name := range names(filepath.Join(home, "l")) {
-			path := filepath.Join(home, "l", name)
+		for _, path := range contents(filepath.Join(home, "l")) {
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 				l.add(Leftover, path, "a short link to a layer that is gone", true)
 			}
 		}
-		for _, name := range names(home) {
-			for _, trial := range []string{"compat", "metacopy-check", "opaque-bug-check", "idmapped-check", "volatile-check"} {
-				info, err := os.Lstat(filepath.Join(home, name))
-				if err != nil || !strings.HasPrefix(name, trial) {
-					continue
-				}
+		for _, path := range contents(home) {
+			trials := []string{"compat", "metacopy-check", "opaque-bug-check", "idmapped-check", "volatile-check"}
+			if !slices.ContainsFunc(trials, func(begin string) bool { return strings.HasPrefix(filepath.Base(path), begin) }) {
+				continue
+			}
+			if info, err := os.Lstat(path); err == nil {
 				old := time.Since(info.ModTime()) > trialAge
-				l.add(Leftover, filepath.Join(home, name), "the driver tried there what the kernel can do, and was interrupted", old)
+				l.add(Leftover, path, "the driver tried there what the kernel can do, and was interrupted", old)
 			}
 		}
 	}

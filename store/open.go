@@ -41,7 +41,7 @@ type Store struct {
 	options types.StoreOptions
 	reading bool     // opened by Open: nothing is mounted, so Close has nothing to undo
 	locked  bool     // read as an additional image store, as it cannot be changed
-	temp    string   // directory made up for a reader; removed by Close
+	temp    string   // directory made up for a reader, "" for none; removed by Close
 	configs sync.Map // image ID to Config: what images are, read once
 }
 
@@ -85,7 +85,7 @@ func openReading(options types.StoreOptions) (s *Store, err error) {
 		s, err = open(as)
 	}
 	if err != nil {
-		return nil, errors.Join(err, removeScratch(temp))
+		return nil, errors.Join(err, os.RemoveAll(temp))
 	}
 	s.reading, s.options.RunRoot, s.temp = true, options.RunRoot, temp
 	return s, nil
@@ -97,13 +97,6 @@ func unmounted(options types.StoreOptions) types.StoreOptions {
 		options.GraphDriverOptions = append([]string{"overlay.skip_mount_home=true"}, options.GraphDriverOptions...)
 	}
 	return options
-}
-
-func removeScratch(temp string) error {
-	if temp == "" {
-		return nil
-	}
-	return os.RemoveAll(temp)
 }
 
 // Create opens a store for changing and creates it where there is none.
@@ -201,7 +194,7 @@ func openReadOnly(options types.StoreOptions) (*Store, error) {
 	}
 	lib, err := storage.GetStore(wholeLayers(unmounted(primary)))
 	if err != nil {
-		return nil, errors.Join(opening("read-only store", options, err), removeScratch(temp))
+		return nil, errors.Join(opening("read-only store", options, err), os.RemoveAll(temp))
 	}
 	return &Store{lib: lib, options: options, locked: true, temp: temp}, nil
 }
@@ -220,7 +213,7 @@ func (s *Store) Close() error {
 		err = nil // another tool's container is mounted: nothing of ours
 	}
 	s.lib.Free()
-	return errors.Join(err, removeScratch(s.temp))
+	return errors.Join(err, os.RemoveAll(s.temp))
 }
 
 // Root returns the graph root.
@@ -308,11 +301,10 @@ func (o Options) resolve() (types.StoreOptions, error) {
 // them fetched, FetchLayers does that; the library itself may be told to know
 // images by something else than their contents.
 func wholeLayers(options types.StoreOptions) types.StoreOptions {
-	options.PullOptions = maps.Clone(options.PullOptions)
-	if options.PullOptions == nil {
-		options.PullOptions = map[string]string{}
-	}
-	options.PullOptions[partialImages] = "false"
+	changed := map[string]string{}
+	maps.Copy(changed, options.PullOptions)
+	changed[partialImages] = "false"
+	options.PullOptions = changed
 	return options
 }
 

@@ -34,11 +34,11 @@ type record struct {
 // entry about a name that it holds was written before a move that did not
 // happen, or the name came back since.
 func readRecord(img *Image, item items) ([]Displacement, error) {
+	var all []Displacement
 	data, err := item(img, RecordKey)
-	if err != nil {
-		return nil, fmt.Errorf("reading the displacement record of image %s: %w", img.ID, err)
+	if err == nil {
+		all, err = parseRecord(data)
 	}
-	all, err := parseRecord(data)
 	if err != nil {
 		return nil, fmt.Errorf("reading the displacement record of image %s: %w", img.ID, err)
 	}

@@ -32,10 +32,8 @@ func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
 		slices.Reverse(dirs)
 		return dirs, nil
 	case "vfs":
-		for _, root := range s.roots() {
-			if dir := filepath.Join(root, "vfs", "dir", img.TopLayer); exists(dir) {
-				return []string{dir}, nil
-			}
+		if dir, err := s.layerDir(img.TopLayer); err == nil {
+			return []string{dir}, nil
 		}
 	}
 	return nil, errors.New("the files of images of the storage driver " + s.Driver() + " cannot be read without a mount")

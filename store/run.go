@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"go.podman.io/storage"
 )
@@ -151,16 +150,11 @@ func deadRunDirs(graphRoot string) ([]string, error) {
 	}
 	var dead []string
 	for _, e := range entries {
-		if path := filepath.Join(root, e.Name()); e.IsDir() && isID(e.Name()) && !owned(path, true) {
+		if path := filepath.Join(root, e.Name()); e.IsDir() && isHexID(e.Name()) && !owned(path, true) {
 			dead = append(dead, path)
 		}
 	}
 	return dead, nil
-}
-
-// isID tells whether s is an ID as containers have it.
-func isID(s string) bool {
-	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // RemoveDeadRuns removes the containers of mpull whose owner is dead. stop is

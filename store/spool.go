@@ -1,12 +1,10 @@
 package store
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // Spool returns an empty file on the disk that has the store, or will have it;
@@ -35,17 +33,4 @@ func spoolBeside(dir string) (*os.File, error) {
 }
 
 // SpoolIn returns an empty file without a name in a directory.
-func SpoolIn(dir string) (*os.File, error) {
-	if f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600); err == nil {
-		return f, nil
-	}
-	// The file system cannot make one: it has a name for a moment.
-	f, err := os.CreateTemp(dir, ".mpull-spool-")
-	if err != nil {
-		return nil, fmt.Errorf("making a temporary file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
+func SpoolIn(dir string) (*os.File, error) { return unpack.Nameless(dir) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -117,17 +118,13 @@ func (t *table) save(step func(), locks []*lockfile.LockFile, records []int) err
 
 // markIncomplete sets the flag by which the library knows a layer that is to
 // be removed.
-func markIncomplete(raw json.RawMessage) (json.RawMessage, error) {
+func markIncomplete(raw json.RawMessage, old map[string]any) (json.RawMessage, error) {
 	var record map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &record); err != nil {
 		return nil, err
 	}
 	flags := map[string]any{}
-	if old, ok := record["flags"]; ok {
-		if err := json.Unmarshal(old, &flags); err != nil {
-			return nil, err
-		}
-	}
+	maps.Copy(flags, old)
 	flags["incomplete"] = true
 	data, err := json.Marshal(flags)
 	if err != nil {

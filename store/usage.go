@@ -106,16 +106,7 @@ func diskUsage(paths ...string) (int64, error) {
 	w := walker{inodes: map[uint64]bool{}}
 	var errs []error
 	for _, path := range paths {
-		var st unix.Stat_t
-		if err := unix.Lstat(path, &st); err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, &fs.PathError{Op: "lstat", Path: path, Err: err})
-			}
-			continue
-		}
-		if err := w.add(path, &st, uint64(st.Dev)); err != nil { //nolint:unconvert // 32 bits on mips
-			errs = append(errs, err)
-		}
+		errs = append(errs, w.add(path, nil))
 	}
 	return w.bytes, errors.Join(errs...)
 }
@@ -125,8 +116,15 @@ type walker struct {
 	inodes map[uint64]bool // files with several links
 }
 
-func (w *walker) add(path string, st *unix.Stat_t, dev uint64) error {
-	if uint64(st.Dev) != dev { //nolint:unconvert // 32 bits on mips
+// add adds what lies in the directory in, and that directory itself without one.
+func (w *walker) add(path string, in *unix.Stat_t) error {
+	var st unix.Stat_t
+	switch err := unix.Lstat(path, &st); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return &fs.PathError{Op: "lstat", Path: path, Err: err}
+	case in != nil && st.Dev != in.Dev:
 		return nil // a mount of a running container
 	}
 	isDir := st.Mode&unix.S_IFMT == unix.S_IFDIR
@@ -146,15 +144,7 @@ func (w *walker) add(path string, st *unix.Stat_t, dev uint64) error {
 	}
 	errs := []error{err}
 	for _, e := range entries {
-		child := filepath.Join(path, e.Name())
-		var st unix.Stat_t
-		switch err := unix.Lstat(child, &st); {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			errs = append(errs, &fs.PathError{Op: "lstat", Path: child, Err: err})
-		default:
-			errs = append(errs, w.add(child, &st, dev))
-		}
+		errs = append(errs, w.add(filepath.Join(path, e.Name()), &st))
 	}
 	return errors.Join(errs...)
 }

@@ -79,9 +79,5 @@ func inForce(named, root string) bool { return named != "" && resolved(named) ==
 
 // resolved is a path as the library expands and resolves it.
 func resolved(path string) string {
-	path = os.ExpandEnv(strings.ReplaceAll(path, "$UID", strconv.Itoa(unshare.GetRootlessUID())))
-	if to, err := filepath.EvalSymlinks(path); err == nil {
-		return to
-	}
-	return filepath.Clean(path)
+	return realPath(os.ExpandEnv(strings.ReplaceAll(path, "$UID", strconv.Itoa(unshare.GetRootlessUID()))))
 }

@@ -187,12 +187,5 @@ func (v *View) Losers(input string) ([]*store.Image, error) {
 	if at := slices.IndexFunc(names, func(n string) bool { return v.Holder(n) != nil }); at >= 0 {
 		names = names[at : at+1]
 	}
-	var losers []*store.Image
-	for i := range v.snap.Images {
-		img := &v.snap.Images[i]
-		if slices.ContainsFunc(LostBy(img), func(l Lost) bool { return slices.Contains(names, l.Name) }) {
-			losers = append(losers, img)
-		}
-	}
-	return losers, nil
+	return v.whoLost(names), nil
 }

@@ -204,21 +204,18 @@ func (v *View) Select(words []string) (map[string]bool, error) {
 	}
 	selected := make(map[string]bool)
 	for _, word := range words {
-		found := false
-		for i := range v.snap.Images {
-			if img := &v.snap.Images[i]; matchReference(word, img.Names) {
-				found, selected[img.ID] = true, true
+		found := v.where(func(img *store.Image) bool { return matchReference(word, img.Names) })
+		if len(found) == 0 {
+			one, err := v.Find(word)
+			if err != nil && !IsUnknown(err) {
+				return nil, err
+			}
+			if err == nil {
+				found = append(found, one.Image)
 			}
 		}
-		if found {
-			continue
-		}
-		one, err := v.Find(word)
-		if err != nil && !IsUnknown(err) {
-			return nil, err
-		}
-		if err == nil {
-			selected[one.Image.ID] = true
+		for _, img := range found {
+			selected[img.ID] = true
 		}
 	}
 	return selected, nil
@@ -259,13 +256,17 @@ func matchLabel(want string, labels map[string]string) bool {
 		if key == name {
 			return true
 		}
-		if strings.Contains(name, "*") {
-			if ok, err := path.Match(noSlash("*"+name+"*"), noSlash(key)); ok && err == nil {
-				return true
-			}
+		if strings.Contains(name, "*") && fits(noSlash("*"+name+"*"), noSlash(key)) {
+			return true
 		}
 	}
 	return false
+}
+
+// fits tells whether a text is as a pattern says. What is no pattern fits nothing.
+func fits(pattern, text string) bool {
+	ok, _ := path.Match(pattern, text) // false with an error
+	return ok
 }
 
 // parsePlatform reads a platform, a word of one, or a pattern.
@@ -288,10 +289,6 @@ func parsePlatform(value string) (func(platform.Platform) bool, error) {
 // against each of the first two.
 func matchFields(want []string, p platform.Platform) bool {
 	have := []string{p.OS, p.Architecture, p.Variant}
-	fits := func(pattern, field string) bool {
-		ok, err := path.Match(pattern, field)
-		return ok && err == nil
-	}
 	if len(want) == 1 {
 		return fits(want[0], p.OS) || fits(want[0], p.Architecture)
 	}
@@ -307,14 +304,9 @@ func matchFields(want []string, p platform.Platform) bool {
 // forms in which podman's reference filter takes a name: whole, without the
 // domain, the last component; each with and without tag and digest.
 func matchReference(pattern string, names []string) bool {
-	for _, name := range names {
-		for _, form := range nameForms(name) {
-			if ok, err := path.Match(pattern, form); ok && err == nil {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(names, func(name string) bool {
+		return slices.ContainsFunc(nameForms(name), func(form string) bool { return fits(pattern, form) })
+	})
 }
 
 func nameForms(name string) []string {

@@ -95,7 +95,7 @@ func (v *View) Find(input string) (Found, error) {
 	case p.name != "" && p.digest != "":
 		return v.byDigestName(input, p)
 	case p.digest != "":
-		found, err := v.oneOf(input, withDigest(v.all(), p.digest))
+		found, err := v.oneOf(input, v.withDigest(p.digest))
 		if several != nil {
 			err = several
 		}
@@ -118,32 +118,45 @@ func (v *View) Find(input string) (Found, error) {
 	}
 	if len(p.id) >= shortDigest {
 		// The digest that a listing shows, without its algorithm.
-		if images := withDigest(v.all(), digest.Canonical.String()+":"+p.id); len(images) > 0 {
+		if images := v.withDigest(digest.Canonical.String() + ":" + p.id); len(images) > 0 {
 			return v.oneOf(input, images)
 		}
 	}
-	return Found{}, &UnknownError{Input: input, Held: v.onceHeld(names)}
+	unknown := &UnknownError{Input: input}
+	for _, img := range v.whoLost(names) {
+		unknown.Held = append(unknown.Held, *img)
+	}
+	return Found{}, unknown
 }
 
 // shortDigest is how much of a digest is shown where there is little room.
 const shortDigest = 12
 
-func (v *View) all() []*store.Image {
-	all := make([]*store.Image, len(v.snap.Images))
+// where returns the images of which something holds, in the store's order.
+func (v *View) where(holds func(*store.Image) bool) (found []*store.Image) {
 	for i := range v.snap.Images {
-		all[i] = &v.snap.Images[i]
+		if img := &v.snap.Images[i]; holds(img) {
+			found = append(found, img)
+		}
 	}
-	return all
+	return found
+}
+
+// withDigest returns the images that have a digest which begins with prefix.
+func (v *View) withDigest(prefix string) []*store.Image {
+	return v.where(func(img *store.Image) bool { return HasDigest(img, prefix) })
+}
+
+// whoLost returns the images that had one of the names.
+func (v *View) whoLost(names []string) []*store.Image {
+	return v.where(func(img *store.Image) bool {
+		return slices.ContainsFunc(LostBy(img), func(l Lost) bool { return slices.Contains(names, l.Name) })
+	})
 }
 
 // byID finds an image by its ID or the beginning of it; nil for none.
 func (v *View) byID(input, prefix string) (*store.Image, error) {
-	var found []*store.Image
-	for i := range v.snap.Images {
-		if img := &v.snap.Images[i]; strings.HasPrefix(img.ID, prefix) {
-			found = append(found, img)
-		}
-	}
+	found := v.where(func(img *store.Image) bool { return strings.HasPrefix(img.ID, prefix) })
 	switch len(found) {
 	case 0:
 		return nil, nil
@@ -188,16 +201,9 @@ func (v *View) repositories(name string) ([]string, error) {
 		all = append(all, Repository(n))
 	}
 	if !hasDomain(bare) {
-		var ending []string
-		for _, repos := range [...]map[string][]*store.Image{v.names().repos, v.names().lost} {
-			for repo := range repos {
-				if strings.HasSuffix(repo, "/"+bare) {
-					ending = append(ending, repo)
-				}
-			}
-		}
-		slices.Sort(ending)
-		all = append(all, ending...)
+		here := slices.Concat(ending(v.names().repos, "/"+bare), ending(v.names().lost, "/"+bare))
+		slices.Sort(here)
+		all = append(all, here...)
 	}
 	return all, nil
 }
@@ -216,18 +222,6 @@ func (v *View) oneOf(input string, images []*store.Image) (Found, error) {
 		return Found{Image: images[0]}, nil
 	}
 	return Found{}, Ambiguous(input, images)
-}
-
-// onceHeld lists the images that had one of the names.
-func (v *View) onceHeld(names []string) []store.Image {
-	var held []store.Image
-	for i := range v.snap.Images {
-		img := &v.snap.Images[i]
-		if slices.ContainsFunc(LostBy(img), func(l Lost) bool { return slices.Contains(names, l.Name) }) {
-			held = append(held, *img)
-		}
-	}
-	return held
 }
 
 // Ambiguous is the error that an input means any of several images.

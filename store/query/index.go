@@ -63,25 +63,12 @@ func (x *index) hold(name string, img *store.Image) {
 	}
 }
 
-// ending returns the names, held or lost, that end in a suffix, sorted, so that
-// the answer does not depend on the store's order.
-func (x *index) ending(suffix string, held bool) []string {
-	if suffix == "" {
-		return nil
-	}
-	var names []string
-	add := func(n string) {
-		if strings.HasSuffix(n, suffix) {
+// ending returns the names in a part of an index that end in a suffix, sorted, so
+// that the answer does not depend on the store's order; none for no suffix.
+func ending[V any](part map[string]V, suffix string) (names []string) {
+	for n := range part {
+		if suffix != "" && strings.HasSuffix(n, suffix) {
 			names = append(names, n)
-		}
-	}
-	if held {
-		for n := range x.holder {
-			add(n)
-		}
-	} else {
-		for n := range x.former {
-			add(n)
 		}
 	}
 	slices.Sort(names)
@@ -92,21 +79,12 @@ func (x *index) ending(suffix string, held bool) []string {
 // ones, before, that have a digest which begins with prefix.
 func (x *index) digested(repository, prefix string) []*store.Image {
 	for _, list := range [...][]*store.Image{x.repos[repository], x.lost[repository]} {
-		if found := withDigest(list, prefix); len(found) > 0 {
+		found := slices.DeleteFunc(slices.Clone(list), func(img *store.Image) bool { return !HasDigest(img, prefix) })
+		if len(found) > 0 {
 			return found
 		}
 	}
 	return nil
-}
-
-func withDigest(images []*store.Image, prefix string) []*store.Image {
-	var found []*store.Image
-	for _, img := range images {
-		if HasDigest(img, prefix) {
-			found = append(found, img)
-		}
-	}
-	return found
 }
 
 // HasDigest tells whether a manifest kept with an image has a digest that

@@ -86,7 +86,7 @@ func (v *View) fullNames(name string) ([]string, error) {
 		return nil, err
 	}
 	x, suffix := v.names(), suffixOf(name)
-	return slices.Concat(names, x.ending(suffix, true), x.ending(suffix, false)), nil
+	return slices.Concat(names, ending(x.holder, suffix), ending(x.former, suffix)), nil
 }
 
 // suffixOf is how a full name ends that a short one may stand for; "" when the
@@ -135,6 +135,5 @@ func Describe(img *store.Image) string {
 
 // IsUnknown tells whether an error says that no image is what was meant.
 func IsUnknown(err error) bool {
-	var unknown *UnknownError
-	return errors.As(err, &unknown)
+	return errors.As(err, new(*UnknownError))
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"go.podman.io/storage"
@@ -114,15 +113,4 @@ func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
 		case <-tick.C:
 		}
 	}
-}
-
-type ids struct{ uid, gid int }
-
-func owner(path string) (ids, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return ids{}, err
-	}
-	s := st.Sys().(*syscall.Stat_t)
-	return ids{int(s.Uid), int(s.Gid)}, nil
 }

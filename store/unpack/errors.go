@@ -3,6 +3,7 @@ package unpack
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,12 +59,10 @@ func (e *MismatchError) Error() string {
 // refuse makes an UnsupportedError of an error met while reading or writing an
 // archive, unless it is one that the library's path would meet as well.
 func refuse(reason string, err error) error {
-	var limit *LimitError
-	var unsupported *UnsupportedError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &limit), errors.As(err, &unsupported), errors.Is(err, errStopped):
+	case errors.As(err, new(*LimitError)), errors.As(err, new(*UnsupportedError)), errors.Is(err, errStopped):
 		return err
 	case isFatal(err):
 		return fmt.Errorf("%s: %w", reason, err)
@@ -73,10 +72,6 @@ func refuse(reason string, err error) error {
 
 // isFatal reports whether the machine, not the image, is the cause.
 func isFatal(err error) bool {
-	for _, e := range []unix.Errno{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	causes := []error{unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE}
+	return slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(err, cause) })
 }

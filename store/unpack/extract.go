@@ -62,7 +62,7 @@ func (x *extractor) extract(hdr *tar.Header, write contents) error {
 		_, err := x.makeRoom(hdr, dir, e)
 		return err
 	}
-	if _, err = x.create(hdr, dir, e, write); err != nil {
+	if err := x.create(hdr, dir, e, write); err != nil {
 		return err
 	}
 	if hdr.Typeflag == tar.TypeDir {
@@ -110,23 +110,20 @@ func (x *extractor) makeRoom(hdr *tar.Header, dir string, e entry) (entry, error
 
 // create makes the entry and sets its metadata. Nothing is looked up before:
 // something in the way is the exception and shows as EEXIST.
-func (x *extractor) create(hdr *tar.Header, dir string, e entry, write contents) (entry, error) {
+func (x *extractor) create(hdr *tar.Header, dir string, e entry, write contents) error {
 	err := x.make(hdr, e, write)
 	if errors.Is(err, unix.EEXIST) {
 		if e, err = x.makeRoom(hdr, dir, e); err != nil {
-			return e, err
+			return err
 		}
 		if err = x.make(hdr, e, write); errors.Is(err, unix.EEXIST) && hdr.Typeflag == tar.TypeDir {
 			err = nil // merged with the directory that is there
 		}
 	}
-	if err != nil {
-		return e, err
+	if err != nil || x.kind(hdr) == tar.TypeReg { // done on the open file
+		return err
 	}
-	if x.kind(hdr) == tar.TypeReg {
-		return e, nil // done on the open file
-	}
-	return e, x.setMetadata(hdr, e)
+	return x.setMetadata(hdr, e)
 }
 
 func (x *extractor) make(hdr *tar.Header, e entry, write contents) error {

@@ -63,8 +63,7 @@ func (g *Gate) Intact(dir string) bool { return g.passage.intact(dir) }
 // pass copies a tar behind the eyes of the survey.
 func (s *Survey) pass(ctx context.Context, p *passage, out *io.PipeWriter) error {
 	err := s.walk(ctx, &tally{p, s}, p)
-	var limit *LimitError
-	if errors.As(err, &limit) || ctx.Err() != nil {
+	if errors.As(err, new(*LimitError)) || ctx.Err() != nil {
 		_ = out.CloseWithError(err) // always nil
 		return errors.Join(err, context.Cause(ctx))
 	}

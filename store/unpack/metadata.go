@@ -55,16 +55,14 @@ func (x *extractor) setMetadata(hdr *tar.Header, e entry) error {
 	}
 	switch {
 	case hdr.Typeflag == tar.TypeSymlink:
-		if err := setTimes(e, timespec(accessTime(hdr)), timespec(hdr.ModTime)); err != nil {
-			return err
-		}
+		err = setTimes(e, timespec(accessTime(hdr)), timespec(hdr.ModTime))
 	case shared.Mode&unix.S_IFMT != unix.S_IFLNK:
-		if err := unix.Fchmodat(e.parent, e.base, x.mode(hdr), 0); err != nil {
-			return err
+		if err = unix.Fchmodat(e.parent, e.base, x.mode(hdr), 0); err == nil {
+			err = setTimes(e, sinceEpoch(accessTime(hdr)), sinceEpoch(hdr.ModTime))
 		}
-		if err := setTimes(e, sinceEpoch(accessTime(hdr)), sinceEpoch(hdr.ModTime)); err != nil {
-			return err
-		}
+	}
+	if err != nil {
+		return err
 	}
 	return x.xattrs(hdr, func(name string, value []byte) error {
 		return unix.Lsetxattr(e.proc(), name, value, 0)

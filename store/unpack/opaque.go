@@ -16,27 +16,41 @@ import (
 // inside it, from the layer's tar-split record: the names in its archive. They
 // tell what a mark on disk would where this process may not read that.
 func OpaqueDirs(record string) (map[string]bool, error) {
-	f, err := os.Open(record)
+	dirs := map[string]bool{}
+	err := eachRecorded(record, func(entry string) error {
+		if name := path.Clean("/" + entry); path.Base(name) == archive.WhiteoutOpaqueDir {
+			dirs[path.Dir(name)] = true
+		}
+		return nil
+	})
+	return dirs, err
+}
+
+// eachRecorded hands over the names of the entries that a tar-split record has.
+func eachRecorded(record string, f func(name string) error) error {
+	file, err := os.Open(record)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer f.Close()
-	plain, err := newGzip(bufio.NewReaderSize(f, copyBuffer))
+	defer file.Close()
+	plain, err := newGzip(bufio.NewReaderSize(file, copyBuffer))
 	if err != nil {
-		return nil, fmt.Errorf("reading the tar-split record %s: %w", record, err)
+		return fmt.Errorf("reading the tar-split record %s: %w", record, err)
 	}
 	defer plain.Close()
-	dirs := map[string]bool{}
 	for entries := splitstorage.NewJSONUnpacker(plain); ; {
 		e, err := entries.Next()
 		if errors.Is(err, io.EOF) {
-			return dirs, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the tar-split record %s: %w", record, err)
+			return fmt.Errorf("reading the tar-split record %s: %w", record, err)
 		}
-		if name := path.Clean("/" + e.GetName()); e.Type == splitstorage.FileType && path.Base(name) == archive.WhiteoutOpaqueDir {
-			dirs[path.Dir(name)] = true
+		if e.Type != splitstorage.FileType {
+			continue
+		}
+		if err := f(e.GetName()); err != nil {
+			return err
 		}
 	}
 }

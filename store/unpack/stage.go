@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
@@ -18,6 +21,7 @@ import (
 	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/idtools"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 )
 
 // stager turns blobs into staged layers. Its methods may run at the same time.
@@ -97,11 +101,8 @@ type blobRead struct {
 // doubtful tells whether an error may come of bytes that were kept from an
 // earlier reading. They are forgotten then.
 func (b *blobRead) doubtful(err error) bool {
-	var mismatch *MismatchError
-	var unsupported *UnsupportedError
-	var limit *LimitError
 	kept, ok := b.body.(Resumed)
-	return ok && (errors.As(err, &mismatch) || errors.As(err, &unsupported) || errors.As(err, &limit)) && kept.GiveUp()
+	return ok && (errors.As(err, new(*MismatchError)) || errors.As(err, new(*UnsupportedError)) || errors.As(err, new(*LimitError))) && kept.GiveUp()
 }
 
 // target is where and how the driver wants the files of a layer.
@@ -164,7 +165,9 @@ func (s *stager) pipe(ctx context.Context, l Layer, feed feed, tee io.Writer, ta
 
 // unpack has a layer unpacked.
 func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out graphdriver.DriverWithDifferOutput, err error) {
-	record, err := scratchFile(to.scratch)
+	// tar-split's record, until the library compresses it into the store: not in
+	// memory, because its size is that of all headers of the layer.
+	record, err := Nameless(to.scratch)
 	if err != nil {
 		return out, err
 	}
@@ -212,13 +215,15 @@ func (s *stager) fetch(index int, l Layer, got *blobRead) feed {
 	}
 }
 
-// scratchFile returns a file without a name. It holds tar-split's record until
-// the library compresses it into the store: not memory, because its size is
-// that of all headers of the layer.
-func scratchFile(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, "tar-split-")
+// Nameless returns an empty file without a name in a directory.
+func Nameless(dir string) (*os.File, error) {
+	if f, err := os.OpenFile(dir, os.O_RDWR|unix.O_TMPFILE, 0o600); err == nil {
+		return f, nil
+	}
+	// The file system cannot make one: it has a name for a moment.
+	f, err := os.CreateTemp(dir, ".mpull-spool-")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("making a temporary file: %w", err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -263,10 +268,7 @@ func (s *stager) decompress(ctx context.Context, index int, blob io.Reader, to *
 }
 
 func (s *stager) countBytes(p []byte) error {
-	if n := s.bytes.Add(int64(len(p))); s.opts.MaxBytes > 0 && n > s.opts.MaxBytes {
-		return &LimitError{"unpacked bytes", s.opts.MaxBytes}
-	}
-	return nil
+	return count(&s.bytes, int64(len(p)), "unpacked bytes", s.opts.MaxBytes)
 }
 
 // untar returns how many bytes of the tar are in the record or in a file.
@@ -287,7 +289,7 @@ func (s *stager) untar(tar io.Reader, to target, record *os.File, out *graphdriv
 	if err := u.run(); err != nil {
 		return 0, err
 	}
-	out.UIDs, out.GIDs = u.uids.sorted(), u.gids.sorted()
+	out.UIDs, out.GIDs = slices.Sorted(maps.Keys(u.uids)), slices.Sorted(maps.Keys(u.gids))
 	out.RootDirMode = to.rootMode(u.files.root)
 	if u.list != nil {
 		data, err := u.list.data()
@@ -301,12 +303,7 @@ func (s *stager) untar(tar io.Reader, to target, record *os.File, out *graphdriv
 	return u.recorded, w.Flush()
 }
 
-func (s *stager) countEntry() error {
-	if n := s.entries.Add(1); s.opts.MaxEntries > 0 && n > s.opts.MaxEntries {
-		return &LimitError{"entries", s.opts.MaxEntries}
-	}
-	return nil
-}
+func (s *stager) countEntry() error { return count(&s.entries, 1, "entries", s.opts.MaxEntries) }
 
 func same(what string, want digest.Digest, h hash.Hash) error {
 	if got := digest.NewDigest(digest.SHA256, h); got != want {
@@ -334,9 +331,10 @@ func (s *stager) inherit(output *graphdriver.DriverWithDifferOutput, parent stri
 		output.RootDirMode = &meant.Mode
 		return errors.Join(os.Chown(output.Target, meant.IDs.UID, meant.IDs.GID), os.Chmod(output.Target, meant.Mode))
 	}
-	owner, err := owner(metadata["UpperDir"])
+	below, err := os.Stat(metadata["UpperDir"])
 	if err != nil {
 		return err
 	}
-	return os.Chown(output.Target, owner.uid, owner.gid)
+	owner := below.Sys().(*syscall.Stat_t)
+	return os.Chown(output.Target, int(owner.Uid), int(owner.Gid))
 }

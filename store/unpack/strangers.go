@@ -1,18 +1,13 @@
 package unpack
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 
-	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"go.podman.io/storage/pkg/archive"
 	"golang.org/x/sys/unix"
 )
@@ -54,44 +49,34 @@ func Strangers(ctx context.Context, dir, record string) (found []string, err err
 	return found, err
 }
 
-// inodesOf are what the entries of a record are in the directory now. A layer
-// lies on one file system.
+// inodesOf are what the entries of a record are in the directory now, nil where
+// one is no longer found. A layer lies on one file system.
 func inodesOf(ctx context.Context, dir, record string) (made map[uint64]bool, err error) {
-	f, err := os.Open(record)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	plain, err := newGzip(bufio.NewReaderSize(f, copyBuffer))
-	if err != nil {
-		return nil, fmt.Errorf("reading the tar-split record: %w", err)
-	}
-	defer plain.Close()
 	files, err := openTree(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer files.close()
 	made = map[uint64]bool{}
-	for entries := splitstorage.NewJSONUnpacker(plain); ctx.Err() == nil; {
-		e, err := entries.Next()
-		if errors.Is(err, io.EOF) {
-			return made, nil
+	err = eachRecorded(record, func(name string) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the tar-split record: %w", err)
-		}
-		if e.Type != splitstorage.FileType {
-			continue
-		}
-		inode, here, err := inodeOf(files, e.GetName())
-		if err != nil || !here {
-			return nil, err
+		inode, here, err := inodeOf(files, name)
+		if err == nil && !here {
+			err = errMoved
 		}
 		made[inode] = true
+		return err
+	})
+	if errors.Is(err, errMoved) {
+		return nil, nil
 	}
-	return nil, context.Cause(ctx)
+	return made, err
 }
+
+// errMoved is about an entry that is no longer found.
+var errMoved = errors.New("it is no longer there")
 
 // inodeOf finds what an entry is in a layer: a whiteout has the name that it
 // hides, or its own.

@@ -35,9 +35,7 @@ func (s *Survey) Read(ctx context.Context, blob io.Reader) error {
 		return context.Cause(ctx)
 	}
 	defer plain.Close()
-	err = s.walk(ctx, &tally{plain, s}, nil)
-	var limit *LimitError
-	if errors.As(err, &limit) {
+	if err = s.walk(ctx, &tally{plain, s}, nil); errors.As(err, new(*LimitError)) {
 		return err
 	}
 	return context.Cause(ctx)
@@ -81,8 +79,8 @@ func (s *Survey) walk(ctx context.Context, plain io.Reader, p *passage) error {
 }
 
 func (s *Survey) entry(hdr *splittar.Header) error {
-	if n := s.entries.Add(1); s.MaxEntries > 0 && n > s.MaxEntries {
-		return &LimitError{"entries", s.MaxEntries}
+	if err := count(&s.entries, 1, "entries", s.MaxEntries); err != nil {
+		return err
 	}
 	if !isSparse(hdr.PAXRecords, hdr.Typeflag) {
 		return nil
@@ -95,9 +93,12 @@ func (s *Survey) entry(hdr *splittar.Header) error {
 	return s.unpacked(hdr.Size)
 }
 
-func (s *Survey) unpacked(n int64) error {
-	if n := s.bytes.Add(n); s.MaxBytes > 0 && n > s.MaxBytes {
-		return &LimitError{"unpacked bytes", s.MaxBytes}
+func (s *Survey) unpacked(n int64) error { return count(&s.bytes, n, "unpacked bytes", s.MaxBytes) }
+
+// count adds to what is counted, and refuses more than a limit, 0 for none.
+func count(sum *atomic.Int64, n int64, what string, most int64) error {
+	if sum.Add(n) > most && most > 0 {
+		return &LimitError{what, most}
 	}
 	return nil
 }

@@ -123,8 +123,7 @@ func (t *tree) walk(dir string) (int, error) {
 
 // errno is the system's error inside of err, or err itself.
 func errno(err error) error {
-	var e unix.Errno
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[unix.Errno](err); ok {
 		return e
 	}
 	return err

@@ -23,14 +23,12 @@ func (s *stager) stageTwin(ctx context.Context, index int, l Layer) (made staged
 	if made.DriverWithDifferOutput != nil {
 		made.CompressedDigest, made.TOCDigest = twin.CompressedDigest, twin.TOCDigest // no more than is known
 	}
-	var limit *LimitError
-	var unsupported *UnsupportedError
 	switch {
 	case err == nil:
 		return made, true, nil
 	case ctx.Err() != nil:
 		return made, false, errors.Join(err, context.Cause(ctx))
-	case errors.As(err, &limit), errors.As(err, &unsupported):
+	case errors.As(err, new(*LimitError)), errors.As(err, new(*UnsupportedError)):
 		return made, false, err
 	}
 	return made, false, nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
 
 	splittar "github.com/vbatts/tar-split/archive/tar"
@@ -29,15 +28,6 @@ const (
 // owners are the numbers that a layer's files belong to, which layers.json
 // lists.
 type owners map[uint32]struct{}
-
-func (o owners) sorted() []uint32 {
-	ids := make([]uint32, 0, len(o))
-	for id := range o {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
-}
 
 // untarrer reads one uncompressed layer, creates its files and records its
 // headers for tar-split.
