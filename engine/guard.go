@@ -15,7 +15,7 @@ import (
 // while the image that has it is in use. It is a kind of store.ErrInUse.
 type GuardedError struct {
 	Name string
-	User gc.User // what uses the image that has the name
+	User gc.Keeper // what uses the image that has the name
 	From platform.Platform
 	To   platform.Platform
 }

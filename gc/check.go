@@ -15,19 +15,20 @@ type check struct {
 	*graph
 	plan        *Plan
 	going       map[string]int    // images that are still there and may go -> index in the snapshot
-	kept        map[string]keeper // images that changed
+	kept        map[string]Keeper // images that changed
 	goingLayers map[string]int    // leftover layers that are still leftovers
 }
 
-// keeper is what keeps something that was planned to go.
-type keeper struct {
-	reason Reason
-	by     string
-	name   string // of by, where it has one
+// Keeper is what keeps an image that would go else, or a leftover that was
+// planned to go.
+type Keeper struct {
+	Reason Reason
+	By     string // ID of the container, child image or list
+	ByName string // its first name
 }
 
 func newCheck(plan *Plan, g *graph) *check {
-	c := &check{graph: g, plan: plan, going: make(map[string]int), kept: make(map[string]keeper), goingLayers: make(map[string]int)}
+	c := &check{graph: g, plan: plan, going: make(map[string]int), kept: make(map[string]Keeper), goingLayers: make(map[string]int)}
 	at := make(map[string]int, len(g.snap.Images))
 	for i := range g.snap.Images {
 		at[g.snap.Images[i].ID] = i
@@ -53,20 +54,20 @@ func newCheck(plan *Plan, g *graph) *check {
 }
 
 // changed tells what keeps an image by itself now.
-func (c *check) changed(d *Decision, img *store.Image) (keeper, bool) {
+func (c *check) changed(d *Decision, img *store.Image) (Keeper, bool) {
 	if img.ReadOnly {
-		return keeper{reason: ReadOnly}, true
+		return Keeper{Reason: ReadOnly}, true
 	}
 	if k, used := c.user(img); used {
 		return k, true
 	}
 	if d.Reason == Unused && !sameNames(d.Names, img.Names) || d.Reason != Unused && len(img.Names) > 0 {
-		return keeper{reason: Named}, true
+		return Keeper{Reason: Named}, true
 	}
 	if d.Reason == Incomplete && !incomplete(img) {
-		return keeper{reason: Dangling}, true // its writer came back and completed it
+		return Keeper{Reason: Dangling}, true // its writer came back and completed it
 	}
-	return keeper{}, false
+	return Keeper{}, false
 }
 
 // sameNames compares without regard to order: the library keeps none.
@@ -87,7 +88,7 @@ func (c *check) settle(soft []int) {
 			}
 			why, kept := c.relative(k, i, func(at int) bool { return c.goes(c.snap.Images[at].ID) })
 			if !kept && k.Blind != nil {
-				why, kept = keeper{reason: ListMember, by: k.Blind.ID}, true
+				why, kept = Keeper{Reason: ListMember, By: k.Blind.ID}, true
 			}
 			if kept {
 				c.kept[img.ID] = why
@@ -167,7 +168,7 @@ func Verify(plan *Plan, fresh *store.Snapshot, downloads []store.Download) error
 	var changes []Change
 	for _, d := range plan.Removals() {
 		if k, ok := c.kept[d.ID]; ok {
-			changes = append(changes, Change{d.ID, k.reason, k.by})
+			changes = append(changes, Change{d.ID, k.Reason, k.By})
 		} else if !c.goes(d.ID) {
 			changes = append(changes, Change{ID: d.ID, Reason: Vanished})
 		}

@@ -115,7 +115,7 @@ func (p *planner) stays(img *store.Image, d *Decision) (reason Reason, by, byNam
 		return ReadOnly, "", ""
 	}
 	if k, used := p.user(img); used {
-		return k.reason, k.by, k.name
+		return k.Reason, k.By, k.ByName
 	}
 	if p.policy.Spares != nil {
 		if why, rule := p.policy.Spares(img); why != "" {
@@ -241,7 +241,7 @@ func (p *planner) keepRest() {
 		}
 		if d.Reason == "" || d.Reason == ParentRemoved {
 			k, _ := p.relative(p.kin, i, func(at int) bool { return p.decisions[at].Goes })
-			d.Reason, d.By, d.ByName = cmp.Or(k.reason, TargetReached), k.by, k.name
+			d.Reason, d.By, d.ByName = cmp.Or(k.Reason, TargetReached), k.By, k.ByName
 		}
 		img := &p.snap.Images[i]
 		d.Data = estimate.image(img)

@@ -167,7 +167,7 @@ func (x *execution) leftoversToDelete() (ids []string) {
 		case Vanished:
 			x.add(string(l.Kind), store.Deletion{ID: l.ID, Gone: true}, 0)
 		default:
-			x.skip(string(l.Kind), l.ID, keeper{reason: why})
+			x.skip(string(l.Kind), l.ID, Keeper{Reason: why})
 		}
 	}
 	return ids
@@ -209,8 +209,8 @@ func (x *execution) deleted(d store.Deletion) {
 	x.add("image", d, bytes)
 }
 
-func (x *execution) skip(kind, id string, k keeper) {
-	x.result.Outcomes = append(x.result.Outcomes, Outcome{Kind: kind, ID: id, Status: Skipped, Reason: k.reason, By: k.by})
+func (x *execution) skip(kind, id string, k Keeper) {
+	x.result.Outcomes = append(x.result.Outcomes, Outcome{Kind: kind, ID: id, Status: Skipped, Reason: k.Reason, By: k.By})
 }
 
 func (x *execution) add(kind string, d store.Deletion, bytes int64) {

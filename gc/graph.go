@@ -82,9 +82,9 @@ func (g *graph) eachTop(img *store.Image, f func(int)) {
 // user tells what uses an image, so that it must not go whatever its names: a
 // container, or a mount of one of its layers. Image volumes of Kubernetes have
 // nothing but the mount.
-func (g *graph) user(img *store.Image) (keeper, bool) {
+func (g *graph) user(img *store.Image) (Keeper, bool) {
 	if c, ok := g.users[img.ID]; ok {
-		return keeper{UsedByContainer, c.ID, first(c.Names)}, true
+		return Keeper{UsedByContainer, c.ID, first(c.Names)}, true
 	}
 	mounted := false
 	if g.mount {
@@ -94,22 +94,22 @@ func (g *graph) user(img *store.Image) (keeper, bool) {
 			}
 		})
 	}
-	return keeper{reason: Mounted}, mounted
+	return Keeper{Reason: Mounted}, mounted
 }
 
 // relative finds a child or a list of an image that does not go, and so keeps it.
-func (g *graph) relative(kin *query.Kinship, i int, goes func(at int) bool) (keeper, bool) {
+func (g *graph) relative(kin *query.Kinship, i int, goes func(at int) bool) (Keeper, bool) {
 	for _, r := range []struct {
 		reason Reason
 		images []int
 	}{{Parent, kin.Children(i)}, {ListMember, kin.Lists(i)}} {
 		for _, at := range r.images {
 			if img := &g.snap.Images[at]; !goes(at) {
-				return keeper{r.reason, img.ID, first(img.Names)}, true
+				return Keeper{r.reason, img.ID, first(img.Names)}, true
 			}
 		}
 	}
-	return keeper{}, false
+	return Keeper{}, false
 }
 
 func (g *graph) hold(layer int) {
@@ -178,18 +178,12 @@ func (g *graph) unreferenced() []int {
 	return dead
 }
 
-// User is what uses an image, so that it must not go whatever its names are.
-type User struct {
-	Reason Reason // UsedByContainer or Mounted
-	By     string // ID of the container
-	ByName string // its first name
-}
-
-// InUse returns what uses an image, nil when nothing does.
-func InUse(snap *store.Snapshot, img *store.Image) *User {
+// InUse returns what uses an image, so that it must not go whatever its names are:
+// a container, or a mount. It is nil when nothing does.
+func InUse(snap *store.Snapshot, img *store.Image) *Keeper {
 	k, used := newGraph(snap).user(img)
 	if !used {
 		return nil
 	}
-	return &User{k.reason, k.by, k.name}
+	return &k
 }

@@ -2,6 +2,7 @@ package gc
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -135,12 +136,7 @@ func (p *Plan) LostNames() []string {
 
 // Empty tells whether the plan removes nothing.
 func (p *Plan) Empty() bool {
-	for i := range p.Leftovers {
-		if p.Leftovers[i].Goes {
-			return false
-		}
-	}
-	return len(p.Removals()) == 0
+	return len(p.Removals()) == 0 && !slices.ContainsFunc(p.Leftovers, func(l Leftover) bool { return l.Goes })
 }
 
 // String returns one line for each image and leftover. Names come from images

@@ -1,6 +1,7 @@
 package gc
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -83,26 +84,13 @@ func (p *Policy) resolve() error {
 	if p.Grace < 0 {
 		return fmt.Errorf("a grace of %s: it must not be negative", p.Grace)
 	}
-	p.MinAge = orDefault(p.MinAge, DefaultMinAge)
-	p.LeftoverAge = orDefault(p.LeftoverAge, DefaultLeftoverAge)
+	p.MinAge = max(0, cmp.Or(p.MinAge, DefaultMinAge))
+	p.LeftoverAge = max(0, cmp.Or(p.LeftoverAge, DefaultLeftoverAge))
 	return nil
-}
-
-func orDefault(age, or time.Duration) time.Duration {
-	switch {
-	case age == 0:
-		return or
-	case age < 0:
-		return 0
-	}
-	return age
 }
 
 // older tells whether something that exists since at is at least age old. An
 // unknown or a future time is not old.
 func older(at, now time.Time, age time.Duration) bool {
-	if age == 0 {
-		return true
-	}
-	return !at.IsZero() && now.Sub(at) >= age
+	return age == 0 || !at.IsZero() && now.Sub(at) >= age
 }

@@ -34,15 +34,14 @@ type Totals struct {
 func MakeTotals(snap *store.Snapshot, downloads []store.Download, disk Disk) Totals {
 	g := newGraph(snap)
 	t := Totals{Total: disk.Total(), Containers: len(snap.Containers)}
-	for i := range snap.Images {
-		if img := &snap.Images[i]; !img.ReadOnly {
-			t.Images++
-			t.ImageData += disk.Image(img.ID)
-		}
-	}
 	kin := query.NewKinship(snap)
 	for i := range snap.Images {
-		if !snap.Images[i].ReadOnly && kin.Dangling(i) {
+		if snap.Images[i].ReadOnly {
+			continue
+		}
+		t.Images++
+		t.ImageData += disk.Image(snap.Images[i].ID)
+		if kin.Dangling(i) {
 			t.Dangling++
 		}
 	}

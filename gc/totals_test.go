@@ -85,7 +85,7 @@ func TestSharesOfMappedLayers(t *testing.T) {
 func TestInUse(t *testing.T) {
 	for _, tt := range []struct {
 		name, graph string
-		want        *User
+		want        *Keeper
 	}{
 		{"nothing", `
 			layer a 1
@@ -95,19 +95,19 @@ func TestInUse(t *testing.T) {
 			layer a 1
 			image A a
 			container x of A
-			container y of A`, &User{UsedByContainer, id("x"), "x-name"}},
+			container y of A`, &Keeper{UsedByContainer, id("x"), "x-name"}},
 		{"its only layer is mounted", `
 			layer a 1 mounted
-			image A a`, &User{Reason: Mounted}},
+			image A a`, &Keeper{Reason: Mounted}},
 		{"the lowest layer is mounted", `
 			layer a 1 mounted
 			layer b 1 on a
 			layer c 1 on b
-			image A c`, &User{Reason: Mounted}},
+			image A c`, &Keeper{Reason: Mounted}},
 		{"a mapped copy of the top layer is mounted", `
 			layer a 1
 			layer m 1 mounted
-			image A a mapped m`, &User{Reason: Mounted}},
+			image A a mapped m`, &Keeper{Reason: Mounted}},
 		{"a ring, beside a mount", `
 			layer a 1 on b
 			layer b 1 on a
@@ -117,7 +117,7 @@ func TestInUse(t *testing.T) {
 			layer a 1 on b
 			layer b 1 on c mounted
 			layer c 1 on a
-			image A c`, &User{Reason: Mounted}},
+			image A c`, &Keeper{Reason: Mounted}},
 	} {
 		snap := letters(t, tt.graph)
 		got := InUse(snap, &snap.Images[0])

@@ -151,18 +151,15 @@ func (b *batch) chooseLayer(id string) {
 // and no container is on it. Beyond those, not one of which a layer is mounted.
 func (b *batch) chooseImage(id string) {
 	at, ok := b.images.at[id]
+	d := Deletion{ID: id, Image: true, Gone: !ok}
 	switch {
 	case !ok:
-		b.tell(Deletion{ID: id, Image: true, Gone: true})
-		return
 	case b.containers[id]:
-		b.tell(Deletion{ID: id, Image: true, Err: fmt.Errorf("deleting image %s: %w: %w", id, ErrInUse, storage.ErrImageUsedByContainer)})
-		return
+		d.Err = fmt.Errorf("deleting image %s: %w: %w", id, ErrInUse, storage.ErrImageUsedByContainer)
 	case slices.ContainsFunc(b.images.rows[at].tops(), b.chainMounted):
-		b.tell(Deletion{ID: id, Image: true, Err: fmt.Errorf("deleting %w", errMounted(id))})
-		return
+		d.Err = fmt.Errorf("deleting %w", errMounted(id))
 	}
-	if !b.tell(Deletion{ID: id, Image: true}) {
+	if !b.tell(d) || d.Gone || d.Err != nil {
 		return
 	}
 	for i := range b.images.rows {

@@ -44,42 +44,23 @@ func (s *Store) lockLists() (l *lists, err error) {
 			l.release()
 		}
 	}()
-	take := func(path string, reading bool) (*lockfile.LockFile, error) {
+	p := s.places()
+	for _, path := range slices.Concat(p.layerLocks, p.imageLocks[:1], []string{p.containerLock}, p.imageLocks[1:], []string{p.mountLock}) {
 		lock, err := lockfile.GetLockFile(path)
 		if err != nil {
 			return nil, err
 		}
-		if reading {
-			lock.RLock()
-		} else {
+		switch {
+		case slices.Contains(p.layerLocks, path):
 			lock.Lock()
+			l.layerLocks = append(l.layerLocks, lock)
+		case slices.Contains(p.imageLocks, path):
+			lock.Lock()
+			l.imageLocks = append(l.imageLocks, lock)
+		default:
+			lock.RLock() // nothing of containers and mounts is written
 		}
 		unlocks = append(unlocks, lock.Unlock)
-		return lock, nil
-	}
-	p := s.places()
-	for _, path := range p.layerLocks {
-		lock, err := take(path, false)
-		if err != nil {
-			return nil, err
-		}
-		l.layerLocks = append(l.layerLocks, lock)
-	}
-	for i, path := range p.imageLocks {
-		lock, err := take(path, false)
-		if err != nil {
-			return nil, err
-		}
-		l.imageLocks = append(l.imageLocks, lock)
-		if i > 0 {
-			continue
-		}
-		if _, err := take(p.containerLock, true); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := take(p.mountLock, true); err != nil {
-		return nil, err
 	}
 	return l, l.read(p)
 }

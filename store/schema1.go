@@ -25,14 +25,7 @@ func hasSchema1(img *Image, item items) bool {
 		return false // it has a config
 	}
 	blob, err := item(img, storage.ImageDigestBigDataKey)
-	if err != nil {
-		return false
-	}
-	switch manifest.GuessMIMEType(blob) {
-	case manifest.DockerV2Schema1MediaType, manifest.DockerV2Schema1SignedMediaType:
-		return true
-	}
-	return false
+	return err == nil && IsSchema1(manifest.GuessMIMEType(blob))
 }
 
 // ErrSchema1 says that an image is in Docker's schema 1 format: its manifest

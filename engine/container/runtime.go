@@ -257,10 +257,10 @@ func StopDead(ctx context.Context, dir, id string) error {
 		return nil // it was not started, or ended in time
 	}
 	path, err := os.ReadFile(filepath.Join(dir, runtimeFile))
-	if err != nil {
-		return fmt.Errorf("stopping the abandoned container %s: %w", query.ShortID(id), err)
+	if err == nil {
+		err = deleteContainer(ctx, string(path), dir, id)
 	}
-	if err := deleteContainer(ctx, string(path), dir, id); err != nil {
+	if err != nil {
 		return fmt.Errorf("stopping the abandoned container %s: %w", query.ShortID(id), err)
 	}
 	return nil

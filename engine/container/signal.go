@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -99,14 +100,9 @@ func defaulted(pid int, s syscall.Signal) (yes, ok bool) {
 // waitsForSignals tells whether a process is in sigwait(3), in which the kernel
 // shows none of the signals that are waited for as blocked.
 func waitsForSignals(pid int) bool {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid))
-	if err != nil {
-		return false
-	}
-	for _, path := range tasks {
-		if where, err := os.ReadFile(path); err == nil && bytes.Contains(where, []byte("sigtimedwait")) {
-			return true
-		}
-	}
-	return false
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid)) // fails for a wrong pattern alone
+	return slices.ContainsFunc(tasks, func(path string) bool {
+		where, err := os.ReadFile(path)
+		return err == nil && bytes.Contains(where, []byte("sigtimedwait"))
+	})
 }

@@ -50,37 +50,22 @@ func spellArch(arch string) (name, variant string) {
 	if name, variant, ok := spellLevel(arch); ok {
 		return name, variant
 	}
-	switch arch {
-	case "x86_64", "x86-64", "x64":
-		return "amd64", ""
-	case "i386", "i486", "i586", "i686", "x86", "x86_32", "x86-32", "ia32":
-		return "386", ""
-	case "aarch64":
-		return "arm64", ""
-	case "aarch64_be":
-		return "arm64be", ""
-	case "armeb":
-		return "armbe", ""
-	case "armel":
-		return "arm", "v6"
-	case "armhf", "armhfp":
-		return "arm", "v7"
-	case "armv8l":
-		return "arm", "v8"
-	case "wasm32":
-		return "wasm", ""
-	case "ppc64el", "powerpc64le":
-		return "ppc64le", ""
-	case "mipsel":
-		return "mipsle", ""
-	case "mips64el":
-		return "mips64le", ""
-	case "loongarch64":
-		return "loong64", ""
-	case "riscv64gc", "rv64gc", "rv64":
-		return "riscv64", ""
+	if other, ok := aliases[arch]; ok {
+		name, variant, _ = strings.Cut(other, "/")
+		return name, variant
 	}
 	return arch, ""
+}
+
+// aliases are architectures by their other names, with the variants that those imply.
+//
+//nolint:gochecknoglobals // a constant table
+var aliases = map[string]string{
+	"x86_64": "amd64", "x86-64": "amd64", "x64": "amd64",
+	"i386": "386", "i486": "386", "i586": "386", "i686": "386", "x86": "386", "x86_32": "386", "x86-32": "386", "ia32": "386",
+	"aarch64": "arm64", "aarch64_be": "arm64be", "armeb": "armbe", "armel": "arm/v6", "armhf": "arm/v7", "armhfp": "arm/v7", "armv8l": "arm/v8",
+	"wasm32": "wasm", "ppc64el": "ppc64le", "powerpc64le": "ppc64le", "mipsel": "mipsle", "mips64el": "mips64le",
+	"loongarch64": "loong64", "riscv64gc": "riscv64", "rv64gc": "riscv64", "rv64": "riscv64",
 }
 
 // spellLevel takes apart the names that have the level in them: x86-64-v3,

@@ -199,19 +199,14 @@ func (l *loading) loadELF(p *program) *fault {
 
 // bad makes a fault of a malformed file; what could not be read is unknown.
 func (l *loading) bad(p *program, errno unix.Errno, err error) *fault {
-	if errors.Is(err, errNotThere) || !errors.Is(err, errShort) && isIO(err) {
+	// A failing read of ours is no finding about the file.
+	if errors.Is(err, errNotThere) || !errors.Is(err, errShort) && errors.As(err, new(unix.Errno)) {
 		return &fault{at: p.id.path, why: err.Error()}
 	}
 	if errors.Is(err, errShort) {
 		l.out.short = p.cutShort()
 	}
 	return &fault{errno: errno, at: p.id.path, why: "is a malformed program: " + err.Error()}
-}
-
-// isIO tells a failing read of ours from a finding about the file.
-func isIO(err error) bool {
-	var errno unix.Errno
-	return errors.As(err, &errno)
 }
 
 // loader opens the program's own loader, named by the first PT_INTERP. It

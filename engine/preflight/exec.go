@@ -275,8 +275,8 @@ func (l *loading) sawPlatform() {
 	if !ok || l.cur.id.held || l.out.emulator != "" {
 		return
 	}
-	if p.Architecture == "arm" {
-		p.Variant = armVariant(l.cur)
+	if n := armLevel(l.cur); p.Architecture == "arm" && n > 0 {
+		p.Variant = levelName(n)
 	}
 	l.out.actual = p.String()
 }

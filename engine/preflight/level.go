@@ -89,14 +89,6 @@ func (p *program) level() int {
 
 func (p *program) x86() bool { return p.header.Machine == 62 || p.header.Machine == 3 }
 
-// armVariant is the level of an arm program as a variant, or "".
-func armVariant(i image) string {
-	if n := armLevel(i); n > 0 {
-		return fmt.Sprintf("v%d", n)
-	}
-	return ""
-}
-
 // Notes (x86-64 psABI, "Program Property").
 const (
 	maxNote          = 64 << 10

@@ -184,7 +184,7 @@ func (s search) find(size uint64) (at within, sure, never bool) {
 func (s space) float(size uint64, taken []extent, bias within) (within, end) {
 	size = s.pageUp(size)
 	rooms := s.rooms(taken, bias)
-	at, sure, never := within{^uint64(0), 0}, false, true
+	at, sure, never := search{}.find(size)
 	if !s.bottomUp {
 		down := slices.Clone(rooms)
 		slices.Reverse(down)
@@ -192,9 +192,7 @@ func (s space) float(size uint64, taken []extent, bias within) (within, end) {
 	}
 	if !sure {
 		up, sureUp, neverUp := search{rooms, s.bottom, true}.find(size)
-		if !neverUp {
-			at = within{min(at.lo, up.lo), max(at.hi, up.hi)}
-		}
+		at = within{min(at.lo, up.lo), max(at.hi, up.hi)}
 		sure, never = sureUp, never && neverUp
 	}
 	if size >= hugePage {

@@ -4,6 +4,7 @@
 package crio
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -98,61 +99,42 @@ func (s *Source) Config() (Config, error) {
 	return s.read()
 }
 
-// document is the part of the configuration that is of interest. What a file
-// does not say stays as the one before it said.
+// document is the part of the configuration that is of interest.
 type document struct {
 	Crio struct {
-		Root       *string `toml:"root"`
-		RunRoot    *string `toml:"runroot"`
-		ImageStore *string `toml:"imagestore"`
-		Driver     *string `toml:"storage_driver"`
+		Root       string `toml:"root"`
+		RunRoot    string `toml:"runroot"`
+		ImageStore string `toml:"imagestore"`
+		Driver     string `toml:"storage_driver"`
 		Image      struct {
-			Pinned *[]string `toml:"pinned_images"`
-			Pause  *string   `toml:"pause_image"`
+			Pinned []string `toml:"pinned_images"`
+			Pause  string   `toml:"pause_image"`
 		} `toml:"image"`
 	} `toml:"crio"`
 }
 
+// read reads one file after the other into one document: what a file does not
+// say stays as the one before it said.
 func read(path string) (c Config, err error) {
-	files, err := filesOf(path)
-	if err != nil || len(files) == 0 {
+	if c.Files, err = filesOf(path); err != nil || len(c.Files) == 0 {
 		return c, err
 	}
-	var pinned []string
-	pause := defaultPause
-	for _, file := range files {
-		var d document
+	var d document
+	d.Crio.Image.Pause = defaultPause
+	for _, file := range c.Files {
 		if err := decode(file, &d); err != nil {
 			return c, err
 		}
-		c.Files = append(c.Files, file)
-		keep(&c.Root, d.Crio.Root)
-		keep(&c.RunRoot, d.Crio.RunRoot)
-		keep(&c.Driver, d.Crio.Driver)
-		if d.Crio.ImageStore != nil {
-			c.ImageStore = *d.Crio.ImageStore
-		}
-		if d.Crio.Image.Pinned != nil {
-			pinned = *d.Crio.Image.Pinned
-		}
-		if d.Crio.Image.Pause != nil {
-			pause = *d.Crio.Image.Pause
-		}
+		// An empty one of these says nothing (CRI-O's UpdateFromDropInFile).
+		c.Root, c.RunRoot, c.Driver = cmp.Or(d.Crio.Root, c.Root), cmp.Or(d.Crio.RunRoot, c.RunRoot), cmp.Or(d.Crio.Driver, c.Driver)
 	}
-	for _, pattern := range append(pinned, pause) {
+	c.ImageStore = d.Crio.ImageStore
+	for _, pattern := range append(d.Crio.Image.Pinned, d.Crio.Image.Pause) {
 		if pattern != "" {
 			c.Pinned = append(c.Pinned, pattern)
 		}
 	}
 	return c, nil
-}
-
-// keep sets what a file says; an empty one says nothing (CRI-O's
-// UpdateFromDropInFile).
-func keep(to, said *string) {
-	if said != nil && *said != "" {
-		*to = *said
-	}
 }
 
 func decode(file string, into *document) error {
