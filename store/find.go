@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -29,9 +30,7 @@ func driverOf(root string) string {
 		if info, err := os.Stat(filepath.Join(dir, "images.json")); err == nil && info.Size() > int64(len("[]")) {
 			return driver
 		}
-		if first == "" {
-			first = driver
-		}
+		first = cmp.Or(first, driver)
 	}
 	return first
 }

@@ -97,13 +97,21 @@ func onLayer(raw json.RawMessage, top string, d digest.Digest) (json.RawMessage,
 	return json.Marshal(record)
 }
 
+// LayersByID finds layers by their IDs: the writable one when there are two.
+func (s *Snapshot) LayersByID() map[string]*Layer {
+	at := make(map[string]*Layer, len(s.Layers))
+	for i := range s.Layers {
+		if l := &s.Layers[i]; at[l.ID] == nil || !l.ReadOnly {
+			at[l.ID] = l
+		}
+	}
+	return at
+}
+
 // chain returns the DiffIDs of a layer and those below it, bottom first, "" for
 // one that is not known.
 func (s *Snapshot) chain(top string) []digest.Digest {
-	at := make(map[string]*Layer, len(s.Layers))
-	for i := range s.Layers {
-		at[s.Layers[i].ID] = &s.Layers[i]
-	}
+	at := s.LayersByID()
 	return chainOf(top, func(id string) (parent string, diffID digest.Digest, ok bool) {
 		if l := at[id]; l != nil {
 			return l.Parent, l.UncompressedDigest, true

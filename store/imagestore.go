@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,9 +23,7 @@ func (o Options) imageStore(options *types.StoreOptions, standard types.StoreOpt
 		return err
 	}
 	if isCRIOs(config, options.GraphRoot, standard) {
-		if config.ImageStore != "" {
-			options.ImageStore = config.ImageStore
-		}
+		options.ImageStore = cmp.Or(config.ImageStore, options.ImageStore)
 		if o.RunRoot == "" && config.RunRoot != "" {
 			options.RunRoot = config.RunRoot
 		}
@@ -66,12 +65,7 @@ func realPath(path string) string {
 
 // ImageRoot is where the store's images lie: the graph root, but for a store
 // that has them apart.
-func (s *Store) ImageRoot() string {
-	if s.options.ImageStore != "" {
-		return s.options.ImageStore
-	}
-	return s.options.GraphRoot
-}
+func (s *Store) ImageRoot() string { return cmp.Or(s.options.ImageStore, s.options.GraphRoot) }
 
 // removeLayer is the driver's way to move a layer's directory aside, and before
 // that what the driver misses with an image store: it looks for a layer's short
@@ -147,12 +141,7 @@ func (o Options) Elsewhere() error {
 	switch {
 	case holds(config.ImageStore):
 		e.Says = "imagestore in CRI-O's configuration"
-		if config.Root != "" {
-			e.Root = config.Root
-		}
-		if config.RunRoot != "" {
-			e.RunRoot = config.RunRoot
-		}
+		e.Root, e.RunRoot = cmp.Or(config.Root, e.Root), cmp.Or(config.RunRoot, e.RunRoot)
 		if samePlace(e.Root, options.GraphRoot) {
 			return nil
 		}

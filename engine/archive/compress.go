@@ -7,6 +7,7 @@ import (
 
 	fastgzip "github.com/klauspost/compress/gzip"
 	"go.podman.io/image/v5/pkg/compression"
+	"go.podman.io/storage/pkg/ioutils"
 )
 
 // Compressor is one way in which a tool compresses layers.
@@ -41,7 +42,7 @@ func Compressors(mediaType string) []Compressor {
 			}},
 		}
 	case strings.HasSuffix(mediaType, "tar"):
-		return []Compressor{{Name: "none", New: func(w io.Writer) (io.WriteCloser, error) { return nopCloser{w}, nil }}}
+		return []Compressor{{Name: "none", New: func(w io.Writer) (io.WriteCloser, error) { return ioutils.NopWriteCloser(w), nil }}}
 	}
 	return nil
 }
@@ -52,7 +53,3 @@ func Compressors(mediaType string) []Compressor {
 func Fallback() Compressor {
 	return Compressor{Name: "mpull", New: func(w io.Writer) (io.WriteCloser, error) { return fastgzip.NewWriterLevel(w, fastgzip.BestSpeed) }}
 }
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }

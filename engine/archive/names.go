@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -32,11 +33,7 @@ func (a *Archive) Names(transport string) ([]string, error) {
 func LayoutNames(images []imgspecv1.Descriptor) []string {
 	var names []string
 	for i, d := range images {
-		name := d.Annotations[imgspecv1.AnnotationRefName]
-		if name == "" {
-			name = nth(i)
-		}
-		names = append(names, name)
+		names = append(names, cmp.Or(d.Annotations[imgspecv1.AnnotationRefName], nth(i)))
 	}
 	return names
 }

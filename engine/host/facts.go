@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -153,23 +154,13 @@ func (f Facts) Facts() Facts { return f }
 
 // Wants returns the platform that is wanted here when nobody asks for one:
 // Program, else Platform.
-func (f Facts) Wants() platform.Platform {
-	if f.Program != (platform.Platform{}) {
-		return f.Program
-	}
-	return f.Platform
-}
+func (f Facts) Wants() platform.Platform { return cmp.Or(f.Program, f.Platform) }
 
 // Has reports whether the kernel runs programs of kind c.
 func (f Facts) Has(c Compat) bool { return slices.Contains(f.Compat, c) }
 
 // Page returns the page size in bytes, 4096 when the host does not say.
-func (f Facts) Page() int {
-	if f.PageSize == 0 {
-		return 4096
-	}
-	return f.PageSize
-}
+func (f Facts) Page() int { return cmp.Or(f.PageSize, 4096) }
 
 // Native reports whether kernel and CPU run programs of platform p without a
 // handler. It answers for the platform, not for a file: handlers that take

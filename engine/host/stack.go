@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -41,9 +42,4 @@ func (s *StackLimit) UnmarshalJSON(data []byte) error {
 }
 
 // Stack returns the stack limit, the usual one when the facts do not say.
-func (f Facts) Stack() uint64 {
-	if f.StackLimit == 0 {
-		return uint64(UsualStack)
-	}
-	return uint64(f.StackLimit)
-}
+func (f Facts) Stack() uint64 { return uint64(cmp.Or(f.StackLimit, UsualStack)) }

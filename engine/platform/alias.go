@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -22,10 +23,7 @@ func spell(p Platform) Platform {
 	}
 	arch, implied := spellArch(lower(strings.TrimSpace(p.Architecture)))
 	p.Architecture = arch
-	p.Variant = spellVariant(arch, lower(strings.TrimSpace(p.Variant)))
-	if implied != "" {
-		p.Variant = implied
-	}
+	p.Variant = cmp.Or(implied, spellVariant(arch, lower(strings.TrimSpace(p.Variant))))
 	return p
 }
 

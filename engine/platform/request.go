@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,9 +131,7 @@ func fill(p, host Platform) Request {
 	case p.OS == "" && p.Architecture == "wasm":
 		p.OS = "wasi"
 	}
-	if p.OS == "" {
-		p.OS = native.OS
-	}
+	p.OS = cmp.Or(p.OS, native.OS)
 	r := p.Request()
 	if p.Architecture == "" {
 		r.Platform.Architecture, r.Platform.Variant = native.Architecture, native.Variant

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -43,12 +44,7 @@ func (c Command) Argv() []string {
 
 // Dir is the working directory, which Check refuses unless it is absolute. It
 // is not cleaned: where a part of it is a link, dots behind it lead elsewhere.
-func (c Command) Dir() string {
-	if c.WorkingDir == "" {
-		return "/"
-	}
-	return c.WorkingDir
-}
+func (c Command) Dir() string { return cmp.Or(c.WorkingDir, "/") }
 
 // defaultPath is the PATH that container engines set when the image has none.
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

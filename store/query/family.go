@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,10 +88,7 @@ func (v *View) Of(input string, request platform.Request, program func(*store.Im
 	if p := parse(input); p.digest != "" && p.name != "" {
 		family = v.sameDigest(p, family)
 	}
-	missing := &NotHereError{Name: name, Request: request}
-	if name == "" {
-		missing.Name = input
-	}
+	missing := &NotHereError{Name: cmp.Or(name, input), Request: request}
 	var images []*store.Image
 	for _, img := range family {
 		if img.Config != nil {

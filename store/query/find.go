@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -96,10 +97,7 @@ func (v *View) Find(input string) (Found, error) {
 		return v.byDigestName(input, p)
 	case p.digest != "":
 		found, err := v.oneOf(input, v.withDigest(p.digest))
-		if several != nil {
-			err = several
-		}
-		return found, err
+		return found, cmp.Or(several, err)
 	}
 	var names []string
 	if p.name != "" {

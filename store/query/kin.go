@@ -152,9 +152,9 @@ func (v *View) Containers() map[string]int {
 // tree finds images by where their parents may be.
 type tree struct {
 	images []store.Image
-	parent map[string]string // layer -> the one below it; of the writable one when there are two
-	at     map[spot][]int    // images that may be parents
-	on     map[string][]int  // the same by top layer alone
+	layers map[string]*store.Layer
+	at     map[spot][]int   // images that may be parents
+	on     map[string][]int // the same by top layer alone
 }
 
 // spot is where a parent of an image may be found: on which top layer ("" for
@@ -165,13 +165,7 @@ type spot struct {
 }
 
 func newTree(snap *store.Snapshot, mayBeParent func(*store.Image) bool) *tree {
-	t := &tree{images: snap.Images, parent: make(map[string]string, len(snap.Layers)), at: make(map[spot][]int), on: make(map[string][]int)}
-	for i := range snap.Layers {
-		l := &snap.Layers[i]
-		if _, twice := t.parent[l.ID]; !twice || !l.ReadOnly {
-			t.parent[l.ID] = l.Parent
-		}
-	}
+	t := &tree{images: snap.Images, layers: snap.LayersByID(), at: make(map[spot][]int), on: make(map[string][]int)}
 	for i := range snap.Images {
 		img := &snap.Images[i]
 		if mayBeParent(img) && img.Config != nil && !img.IsList && t.known(img.TopLayer) {
@@ -185,10 +179,7 @@ func newTree(snap *store.Snapshot, mayBeParent func(*store.Image) bool) *tree {
 
 // known tells whether an image's layer is there: podman leaves images whose
 // top layer is missing out of its tree. Images without layers are in it.
-func (t *tree) known(top string) bool {
-	_, ok := t.parent[top]
-	return ok || top == ""
-}
+func (t *tree) known(top string) bool { return t.layers[top] != nil || top == "" }
 
 // parentsOf returns the images that image i was built on.
 func (t *tree) parentsOf(i int) (parents []int) {
@@ -197,8 +188,8 @@ func (t *tree) parentsOf(i int) (parents []int) {
 		return nil
 	}
 	below := []string{img.TopLayer}
-	if parent := t.parent[img.TopLayer]; parent != "" {
-		below = append(below, parent)
+	if top := t.layers[img.TopLayer]; top != nil && top.Parent != "" {
+		below = append(below, top.Parent)
 	}
 	for _, top := range below {
 		candidates := t.on[top]

@@ -27,18 +27,7 @@ func ParseSize(text string) (int64, error) {
 
 // Sizes tells how large the images of a snapshot are, by their records.
 type Sizes struct {
-	layers map[string]*store.Layer // the writable one when there are two
-}
-
-func newSizes(snap *store.Snapshot) *Sizes {
-	s := &Sizes{layers: make(map[string]*store.Layer, len(snap.Layers))}
-	for i := range snap.Layers {
-		l := &snap.Layers[i]
-		if s.layers[l.ID] == nil || !l.ReadOnly {
-			s.layers[l.ID] = l
-		}
-	}
-	return s
+	layers map[string]*store.Layer
 }
 
 // Layers returns the layers of an image, the top first, as far as they are here.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.podman.io/image/v5/docker/reference"
 
@@ -19,9 +20,9 @@ type Resolver func(name string) ([]string, error)
 type View struct {
 	snap    *store.Snapshot
 	resolve Resolver
-	index   *index
-	kin     *Kinship
-	sizes   *Sizes
+	names   func() *index
+	kin     func() *Kinship
+	sizes   func() *Sizes
 }
 
 // New returns a view of a snapshot, which must not change meanwhile. Without a
@@ -30,7 +31,12 @@ func New(snap *store.Snapshot, resolve Resolver) *View {
 	if resolve == nil {
 		resolve = plainNames
 	}
-	return &View{snap: snap, resolve: resolve}
+	return &View{
+		snap: snap, resolve: resolve,
+		names: sync.OnceValue(func() *index { return newIndex(snap) }),
+		kin:   sync.OnceValue(func() *Kinship { return NewKinship(snap) }),
+		sizes: sync.OnceValue(func() *Sizes { return &Sizes{snap.LayersByID()} }),
+	}
 }
 
 // plainNames is the Resolver of a machine without configuration.
@@ -54,27 +60,10 @@ func plainNames(name string) ([]string, error) {
 func (v *View) Snapshot() *store.Snapshot { return v.snap }
 
 // Kinship tells how the images stand to each other.
-func (v *View) Kinship() *Kinship {
-	if v.kin == nil {
-		v.kin = NewKinship(v.snap)
-	}
-	return v.kin
-}
+func (v *View) Kinship() *Kinship { return v.kin() }
 
 // Sizes tells how large the images are.
-func (v *View) Sizes() *Sizes {
-	if v.sizes == nil {
-		v.sizes = newSizes(v.snap)
-	}
-	return v.sizes
-}
-
-func (v *View) names() *index {
-	if v.index == nil {
-		v.index = newIndex(v.snap)
-	}
-	return v.index
-}
+func (v *View) Sizes() *Sizes { return v.sizes() }
 
 // fullNames returns the names that an input, without its digest, may stand for,
 // the most likely first: those of the resolver, then those here that end in it

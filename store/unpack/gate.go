@@ -3,6 +3,7 @@ package unpack
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -98,10 +99,7 @@ func (p *passage) Read(b []byte) (int, error) {
 	} else if n > 0 {
 		_, p.err = p.out.Write(b[:n])
 	}
-	if p.err != nil {
-		err = p.err
-	}
-	return n, err
+	return n, cmp.Or(p.err, err)
 }
 
 // hold keeps what is read from now on.

@@ -3,6 +3,7 @@
 package unpack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -58,10 +59,7 @@ func (t *tree) forget() {
 func split(name string) (dir, base string) {
 	name = path.Clean("/" + name)
 	dir, base = path.Split(name)
-	if base == "" {
-		base = "."
-	}
-	return path.Clean(dir), base
+	return path.Clean(dir), cmp.Or(base, ".")
 }
 
 // open returns a descriptor of a directory, owned by the tree and valid until
