@@ -205,16 +205,15 @@ func repoTags(img *store.Image) []string {
 // repoDigests lists each repository of an image with each of its manifests'
 // digests, sorted.
 func repoDigests(img *store.Image) []string {
+	of := slices.DeleteFunc(append(slices.Clone(img.Digests), img.Digest), func(d digest.Digest) bool { return d.Validate() != nil })
 	digests := []string{}
 	for _, name := range img.Names {
-		for _, d := range append(slices.Clone(img.Digests), img.Digest) {
-			ref, err := reference.ParseNormalizedNamed(name)
-			if err != nil || d == "" {
-				continue
-			}
-			if canonical, err := reference.WithDigest(reference.TrimNamed(ref), d); err == nil {
-				digests = append(digests, canonical.String())
-			}
+		ref, err := reference.ParseNormalizedNamed(name)
+		if err != nil {
+			continue
+		}
+		for _, d := range of {
+			digests = append(digests, ref.Name()+"@"+d.String())
 		}
 	}
 	slices.Sort(digests)

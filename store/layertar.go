@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/archive"
@@ -133,5 +134,5 @@ func (s *Store) roots() []string {
 	if s.options.ImageStore != "" {
 		roots = append(roots, s.options.ImageStore)
 	}
-	return append(roots, additionalStores(s.options.GraphDriverOptions)...)
+	return slices.Compact(append(roots, additionalStores(s.options.GraphDriverOptions)...))
 }

@@ -37,12 +37,13 @@ type Options struct {
 // Store is an open containers/storage store. Its methods are safe for
 // concurrent use. Close must be called.
 type Store struct {
-	lib     storage.Store // nil when there is no store yet and it was opened for reading
-	options types.StoreOptions
-	reading bool     // opened by Open: nothing is mounted, so Close has nothing to undo
-	locked  bool     // read as an additional image store, as it cannot be changed
-	temp    string   // directory made up for a reader, "" for none; removed by Close
-	configs sync.Map // image ID to Config: what images are, read once
+	lib       storage.Store // nil when there is no store yet and it was opened for reading
+	options   types.StoreOptions
+	reading   bool     // opened by Open: nothing is mounted, so Close has nothing to undo
+	locked    bool     // read as an additional image store, as it cannot be changed
+	temp      string   // directory made up for a reader, "" for none; removed by Close
+	configs   sync.Map // image ID to Config: what images are, read once
+	composefs sync.Map // a layer's directory to bool: whether its files are in composefs form
 }
 
 // ErrReadOnly is returned by Writer and Deleter of a store whose files cannot

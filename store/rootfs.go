@@ -26,7 +26,7 @@ func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finding the files of image %s: %w", img.ID, err)
 		}
-		if slices.ContainsFunc(dirs, func(dir string) bool { return exists(filepath.Join(filepath.Dir(dir), "composefs-data")) }) {
+		if slices.ContainsFunc(dirs, s.isComposefs) {
 			return nil, fmt.Errorf("the files of image %s are in composefs form and cannot be read without a mount", img.ID)
 		}
 		slices.Reverse(dirs)
@@ -39,11 +39,25 @@ func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
 	return nil, errors.New("the files of images of the storage driver " + s.Driver() + " cannot be read without a mount")
 }
 
+// isComposefs tells whether a layer's directory has its files in composefs form.
+// Many images share their lowest layers, so it looks once at each.
+func (s *Store) isComposefs(dir string) bool {
+	known, ok := s.composefs.Load(dir)
+	if !ok {
+		known = exists(filepath.Join(filepath.Dir(dir), "composefs-data"))
+		s.composefs.Store(dir, known)
+	}
+	return known.(bool)
+}
+
 // overlayDirs returns the directories that overlay merges, uppermost first.
 func (s *Store) overlayDirs(img *Image, chain []*Layer) (dirs []string, err error) {
 	roots := s.roots()
 	for _, l := range chain {
-		at := slices.IndexFunc(roots, func(root string) bool { return exists(filepath.Join(root, "overlay", l.ID)) })
+		at := 0
+		if len(roots) > 1 {
+			at = slices.IndexFunc(roots, func(root string) bool { return exists(filepath.Join(root, "overlay", l.ID)) })
+		}
 		if at < 0 {
 			return nil, fmt.Errorf("layer %s: %w", l.ID, storage.ErrLayerUnknown)
 		}

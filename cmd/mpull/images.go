@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/urfave/cli/v2"
 
@@ -88,6 +89,7 @@ func (p *program) images(ctx context.Context, o imagesOptions, names []string) e
 	if _, err := query.ParseSort(o.sort); err != nil {
 		return usagef("%v", err)
 	}
+	defer runtime.KeepAlive(collectLater())
 	rows, err := p.engine(nil).Images(ctx, list)
 	if err != nil {
 		return err

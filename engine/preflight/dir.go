@@ -65,6 +65,9 @@ func (d *Dir) open(name string) (int, error) {
 
 // Lstat implements RootFS.
 func (d *Dir) Lstat(name string) (FileInfo, error) {
+	if name == "/" {
+		return d.fstat(d.fd, name)
+	}
 	fd, err := d.open(name)
 	if err != nil {
 		return FileInfo{}, err

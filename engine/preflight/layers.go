@@ -60,12 +60,19 @@ func OwnIDs() IDTable {
 	return IDTable(table)
 }
 
+// whole tells whether the table has all IDs, as that of the initial namespace,
+// or cannot be read: nobody's IDs are hidden then.
+func (t IDTable) whole() bool {
+	fields := strings.Fields(string(t))
+	return len(fields) < 3 || fields[2] == strconv.Itoa(math.MaxUint32)
+}
+
 // AskRecords gives l what tells the opaque directories of a layer, as absolute
 // paths; lowestFirst counts the layers as OpenLayers does. It is called at most
 // once for each layer, for those whose marks this process, whose table own is,
 // may not read.
 func (l *Layers) AskRecords(own IDTable, opaque func(lowestFirst int) (map[string]bool, error)) {
-	if own == "" {
+	if own.whole() {
 		return
 	}
 	for i, d := range l.top {
@@ -264,12 +271,11 @@ func (d *Dir) marksHidden(table IDTable) bool {
 }
 
 // rootOutside tells whether a user ID of a namespace, whose table is given, is
-// root of the one around it or of one further out; false in the initial
-// namespace (user_namespaces(7)).
+// root of the one around it or of one further out (user_namespaces(7)).
 func rootOutside(table IDTable, uid uint32) bool {
 	for line := range strings.Lines(string(table)) {
 		var here, outside, size uint32
-		if n, _ := fmt.Sscan(line, &here, &outside, &size); n != 3 || size == math.MaxUint32 { // the initial one's
+		if n, _ := fmt.Sscan(line, &here, &outside, &size); n != 3 {
 			return false
 		}
 		if uid >= here && uid-here < size {
