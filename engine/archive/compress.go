@@ -19,17 +19,17 @@ type Compressor struct {
 }
 
 // Compressors returns those to try for a layer with this media type, the most
-// common first. The output of each depends on its input alone. A layer that is
+// common first, then the fastest, which is known soonest not to be the one. The output of each depends on its input alone. A layer that is
 // not compressed has one, which does nothing.
 func Compressors(mediaType string) []Compressor {
 	switch {
 	case strings.HasSuffix(mediaType, "gzip"):
 		return []Compressor{
 			{Name: "docker, BuildKit, containerd", New: func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil }},
+			{Name: "ko, crane, bazel", New: func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.BestSpeed) }},
 			{Name: "podman, buildah, skopeo", New: func(w io.Writer) (io.WriteCloser, error) {
 				return compression.CompressStream(w, compression.Gzip, nil)
 			}},
-			{Name: "ko, crane, bazel", New: func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.BestSpeed) }},
 		}
 	case strings.HasSuffix(mediaType, "zstd"):
 		fastest := 1

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -188,6 +189,7 @@ const tellingSize = 1 << 20
 func (p *packing) tryAll(ctx context.Context, l *pack, candidates []archive.Compressor) (fitting []string, err error) {
 	files := make([]*os.File, len(candidates))
 	var group errgroup.Group
+	group.SetLimit(packsAtOnce())
 	trying, found := context.WithCancel(ctx)
 	defer found()
 	for n, c := range candidates {
@@ -288,13 +290,17 @@ func (p *packing) spooled(ctx context.Context, l *pack, c archive.Compressor, mo
 		return nil, blob, err
 	}
 	sum := digest.Canonical.Digester()
-	to := &shortWriter{io.MultiWriter(file, sum.Hash()), 0, most}
-	if err := p.compress(ctx, to, l.id, l.diffID, c); err != nil {
+	pieces := bufio.NewWriterSize(io.MultiWriter(file, sum.Hash()), pieceSize) // Go's gzip writes 240 bytes at a time
+	to := &shortWriter{pieces, 0, most}
+	if err := errors.Join(p.compress(ctx, to, l.id, l.diffID, c), pieces.Flush()); err != nil {
 		return nil, blob, errors.Join(err, file.Close())
 	}
 	blob.Digest, blob.Size = sum.Digest(), to.n
 	return file, blob, nil
 }
+
+// pieceSize is in how many bytes at a time a compressed layer is written.
+const pieceSize = 64 << 10
 
 // errTooLong says that a compressor is not the one of the original.
 var errTooLong = errors.New("longer than the original")
