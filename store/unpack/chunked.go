@@ -2,13 +2,14 @@ package unpack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	jsoniter "github.com/json-iterator/go"
 	"github.com/klauspost/compress/zstd"
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
@@ -179,13 +180,10 @@ func decoded(data []byte, read func(io.Reader) error) error {
 	}
 	defer plain.Close()
 	limited := &io.LimitedReader{R: plain, N: maxDescription + 1}
-	if err := read(limited); err != nil {
-		return err
-	}
-	if limited.N == 0 {
+	if err = read(limited); limited.N == 0 {
 		return errLongDescription
 	}
-	return nil
+	return err
 }
 
 // described is an entry of a layer's list.
@@ -194,69 +192,51 @@ type described struct {
 	Size, ChunkSize    int64
 }
 
-// eachListed reads the list of a layer as the library does.
+// eachListed reads the list of a layer as the library does, with the parser that
+// it uses (unmarshalToc in pkg/chunked): what it finds there, is found here.
 func eachListed(r io.Reader, each func(e *described) error) error {
-	d := json.NewDecoder(&blanks{Reader: r})
-	if err := expect(d, '{'); err != nil {
-		return err
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		if name, ok := key.(string); !ok || !strings.EqualFold(name, "entries") {
-			var other json.RawMessage
-			if err := d.Decode(&other); err != nil {
-				return err
-			}
+	in := jsoniter.Parse(jsoniter.ConfigFastest, r, copyBuffer)
+	for key := in.ReadObject(); key != ""; key = in.ReadObject() {
+		if strings.ToLower(key) != "entries" {
+			in.Skip()
 			continue
 		}
-		if err := expect(d, '['); err != nil {
-			return err
-		}
-		for d.More() {
-			var e described
-			if err := d.Decode(&e); err != nil {
-				return err
+		for in.ReadArray() {
+			e := readDescribed(in)
+			if in.Error != nil {
+				break
 			}
 			if err := each(&e); err != nil {
 				return err
 			}
 		}
-		if err := expect(d, ']'); err != nil {
-			return err
-		}
 	}
-	return expect(d, '}')
+	if in.Error == nil {
+		in.WhatIsNext() // meets the end
+	}
+	if !errors.Is(in.Error, io.EOF) {
+		return fmt.Errorf("its list is no list of files: %w", cmp.Or(in.Error, errors.New("something follows it")))
+	}
+	return nil
 }
 
-// blanks refuses what is hardly more than white space, over which the parser
-// goes again and again.
-type blanks struct {
-	io.Reader
-	run int
-}
-
-func (b *blanks) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	for _, c := range p[:n] {
-		if b.run++; c > ' ' {
-			b.run = 0
-		}
-		if b.run > maxBlanks {
-			return 0, errors.New("its list has more blanks in a row than any path is long")
+// readDescribed reads an entry.
+func readDescribed(in *jsoniter.Iterator) (e described) {
+	for key := in.ReadObject(); key != ""; key = in.ReadObject() {
+		switch strings.ToLower(key) {
+		case "type":
+			e.Type = in.ReadString()
+		case "name":
+			e.Name = in.ReadString()
+		case "digest":
+			e.Digest = in.ReadString()
+		case "size":
+			e.Size = in.ReadInt64()
+		case "chunksize":
+			e.ChunkSize = in.ReadInt64()
+		default:
+			in.Skip()
 		}
 	}
-	return n, err
-}
-
-const maxBlanks = 8 << 10
-
-func expect(d *json.Decoder, want json.Delim) error {
-	got, err := d.Token()
-	if err == nil && got != want {
-		err = fmt.Errorf("its list has %v where %v belongs", got, want)
-	}
-	return err
+	return e
 }

@@ -36,15 +36,18 @@ func TestJudge(t *testing.T) {
 	}{
 		"sound":              {entry(`{"type":"reg","name":"a","size":3,"chunkSize":3}`), "{}", ""},
 		"other fields":       {`{"version":1,"x":{"entries":[{"size":-1}]},"entries":[]}`, "{}", ""},
-		"no list":            {`[]`, "{}", "belongs"},
-		"cut":                {`{"entries":[{"size":3}`, "{}", "EOF"},
+		"no list":            {`[]`, "{}", "no list"},
+		"cut":                {`{"entries":[{"size":3}`, "{}", "no list"},
 		"negative":           {entry(`{"size":-3}`), "{}", "file of -3"},
 		"huge zeros":         {entry(fmt.Sprintf(`{"size":3,"chunkSize":%d,"chunkType":"zeros"}`, int64(math.MaxInt64))), "{}", "with a part of"},
 		"many large":         {entry(strings.Repeat(`{"size":1000000000000},`, 99) + `{"size":1}`), "{}", "are free"},
 		"second list":        {`{"entries":[],"ENTRIES":[{"size":-1}]}`, "{}", "file of -1"},
 		"more than a layer":  {entry(strings.Repeat(`{"size":1},`, 20) + `{"size":1}`), "{}", "limit of 10 entries"},
 		"more bytes":         {entry(`{"size":2000}`), "{}", "limit of 1000"},
-		"endless list":       {entry(strings.Repeat(" ", maxDescription)), "{}", "blanks"},
+		"endless list":       {entry(strings.Repeat(" ", maxDescription)), "{}", "too long"},
+		"two lists":          {entry("") + entry(""), "{}", "something follows"},
+		"text behind":        {entry("") + "x", "{}", "something follows"},
+		"no number":          {entry(`{"size":"3"}`), "{}", "no list"},
 		"endless tar-record": {entry(""), strings.Repeat(" ", maxDescription+1), "too long"},
 	} {
 		s := &stager{store: newStore(t)}
