@@ -2,17 +2,15 @@ package unpack
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
-	jsoniter "github.com/json-iterator/go"
 	"github.com/klauspost/compress/zstd"
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
+	"go.podman.io/storage/pkg/archive"
 	"go.podman.io/storage/pkg/chunked"
 	"golang.org/x/sys/unix"
 )
@@ -88,13 +86,14 @@ func (s *stager) stageChunked(ctx context.Context, index int, l Layer) (*graphdr
 		return nil, nil
 	}
 	var counted tallied
+	is := &listedTree{seen: map[string]described{}}
 	p := &pieces{ctx: ctx, layer: l, open: c.Parts, onRead: func(n int64) {
 		if s.opts.OnRead != nil {
 			s.opts.OnRead(index, n)
 		}
 		counted.read += n
-	}, judge: func(description [][]byte) error { return s.judge(description, &counted) }}
-	output, err := s.assemble(ctx, l, p)
+	}, judge: func(description [][]byte) error { return s.judge(description, is, &counted) }}
+	output, err := s.assemble(ctx, l, p, is)
 	if err == nil {
 		return output, nil
 	}
@@ -115,19 +114,28 @@ func (s *stager) stageChunked(ctx context.Context, index int, l Layer) (*graphdr
 	return nil, nil
 }
 
-func (s *stager) assemble(ctx context.Context, l Layer, p *pieces) (*graphdriver.DriverWithDifferOutput, error) {
-	differ, err := chunked.NewDiffer(ctx, s.partly, l.Digest, l.Size, l.Annotations, p)
+func (s *stager) assemble(ctx context.Context, l Layer, p *pieces, is *listedTree) (*graphdriver.DriverWithDifferOutput, error) {
+	library, err := chunked.NewDiffer(ctx, s.partly, l.Digest, l.Size, l.Annotations, p)
 	if err != nil {
 		return nil, err
 	}
-	output, err := s.store.PrepareStagedLayer(nil, differ)
+	output, err := s.store.PrepareStagedLayer(nil, differ(func(dest string, options *archive.TarOptions, o *graphdriver.DifferOptions) (output graphdriver.DriverWithDifferOutput, err error) {
+		to := mannerOf(options)
+		if to.mask != nil {
+			return output, errors.New("the store gives all files one mode (force_mask)")
+		}
+		if output, err = library.ApplyDiff(dest, options, o); err == nil {
+			err = is.amend(dest, to)
+		}
+		return output, err
+	}))
 	if err == nil && output.UncompressedDigest != l.DiffID {
 		err = &MismatchError{"DiffID", l.DiffID.String(), output.UncompressedDigest.String()}
 	}
 	if err != nil && output != nil && output.Target != "" {
 		err = errors.Join(err, s.store.CleanupStagedLayer(output))
 	}
-	if err = errors.Join(err, differ.Close()); err != nil {
+	if err = errors.Join(err, library.Close()); err != nil {
 		return nil, err
 	}
 	return output, nil
@@ -138,7 +146,7 @@ type tallied struct{ bytes, entries, read int64 }
 
 // judge refuses a layer by its description: its list and, with that, its
 // tar-split record. Nothing ends the library once it writes a file of zeros.
-func (s *stager) judge(description [][]byte, counted *tallied) error {
+func (s *stager) judge(description [][]byte, is *listedTree, counted *tallied) error {
 	var files, chunks int64
 	err := decoded(description[0], func(r io.Reader) error {
 		return eachListed(r, func(e *described) error {
@@ -147,7 +155,7 @@ func (s *stager) judge(description [][]byte, counted *tallied) error {
 			}
 			files, chunks = files+e.Size, chunks+e.ChunkSize
 			counted.entries++
-			return s.countEntry()
+			return errors.Join(is.add(e), s.countEntry())
 		})
 	})
 	for _, record := range description[1:] {
@@ -184,59 +192,4 @@ func decoded(data []byte, read func(io.Reader) error) error {
 		return errLongDescription
 	}
 	return err
-}
-
-// described is an entry of a layer's list.
-type described struct {
-	Type, Name, Digest string
-	Size, ChunkSize    int64
-}
-
-// eachListed reads the list of a layer as the library does, with the parser that
-// it uses (unmarshalToc in pkg/chunked): what it finds there, is found here.
-func eachListed(r io.Reader, each func(e *described) error) error {
-	in := jsoniter.Parse(jsoniter.ConfigFastest, r, copyBuffer)
-	for key := in.ReadObject(); key != ""; key = in.ReadObject() {
-		if strings.ToLower(key) != "entries" {
-			in.Skip()
-			continue
-		}
-		for in.ReadArray() {
-			e := readDescribed(in)
-			if in.Error != nil {
-				break
-			}
-			if err := each(&e); err != nil {
-				return err
-			}
-		}
-	}
-	if in.Error == nil {
-		in.WhatIsNext() // meets the end
-	}
-	if !errors.Is(in.Error, io.EOF) {
-		return fmt.Errorf("its list is no list of files: %w", cmp.Or(in.Error, errors.New("something follows it")))
-	}
-	return nil
-}
-
-// readDescribed reads an entry.
-func readDescribed(in *jsoniter.Iterator) (e described) {
-	for key := in.ReadObject(); key != ""; key = in.ReadObject() {
-		switch strings.ToLower(key) {
-		case "type":
-			e.Type = in.ReadString()
-		case "name":
-			e.Name = in.ReadString()
-		case "digest":
-			e.Digest = in.ReadString()
-		case "size":
-			e.Size = in.ReadInt64()
-		case "chunksize":
-			e.ChunkSize = in.ReadInt64()
-		default:
-			in.Skip()
-		}
-	}
-	return e
 }

@@ -4,17 +4,21 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/chunked/compressor"
+
+	"github.com/mpull/mpull/integration/testenv"
 )
 
 func zstdText(t testing.TB, text string) []byte {
@@ -30,6 +34,13 @@ func zstdText(t testing.TB, text string) []byte {
 func TestJudge(t *testing.T) {
 	needStore(t)
 	entry := func(text string) string { return `{"version":1,"entries":[` + text + `]}` }
+	many := func(n int, size string) string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprintf(`{"type":"reg","name":"f%d","size":%s}`, i, size))
+		}
+		return entry(strings.Join(all, ","))
+	}
 	for name, c := range map[string]struct {
 		list, record string
 		refused      string // "": it is taken
@@ -40,11 +51,18 @@ func TestJudge(t *testing.T) {
 		"cut":                {`{"entries":[{"size":3}`, "{}", "no list"},
 		"negative":           {entry(`{"size":-3}`), "{}", "file of -3"},
 		"huge zeros":         {entry(fmt.Sprintf(`{"size":3,"chunkSize":%d,"chunkType":"zeros"}`, int64(math.MaxInt64))), "{}", "with a part of"},
-		"many large":         {entry(strings.Repeat(`{"size":1000000000000},`, 99) + `{"size":1}`), "{}", "are free"},
+		"many large":         {many(99, "1000000000000"), "{}", "are free"},
 		"second list":        {`{"entries":[],"ENTRIES":[{"size":-1}]}`, "{}", "file of -1"},
-		"more than a layer":  {entry(strings.Repeat(`{"size":1},`, 20) + `{"size":1}`), "{}", "limit of 10 entries"},
+		"more than a layer":  {many(20, "1"), "{}", "limit of 10 entries"},
 		"more bytes":         {entry(`{"size":2000}`), "{}", "limit of 1000"},
 		"endless list":       {entry(strings.Repeat(" ", maxDescription)), "{}", "too long"},
+		"no such parent":     {entry(`{"type":"reg","name":"a/b"}`), "{}", "no directory"},
+		"below a file":       {entry(`{"type":"reg","name":"a"},{"type":"reg","name":"a/b"}`), "{}", "no directory"},
+		"twice":              {entry(`{"type":"reg","name":"a"},{"type":"reg","name":"./a"}`), "{}", "twice"},
+		"device":             {entry(`{"type":"char","name":"null"}`), "{}", "device"},
+		"link to attributes": {entry(`{"type":"reg","name":"a","xattrs":{"user.x":""}},{"type":"hardlink","name":"b","linkName":"a"}`), "{}", "with attributes"},
+		"link to nothing":    {entry(`{"type":"hardlink","name":"b","linkName":"a"}`), "{}", "no file"},
+		"no time":            {entry(`{"type":"dir","name":"a","modtime":"now"}`), "{}", "no list"},
 		"two lists":          {entry("") + entry(""), "{}", "something follows"},
 		"text behind":        {entry("") + "x", "{}", "something follows"},
 		"no number":          {entry(`{"size":"3"}`), "{}", "no list"},
@@ -54,7 +72,7 @@ func TestJudge(t *testing.T) {
 		if strings.HasPrefix(name, "more") {
 			s.opts = Options{MaxEntries: 10, MaxBytes: 1000}
 		}
-		err := s.judge([][]byte{zstdText(t, c.list), zstdText(t, c.record)}, &tallied{})
+		err := s.judge([][]byte{zstdText(t, c.list), zstdText(t, c.record)}, &listedTree{seen: map[string]described{}}, &tallied{})
 		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -115,6 +133,83 @@ func TestChunkedLies(t *testing.T) {
 	})
 }
 
+// TestChunkedInEachSetting has what comes in parts be what comes whole, however
+// the store writes it.
+func TestChunkedInEachSetting(t *testing.T) {
+	needStore(t)
+	since := time.Now().Add(-time.Second)
+	first, second := chunkedBlob(t, "one"), chunkedBlob(t, "two")
+	inEachSetting(t, func(t *testing.T, _ int, in setting) {
+		parts, whole := in.newStore(t), in.newStore(t)
+		fetchChunked(t, in, parts, first, nil)
+		fetchChunked(t, in, parts, second, nil)
+		plain := second
+		plain.annotations = nil
+		fetchChunked(t, in, whole, plain, nil)
+		id := chainIDs([]Layer{second.layer()})[0]
+		compare(t, lines(t, filesOf(parts, id), since), lines(t, filesOf(whole, id), since))
+		compare(t, tarSplit(t, parts, id), tarSplit(t, whole, id))
+	})
+}
+
+// TestChunkedSame has layers of all kinds come in parts, and whole.
+func TestChunkedSame(t *testing.T) {
+	needStore(t)
+	first, partly := chunkedBlob(t, "one"), 0
+	all := kinds()
+	if testenv.Short(t) {
+		all = ordinaryKinds()
+	}
+	for _, k := range all {
+		t.Run(k.name, func(t *testing.T) {
+			since := time.Now().Add(-time.Second)
+			made := k.blob(t, canaryDir(t))
+			in, err := decompress(bytes.NewReader(made.compressed), func(int64) (func(), error) { return func() {}, nil })
+			if err != nil {
+				t.Skip("no tool makes a layer of that:", err)
+			}
+			plain, err := io.ReadAll(io.LimitReader(in, 64<<20))
+			if err := errors.Join(err, in.Close()); err != nil {
+				t.Skip("no tool makes a layer of that:", err)
+			}
+			c, err := asChunked(plain)
+			if err != nil || len(c.annotations) == 0 {
+				t.Skip("no tool makes a layer that lists its files of that:", err)
+			}
+			fetch := func(annotations map[string]string, note func(string)) ([]string, error) {
+				store := newStore(t)
+				fetchChunked(t, setting{}, store, first, nil)
+				l := c.layer()
+				l.Annotations = annotations
+				open := func(context.Context, Layer) (io.ReadCloser, error) {
+					return io.NopCloser(bytes.NewReader(c.whole)), nil
+				}
+				result, err := setting{}.fetch(t.Context(), store, []Layer{l}, open, Options{Chunked: &Chunked{Parts: c.parts, Debug: note}})
+				if err != nil {
+					return nil, err
+				}
+				id := result.IDs[0]
+				return append(lines(t, filesOf(store, id), since), tarSplit(t, store, id)...), nil
+			}
+			cause := ""
+			parts, err := fetch(c.annotations, func(text string) { cause = text })
+			whole, wholeErr := fetch(nil, func(string) {})
+			if fmt.Sprint(err) != fmt.Sprint(wholeErr) {
+				t.Errorf("in parts: %v; whole: %v", err, wholeErr)
+			}
+			compare(t, parts, whole)
+			if cause == "" && err == nil {
+				partly++
+			} else {
+				t.Log(cause, err)
+			}
+		})
+	}
+	if partly < len(all)/5 {
+		t.Errorf("only %d kinds of layers came in parts", partly)
+	}
+}
+
 type chunkedLayer struct {
 	data, whole []byte // whole: what the opener gives
 	annotations map[string]string
@@ -128,19 +223,18 @@ func (c chunkedLayer) layer() Layer {
 func fetchChunked(t *testing.T, in setting, store storage.Store, c chunkedLayer, lie func(l *Layer, data []byte, off int64) []byte) {
 	t.Helper()
 	l := c.layer()
-	parts := func(_ context.Context, l Layer, wanted []Part) (Parts, error) {
-		var h held
-		for _, w := range wanted {
-			if w.Offset+w.Length > int64(len(c.data)) {
-				return nil, io.ErrUnexpectedEOF
+	parts := c.parts
+	if lie != nil {
+		parts = func(ctx context.Context, l Layer, wanted []Part) (Parts, error) {
+			got, err := c.parts(ctx, l, wanted)
+			if err != nil {
+				return nil, err
 			}
-			data := c.data[w.Offset : w.Offset+w.Length]
-			if lie != nil {
-				data = lie(&l, data, w.Offset)
+			for i, h := range got.(*partsOf).held {
+				got.(*partsOf).held[i] = lie(&l, h, wanted[i].Offset)
 			}
-			h = append(h, data)
+			return got, nil
 		}
-		return &partsOf{held: h}, nil
 	}
 	open := func(context.Context, Layer) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(c.whole)), nil
@@ -170,6 +264,18 @@ func fetchChunked(t *testing.T, in setting, store storage.Store, c chunkedLayer,
 	}
 }
 
+// parts gives parts of the blob.
+func (c chunkedLayer) parts(_ context.Context, _ Layer, wanted []Part) (Parts, error) {
+	var h held
+	for _, w := range wanted {
+		if w.Offset+w.Length > int64(len(c.data)) {
+			return nil, io.ErrUnexpectedEOF
+		}
+		h = append(h, c.data[w.Offset:w.Offset+w.Length])
+	}
+	return &partsOf{held: h}, nil
+}
+
 // partsOf counts as what was asked for, not as what is in memory already.
 type partsOf struct{ held }
 
@@ -178,6 +284,9 @@ func chunkedBlob(t testing.TB, text string) chunkedLayer {
 	t.Helper()
 	var plain bytes.Buffer
 	w := tar.NewWriter(&plain)
+	if err := w.WriteHeader(&tar.Header{Name: "dir/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 40 {
 		data := bytes.Repeat([]byte(fmt.Sprint("file ", i)), 500)
 		if i%10 == 0 {
@@ -193,17 +302,23 @@ func chunkedBlob(t testing.TB, text string) chunkedLayer {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
+	c, err := asChunked(plain.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// asChunked compresses a tar as podman and buildah do for a layer that lists its
+// files; err tells why they do not.
+func asChunked(plain []byte) (c chunkedLayer, err error) {
 	var blob bytes.Buffer
 	annotations := map[string]string{}
 	z, err := compressor.ZstdCompressor(&blob, annotations, nil)
 	if err != nil {
-		t.Fatal(err)
+		return c, err
 	}
-	if _, err := z.Write(plain.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return chunkedLayer{blob.Bytes(), blob.Bytes(), annotations, digest.FromBytes(plain.Bytes())}
+	_, err = z.Write(plain)
+	err = errors.Join(err, z.Close())
+	return chunkedLayer{blob.Bytes(), blob.Bytes(), annotations, digest.FromBytes(plain)}, err
 }

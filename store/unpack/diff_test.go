@@ -60,6 +60,25 @@ func TestSameAsLibrary(t *testing.T) {
 // TestSameInEachSetting does so in stores that write their layers otherwise.
 func TestSameInEachSetting(t *testing.T) {
 	needStore(t)
+	inEachSetting(t, func(t *testing.T, n int, s setting) {
+		all, step := kinds(), 1
+		if testenv.Short(t) {
+			all, step = ordinaryKinds(), 3 // each kind in two or three of them
+		}
+		for i, k := range all {
+			if i%step != n%step {
+				continue
+			}
+			t.Run(k.name, func(t *testing.T) {
+				t.Parallel()
+				sameAsLibrary(t, k, s)
+			})
+		}
+	})
+}
+
+// inEachSetting runs a test in stores that write their layers in different ways.
+func inEachSetting(t *testing.T, test func(t *testing.T, n int, s setting)) {
 	t.Setenv("_CONTAINERS_OVERLAY_DISABLE_IDMAP", "yes") // or the kernel would map what is mounted, and no file
 	bin := t.TempDir()                                   // nothing is mounted with what mkcomposefs makes
 	if err := os.WriteFile(filepath.Join(bin, "mkcomposefs"), []byte("#!/bin/sh\nexec cat\n"), 0o755); err != nil {
@@ -86,19 +105,7 @@ func TestSameInEachSetting(t *testing.T) {
 			if s.name == "composefs" && unshare.IsRootless() {
 				t.Skip("the library has no composefs in user namespaces")
 			}
-			all, step := kinds(), 1
-			if testenv.Short(t) {
-				all, step = ordinaryKinds(), 3 // each kind in two or three of them
-			}
-			for i, k := range all {
-				if i%step != n%step {
-					continue
-				}
-				t.Run(k.name, func(t *testing.T) {
-					t.Parallel()
-					sameAsLibrary(t, k, s)
-				})
-			}
+			test(t, n, s)
 		})
 	}
 }
