@@ -198,9 +198,5 @@ func (h here) size(img *store.Image, d digest.Digest) int64 {
 	if err != nil {
 		return -1
 	}
-	n, err := registry.ManifestSize(blob, "")
-	if err != nil {
-		return -1
-	}
-	return n
+	return registry.ManifestSize(blob)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -12,8 +11,6 @@ import (
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/docker/config"
 	"go.podman.io/image/v5/types"
-
-	"github.com/mpull/mpull/engine/userfile"
 )
 
 // ErrNotLoggedIn says that the auth file has no credentials for a registry.
@@ -37,15 +34,15 @@ func (o Options) Account(registry, compat string) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := userfile.CheckRegular(compat); err != nil {
-		return nil, fmt.Errorf("reading the auth file: %w", err)
+	if err := eachRegular([]string{compat}, "the auth file"); err != nil {
+		return nil, err
 	}
 	path := o.AuthFile
-	if path == "" && compat == "" {
-		path = os.Getenv("REGISTRY_AUTH_FILE")
-	}
 	if path != "" && compat != "" {
 		return nil, errors.New("use either an auth file of podman's or one of docker's, not both")
+	}
+	if compat == "" {
+		path = o.authFile()
 	}
 	o.AuthFile, o.Creds = "", "" // the file need not exist yet
 	sys, err := o.SystemContext()
@@ -181,9 +178,8 @@ func (a *Account) check(ctx context.Context, user, password string) error {
 		guard.Observe(ctx, nil)
 		return docker.CheckAuth(ctx, &sys, user, password, a.host())
 	})
-	var refused docker.ErrUnauthorizedForCredentials
 	switch {
-	case errors.As(err, &refused):
+	case errors.As(err, new(docker.ErrUnauthorizedForCredentials)):
 		return &WrongPasswordError{a.Registry, err}
 	case err != nil:
 		return fmt.Errorf("logging in to %s: %w", a.Registry, err)

@@ -59,8 +59,7 @@ func (e *AskError) Unwrap() error { return e.Err }
 // where the cause is known.
 func Explain(sys *types.SystemContext, ref types.ImageReference, err error) error {
 	named := ref.DockerReference()
-	var already *AskError
-	if err == nil || named == nil || ref.Transport().Name() != docker.Transport.Name() || errors.As(err, &already) {
+	if err == nil || named == nil || ref.Transport().Name() != docker.Transport.Name() || errors.As(err, new(*AskError)) {
 		return err
 	}
 	problem := problemOf(err)
@@ -79,26 +78,22 @@ func Explain(sys *types.SystemContext, ref types.ImageReference, err error) erro
 }
 
 func problemOf(err error) Problem {
-	var unauthorized docker.ErrUnauthorizedForCredentials
-	var coded errcode.ErrorCoder
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &unauthorized):
+	if errors.As(err, new(docker.ErrUnauthorizedForCredentials)) {
 		return NeedsLogin
-	case errors.As(err, &coded):
-		switch coded.ErrorCode() {
-		case errcode.ErrorCodeUnauthorized, errcode.ErrorCodeDenied:
-			return NeedsLogin
-		case v2.ErrorCodeManifestUnknown:
-			return NoSuchTag
-		case v2.ErrorCodeNameUnknown:
-			return NoSuchRepository
-		}
+	}
+	if code, ok := codeOf(err); ok {
+		return map[errcode.ErrorCode]Problem{
+			errcode.ErrorCodeUnauthorized: NeedsLogin, errcode.ErrorCodeDenied: NeedsLogin,
+			v2.ErrorCodeManifestUnknown: NoSuchTag, v2.ErrorCodeNameUnknown: NoSuchRepository,
+		}[code]
+	}
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	switch {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return SpeaksHTTP
 	case errors.As(err, new(x509.UnknownAuthorityError)), errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)):
 		return UntrustedTLS
-	case errors.As(err, &dns) && dns.IsNotFound:
+	case isDNS && dns.IsNotFound:
 		return NoSuchHost
 	case errors.Is(err, unix.ECONNREFUSED):
 		return NobodyListens

@@ -46,11 +46,8 @@ func dockerArchiveNames(sys *types.SystemContext, ref types.ImageReference) []st
 		}
 		return nil
 	}
-	defer func() { _ = reader.Close() }() // only read
-	names, err := reader.ManifestTagsForReference(ref)
-	if err != nil {
-		return nil
-	}
+	defer func() { _ = reader.Close() }()            // only read
+	names, _ := reader.ManifestTagsForReference(ref) // none where that fails
 	return names
 }
 

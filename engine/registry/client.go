@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -32,6 +33,7 @@ type client struct {
 	named     reference.Named
 	auth      types.DockerAuthConfig
 	agent     string
+	insecure  bool                // it may be reached over http
 	base      string              // scheme and host, once connected
 	authorize func(*http.Request) // nil where nothing is wanted
 }
@@ -45,17 +47,9 @@ func newClient(ctx context.Context, sys *types.SystemContext, physical types.Ima
 	if err != nil {
 		return nil, fmt.Errorf("reading credentials: %w", err)
 	}
-	c := &client{named: named, auth: auth, agent: sys.DockerRegistryUserAgent}
-	c.http, err = newHTTPClient(sys, reference.Domain(named))
-	return c, err
-}
-
-// newHTTPClient speaks to a registry as the library does: through the proxy
-// and the guard of sys.
-func newHTTPClient(sys *types.SystemContext, host string) (*http.Client, error) {
-	insecure := sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // as the user configured
-	if dir := certDir(sys, host); dir != "" {
+	c := &client{named: named, auth: auth, agent: sys.DockerRegistryUserAgent, insecure: sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue}
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.insecure} //nolint:gosec // as the user configured
+	if dir := certDir(sys, reference.Domain(named)); dir != "" {
 		if err := tlsclientconfig.SetupCertificates(dir, conf); err != nil {
 			return nil, err
 		}
@@ -63,7 +57,8 @@ func newHTTPClient(sys *types.SystemContext, host string) (*http.Client, error) 
 	transport := tlsclientconfig.NewTransport()
 	transport.TLSClientConfig = conf
 	transport.Proxy = func(req *http.Request) (*url.URL, error) { return sys.DockerProxy(req.URL) }
-	return &http.Client{Transport: transport}, nil
+	c.http = &http.Client{Transport: transport}
+	return c, nil
 }
 
 // certDir is where the library looks for a registry's certificates
@@ -77,26 +72,27 @@ func certDir(sys *types.SystemContext, host string) string {
 		dirs = append([]string{filepath.Join(home, "containers/certs.d")}, dirs...)
 	}
 	for _, dir := range dirs {
-		if dir = filepath.Join(dir, host); isDir(dir) {
+		dir = filepath.Join(dir, host)
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
 			return dir
 		}
 	}
 	return ""
 }
 
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+// url is the address of something in the repository.
+func (c *client) url(kind, name string) string {
+	return c.base + "/v2/" + reference.Path(c.named) + "/" + kind + "/" + name
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
 // connect finds out how the registry is reached, and gets what it wants to see.
-func (c *client) connect(ctx context.Context, insecure bool) error {
+func (c *client) connect(ctx context.Context) error {
 	host := asked(reference.Domain(c.named))
 	c.base = "https://" + host
 	ping, err := c.do(ctx, http.MethodGet, c.base+"/v2/", nil)
-	if err != nil && insecure && ctx.Err() == nil {
+	if err != nil && c.insecure && ctx.Err() == nil {
 		c.base = "http://" + host
 		ping, err = c.do(ctx, http.MethodGet, c.base+"/v2/", nil)
 	}
@@ -181,8 +177,6 @@ func (c *client) bearer(ctx context.Context, parameters map[string]string) (func
 	if err := json.Unmarshal(got.body, &token); err != nil {
 		return nil, fmt.Errorf("reading the token: %w", err)
 	}
-	if token.Token == "" {
-		token.Token = token.AccessToken
-	}
-	return func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token.Token) }, nil
+	value := "Bearer " + cmp.Or(token.Token, token.AccessToken)
+	return func(req *http.Request) { req.Header.Set("Authorization", value) }, nil
 }

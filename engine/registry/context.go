@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -53,12 +54,7 @@ func (o Options) SystemContext() (*types.SystemContext, error) {
 
 // authFile returns the auth file that the user named. The image library knows
 // the default ones, but not the variable that podman, buildah and skopeo read.
-func (o Options) authFile() string {
-	if o.AuthFile != "" {
-		return o.AuthFile
-	}
-	return os.Getenv("REGISTRY_AUTH_FILE")
-}
+func (o Options) authFile() string { return cmp.Or(o.AuthFile, os.Getenv("REGISTRY_AUTH_FILE")) }
 
 // CheckAuthFile tells whether the auth file that the user named, by flag or by
 // REGISTRY_AUTH_FILE, is there, and the folder of certificates: the library would take one that is not for an
@@ -75,21 +71,24 @@ func (o Options) CheckAuthFile() error {
 			return fmt.Errorf("reading the certificates: %s is no folder", o.CertDir)
 		}
 	}
-	path := o.authFile()
-	if path == "" {
-		return nil
-	}
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("reading the auth file: %w", err)
+	if path := o.authFile(); path != "" {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("reading the auth file: %w", err)
+		}
 	}
 	return nil
 }
 
 // checkRegular refuses auth files that would be waited for.
 func (o Options) checkRegular() error {
-	for _, path := range o.AuthFiles() {
+	return eachRegular(o.AuthFiles(), "the auth file")
+}
+
+// eachRegular refuses files of which reading one would be waiting.
+func eachRegular(paths []string, what string) error {
+	for _, path := range paths {
 		if err := userfile.CheckRegular(path); err != nil {
-			return fmt.Errorf("reading the auth file: %w", err)
+			return fmt.Errorf("reading %s: %w", what, err)
 		}
 	}
 	return nil
@@ -98,12 +97,7 @@ func (o Options) checkRegular() error {
 // CheckFiles refuses the files named for registries.conf and policy.json where
 // reading them would be waiting.
 func (o Options) CheckFiles() error {
-	for _, path := range []string{o.RegistriesConf, os.Getenv("CONTAINERS_REGISTRIES_CONF"), o.PolicyFile} {
-		if err := userfile.CheckRegular(path); err != nil {
-			return fmt.Errorf("reading the configuration: %w", err)
-		}
-	}
-	return nil
+	return eachRegular([]string{o.RegistriesConf, os.Getenv("CONTAINERS_REGISTRIES_CONF"), o.PolicyFile}, "the configuration")
 }
 
 // NoPolicyError says that the signature policy, policy.json, cannot be read.

@@ -20,7 +20,7 @@ import (
 func HeadDigest(ctx context.Context, sys *types.SystemContext, ref types.ImageReference, observe func(*url.URL)) (digest.Digest, error) {
 	named := ref.DockerReference()
 	if ref.Transport().Name() != docker.Transport.Name() || named == nil {
-		return "", fmt.Errorf("%s is not in a registry, so no tag of it can move", transportName(ref))
+		return "", fmt.Errorf("%s is not in a registry, so no tag of it can move", RefName(ref))
 	}
 	if err := notBlocked(sys, ref); err != nil {
 		return "", err
@@ -29,18 +29,34 @@ func HeadDigest(ctx context.Context, sys *types.SystemContext, ref types.ImageRe
 	if err != nil {
 		return "", err
 	}
+	var found digest.Digest
+	err = firstOf(ctx, places, func(p place) error {
+		ref, own, err := p.reached(sys)
+		if err != nil {
+			return err
+		}
+		NewGuard(own, ref).Observe(ctx, observe)
+		found, err = docker.GetDigest(ctx, own, ref)
+		return err
+	})
+	return found, err
+}
+
+// firstOf asks one place after the other until one gives what is wanted, or ctx
+// ends. The error has those of all.
+func firstOf[T any](ctx context.Context, places []T, ask func(T) error) error {
 	var errs []error
 	for _, p := range places {
-		d, err := headAt(ctx, sys, p, observe)
+		err := ask(p)
 		if err == nil {
-			return d, nil
+			return nil
 		}
 		errs = append(errs, err)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return "", errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // place is where an image is looked for.
@@ -84,15 +100,6 @@ func (p place) reached(sys *types.SystemContext) (types.ImageReference, *types.S
 		own.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
 	}
 	return ref, &own, nil
-}
-
-func headAt(ctx context.Context, sys *types.SystemContext, p place, observe func(*url.URL)) (digest.Digest, error) {
-	ref, own, err := p.reached(sys)
-	if err != nil {
-		return "", err
-	}
-	NewGuard(own, ref).Observe(ctx, observe)
-	return docker.GetDigest(ctx, own, ref)
 }
 
 // ParseTag returns the registry reference of a full name with a tag.

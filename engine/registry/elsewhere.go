@@ -123,8 +123,7 @@ func (i *Image) anywhere(ctx context.Context, f func() error) error {
 	for {
 		src := i.Source()
 		err := f()
-		var artifact *NotImageError
-		if err == nil || ctx.Err() != nil || errors.As(err, &artifact) || !i.leave(ctx, src) {
+		if err == nil || ctx.Err() != nil || errors.As(err, new(*NotImageError)) || !i.leave(ctx, src) {
 			return err
 		}
 	}

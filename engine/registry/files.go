@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,10 +20,7 @@ func (o Options) AuthFiles() []string {
 
 // defaultAuthFiles is the one place that knows them; the first is written to.
 func (o Options) defaultAuthFiles() []string {
-	run := o.RuntimeDir
-	if run == "" {
-		run = os.Getenv("XDG_RUNTIME_DIR")
-	}
+	run := cmp.Or(o.RuntimeDir, os.Getenv("XDG_RUNTIME_DIR"))
 	paths := []string{filepath.Join(run, "containers/auth.json")}
 	if run == "" {
 		paths[0] = fmt.Sprintf("/run/containers/%d/auth.json", os.Getuid())
@@ -31,13 +29,7 @@ func (o Options) defaultAuthFiles() []string {
 	if err != nil {
 		return paths
 	}
-	config := os.Getenv("XDG_CONFIG_HOME")
-	if config == "" {
-		config = filepath.Join(home, ".config")
-	}
-	docker := os.Getenv("DOCKER_CONFIG")
-	if docker == "" {
-		docker = filepath.Join(home, ".docker")
-	}
+	config := cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
+	docker := cmp.Or(os.Getenv("DOCKER_CONFIG"), filepath.Join(home, ".docker"))
 	return append(paths, filepath.Join(config, "containers/auth.json"), filepath.Join(docker, "config.json"), filepath.Join(home, ".dockercfg"))
 }

@@ -12,7 +12,6 @@ import (
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/pkg/docker/config"
-	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
 )
 
@@ -69,11 +68,9 @@ func NewGuard(sys *types.SystemContext, ref types.ImageReference) *Guard {
 	if g.proxy == nil {
 		g.proxy = func(u *url.URL) (*url.URL, error) { return http.ProxyFromEnvironment(&http.Request{URL: u}) }
 	}
-	if reg, err := sysregistriesv2.FindRegistry(sys, named.Name()); err == nil && reg != nil {
-		if sources, err := reg.PullSourcesFromReference(named); err == nil {
-			for _, s := range sources {
-				g.hosts[asked(reference.Domain(s.Reference))] = true
-			}
+	if places, err := pullPlaces(sys, named); err == nil {
+		for _, p := range places {
+			g.hosts[asked(reference.Domain(p.named))] = true
 		}
 	}
 	g.state = state{ctx: context.Background(), registry: asked(reference.Domain(named))}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -166,13 +165,11 @@ func (i *Image) Instances(ctx context.Context) ([]Instance, error) {
 	}
 	one := Instance{Digest: i.Digest, Size: int64(len(i.Manifest)), MediaType: i.MediaType}
 	detail, err := i.Detail(ctx, one)
-	var artifact *NotImageError
-	switch {
-	case errors.As(err, &artifact):
+	if artifact, ok := errors.AsType[*NotImageError](err); ok {
 		one.Artifact = artifact.Type
-	case err != nil:
+	} else if err != nil {
 		return nil, err
-	default:
+	} else {
 		one.Names(detail.Platform())
 	}
 	return []Instance{one}, nil
@@ -196,8 +193,8 @@ func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
 		return nil, &AbsentError{Instance: one}
 	}
 	if d := i.details[one.Digest]; d != nil {
-		again, mediaType := *d, d.MediaType
-		again.Instance, again.MediaType = one, mediaType
+		again := *d
+		again.Instance, again.MediaType = one, d.MediaType
 		return &again, nil
 	}
 	d := i.localDetail(one)
@@ -207,7 +204,7 @@ func (i *Image) Detail(ctx context.Context, one Instance) (*Detail, error) {
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
+			return nil, fmt.Errorf("reading image %s of %s: %w", one.Digest, RefName(i.Ref), err)
 		}
 	}
 	i.details[one.Digest] = d
@@ -260,7 +257,7 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 	}
 	d.Layers = m.LayerInfos()
 	if t := cmp.Or(notImage(d.Manifest, m.ConfigInfo().MediaType), notFiles(d.Layers)); t != "" {
-		return nil, &NotImageError{Name: transportName(i.Ref), Type: t}
+		return nil, &NotImageError{Name: RefName(i.Ref), Type: t}
 	}
 	i.asked.Blobs++
 	img, err := image.FromUnparsedImage(ctx, i.sys, unparsed)
@@ -318,38 +315,27 @@ func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error)
 		return 0, &AbsentError{one, err}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, transportName(i.Ref), err)
+		return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, RefName(i.Ref), err)
 	}
-	m, err := parseManifest(blob, mediaType)
+	m, err := manifest.FromBlob(blob, manifest.NormalizedMIMEType(cmp.Or(mediaType, manifest.GuessMIMEType(blob))))
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("reading a manifest: %w", err)
 	}
 	layers := m.LayerInfos()
 	if t := cmp.Or(notImage(blob, m.ConfigInfo().MediaType), notFiles(layers)); t != "" {
-		return layerBytes(layers), &NotImageError{Name: transportName(i.Ref), Type: t}
+		return layerBytes(layers), &NotImageError{Name: RefName(i.Ref), Type: t}
 	}
 	return layerBytes(layers), nil
 }
 
-// ManifestSize returns the compressed bytes of the layers that a manifest
-// names, each counted once. An empty media type is guessed.
-func ManifestSize(blob []byte, mediaType string) (int64, error) {
-	m, err := parseManifest(blob, mediaType)
+// ManifestSize returns the compressed bytes of the layers that a manifest names,
+// each counted once, -1 where it cannot be read.
+func ManifestSize(blob []byte) int64 {
+	m, err := manifest.FromBlob(blob, manifest.GuessMIMEType(blob))
 	if err != nil {
-		return 0, err
+		return -1
 	}
-	return layerBytes(m.LayerInfos()), nil
-}
-
-func parseManifest(blob []byte, mediaType string) (manifest.Manifest, error) {
-	if mediaType == "" {
-		mediaType = manifest.GuessMIMEType(blob)
-	}
-	m, err := manifest.FromBlob(blob, manifest.NormalizedMIMEType(mediaType))
-	if err != nil {
-		return nil, fmt.Errorf("reading a manifest: %w", err)
-	}
-	return m, nil
+	return layerBytes(m.LayerInfos())
 }
 
 func layerBytes(layers []manifest.LayerInfo) int64 {
@@ -362,11 +348,4 @@ func layerBytes(layers []manifest.LayerInfo) int64 {
 		}
 	}
 	return n
-}
-
-func transportName(ref types.ImageReference) string {
-	if named := ref.DockerReference(); named != nil && ref.Transport().Name() == "docker" {
-		return named.String()
-	}
-	return ref.Transport().Name() + ":" + strings.TrimSuffix(ref.StringWithinTransport(), ":") // oci:DIR: has no tag
 }

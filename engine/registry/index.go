@@ -46,19 +46,19 @@ func (i *Image) index(ctx context.Context, blob []byte, mediaType string, self d
 	// The library refuses ambiguous documents, such as one with both layers
 	// and manifests.
 	if _, err := manifest.ListFromBlob(blob, mediaType); err != nil {
-		return nil, fmt.Errorf("reading the index of %s: %w", transportName(i.Ref), err)
+		return nil, fmt.Errorf("reading the index of %s: %w", RefName(i.Ref), err)
 	}
 	var index imgspecv1.Index // docker's manifest list has the same fields
 	if err := json.Unmarshal(blob, &index); err != nil {
-		return nil, fmt.Errorf("reading the index of %s: %w", transportName(i.Ref), err)
+		return nil, fmt.Errorf("reading the index of %s: %w", RefName(i.Ref), err)
 	}
 	if len(index.Manifests) > maxInstances {
-		return nil, fmt.Errorf("reading the index of %s: it has %d entries, more than %d", transportName(i.Ref), len(index.Manifests), maxInstances)
+		return nil, fmt.Errorf("reading the index of %s: it has %d entries, more than %d", RefName(i.Ref), len(index.Manifests), maxInstances)
 	}
 	var all []Instance
 	for _, d := range index.Manifests {
 		if err := d.Digest.Validate(); err != nil {
-			return nil, fmt.Errorf("reading the index of %s: entry with digest %q: %w", transportName(i.Ref), d.Digest, err)
+			return nil, fmt.Errorf("reading the index of %s: entry with digest %q: %w", RefName(i.Ref), d.Digest, err)
 		}
 		if manifest.MIMETypeIsMultiImage(d.MediaType) {
 			nested, err := i.nested(ctx, d, self, depth+1)

@@ -59,15 +59,22 @@ const DeepIndex = "an index nested too deep to be followed"
 
 func (e *AbsentError) Unwrap() error { return e.cause }
 
+// codeOf is what a registry's answer says went wrong, where err is one.
+func codeOf(err error) (code errcode.ErrorCode, ok bool) {
+	var coded errcode.ErrorCoder
+	if ok = errors.As(err, &coded); ok {
+		code = coded.ErrorCode()
+	}
+	return code, ok
+}
+
 // isAbsent tells whether err says that a manifest is not there.
 func isAbsent(err error) bool {
-	var coded errcode.ErrorCoder
-	var status docker.UnexpectedHTTPStatusError
-	switch {
-	case errors.As(err, &coded):
-		return coded.ErrorCode() == v2.ErrorCodeManifestUnknown ||
-			coded.ErrorCode() == errcode.ErrorCodeUnknown && strings.Contains(strings.ToLower(err.Error()), "not found") // of registry.redhat.io and Harbor
-	case errors.As(err, &status):
+	if code, ok := codeOf(err); ok {
+		return code == v2.ErrorCodeManifestUnknown ||
+			code == errcode.ErrorCodeUnknown && strings.Contains(strings.ToLower(err.Error()), "not found") // of registry.redhat.io and Harbor
+	}
+	if status, ok := errors.AsType[docker.UnexpectedHTTPStatusError](err); ok {
 		return status.StatusCode == http.StatusNotFound
 	}
 	return errors.Is(err, fs.ErrNotExist)
@@ -125,24 +132,19 @@ func notFiles(layers []manifest.LayerInfo) string {
 
 // IsAnswer tells whether err is an answer other than what was asked for.
 func IsAnswer(err error) bool {
-	var status *StatusError
-	var unexpected docker.UnexpectedHTTPStatusError
-	var coded errcode.ErrorCoder
 	// The library has no type for an answer in another form than JSON.
-	return errors.As(err, &status) || errors.As(err, &unexpected) || errors.As(err, &coded) || strings.Contains(err.Error(), "StatusCode: ")
+	return errors.As(err, new(*StatusError)) || errors.As(err, new(docker.UnexpectedHTTPStatusError)) || errors.As(err, new(errcode.ErrorCoder)) ||
+		strings.Contains(err.Error(), "StatusCode: ")
 }
 
 // IsRefusal tells whether err is an answer that refuses what was asked for (401,
 // 403), for whatever reason: a token may be too old, a mirror may not hold it for
 // everybody.
 func IsRefusal(err error) bool {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden
 	}
-	var coded errcode.ErrorCoder
-	if errors.As(err, &coded) {
-		code := coded.ErrorCode()
+	if code, ok := codeOf(err); ok {
 		return code == errcode.ErrorCodeUnauthorized || code == errcode.ErrorCodeDenied
 	}
 	return strings.Contains(err.Error(), "StatusCode: 401,") || strings.Contains(err.Error(), "StatusCode: 403,")

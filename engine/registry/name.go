@@ -45,10 +45,9 @@ func (e *NameError) why() string {
 func (e *NameError) Next() string {
 	before, digest, _ := strings.Cut(e.Input, "@")
 	switch {
+	case e.isURL() && nameOfURL(e.Input) != "":
+		return "write " + nameOfURL(e.Input)
 	case e.isURL():
-		if name := nameOfURL(e.Input); name != "" {
-			return "write " + name
-		}
 	case strings.Contains(e.Input, "<none>"):
 		return "name it by its ID: mpull images --dangling lists those without a name"
 	case strings.HasSuffix(e.Input, ":") && isName(strings.TrimRight(e.Input, ":")):

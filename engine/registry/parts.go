@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	"go.podman.io/image/v5/docker/reference"
 )
 
 const (
@@ -162,8 +161,7 @@ func (c *client) parts(ctx context.Context, d digest.Digest, parts []Part) (*htt
 	for i, p := range parts {
 		ranges[i] = p.String()
 	}
-	address := c.base + "/v2/" + reference.Path(c.named) + "/blobs/" + d.String()
-	resp, err := c.send(ctx, http.MethodGet, address, c.authorize, map[string]string{"Range": "bytes=" + strings.Join(ranges, ","), "Accept-Encoding": "identity"})
+	resp, err := c.ranges(ctx, d, "bytes="+strings.Join(ranges, ","))
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +171,5 @@ func (c *client) parts(ctx context.Context, d digest.Digest, parts []Part) (*htt
 	case http.StatusOK, http.StatusBadRequest, http.StatusRequestedRangeNotSatisfiable:
 		return nil, errors.Join(errNotParts, resp.Body.Close())
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // so that the connection can be used again
-	return nil, errors.Join(&StatusError{c.base, resp.StatusCode}, resp.Body.Close())
+	return nil, c.refused(resp)
 }

@@ -48,22 +48,18 @@ func ReadRateLimit(ctx context.Context, options Options, ref types.ImageReferenc
 		return nil, err
 	}
 	defer c.close()
-	return readRateLimit(ctx, c, sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue)
-}
-
-// headTimeout is for all requests: the limit is worth no long wait.
-const headTimeout = 20 * time.Second
-
-func readRateLimit(ctx context.Context, c *client, insecure bool) (*RateLimit, error) {
-	if err := c.connect(ctx, insecure); err != nil {
+	if err := c.connect(ctx); err != nil {
 		return nil, err
 	}
-	resp, err := c.do(ctx, http.MethodHead, c.base+"/v2/"+reference.Path(c.named)+"/manifests/"+tagOrDigest(c.named), c.authorize)
+	resp, err := c.do(ctx, http.MethodHead, c.url("manifests", tagOrDigest(c.named)), c.authorize)
 	if err != nil {
 		return nil, err
 	}
 	return parseRateLimit(resp.header), nil // also an answer that refuses tells what is left
 }
+
+// headTimeout is for all requests: the limit is worth no long wait.
+const headTimeout = 20 * time.Second
 
 func tagOrDigest(named reference.Named) string {
 	switch n := named.(type) {

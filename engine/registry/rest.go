@@ -11,8 +11,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/docker"
-	"go.podman.io/image/v5/docker/reference"
-	"go.podman.io/image/v5/types"
 )
 
 // StatusError says that a registry answered a request for a part of a blob with
@@ -29,9 +27,8 @@ func (e *StatusError) Error() string {
 // rests are the clients by which parts of blobs are asked for, made when the
 // first part is.
 type rests struct {
-	mu       sync.Mutex
-	clients  []*client // in the order in which the library asks mirrors and the registry
-	insecure []bool    // by client: it may be reached over http
+	mu      sync.Mutex
+	clients []*client // in the order in which the library asks mirrors and the registry
 }
 
 // InRegistry tells whether the image lies in a registry, where parts of blobs
@@ -63,18 +60,7 @@ func (i *Image) eachPlace(ctx context.Context, want func(c *client) error) error
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for n, c := range clients {
-		err := i.rests.ask(ctx, n, c, want)
-		if err == nil {
-			return nil
-		}
-		errs = append(errs, err)
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(errs...)
+	return firstOf(ctx, clients, func(c *client) error { return i.rests.ask(ctx, c, want) })
 }
 
 // of makes the clients.
@@ -99,24 +85,22 @@ func (r *rests) of(ctx context.Context, i *Image) ([]*client, error) {
 			return nil, err
 		}
 		r.clients = append(r.clients, c)
-		r.insecure = append(r.insecure, sys.DockerInsecureSkipTLSVerify == types.OptionalBoolTrue)
 	}
 	return r.clients, nil
 }
 
 // ask asks one registry, with a fresh token where the one that it gave does not
 // do any more.
-func (r *rests) ask(ctx context.Context, n int, c *client, want func(c *client) error) error {
-	fresh, err := r.connected(ctx, n, c, false)
+func (r *rests) ask(ctx context.Context, c *client, want func(c *client) error) error {
+	fresh, err := r.connected(ctx, c, false)
 	if err != nil {
 		return err
 	}
 	err = want(c)
-	var status *StatusError
-	if fresh || !errors.As(err, &status) || status.Code != http.StatusUnauthorized {
+	if status, ok := errors.AsType[*StatusError](err); fresh || !ok || status.Code != http.StatusUnauthorized {
 		return err
 	}
-	if _, err := r.connected(ctx, n, c, true); err != nil {
+	if _, err := r.connected(ctx, c, true); err != nil {
 		return err
 	}
 	return want(c)
@@ -124,13 +108,13 @@ func (r *rests) ask(ctx context.Context, n int, c *client, want func(c *client) 
 
 // connected makes sure that a client is connected, and reports whether it was
 // not.
-func (r *rests) connected(ctx context.Context, n int, c *client, anew bool) (fresh bool, err error) {
+func (r *rests) connected(ctx context.Context, c *client, anew bool) (fresh bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.base != "" && !anew {
 		return false, nil
 	}
-	if err := c.connect(ctx, r.insecure[n]); err != nil {
+	if err := c.connect(ctx); err != nil {
 		c.base = ""
 		return true, err
 	}
@@ -151,8 +135,7 @@ func (c *client) part(ctx context.Context, d digest.Digest, offset, length int64
 	if length >= 0 {
 		want += fmt.Sprint(offset + length - 1)
 	}
-	address := c.base + "/v2/" + reference.Path(c.named) + "/blobs/" + d.String()
-	resp, err := c.send(ctx, http.MethodGet, address, c.authorize, map[string]string{"Range": want, "Accept-Encoding": "identity"})
+	resp, err := c.ranges(ctx, d, want)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -162,6 +145,16 @@ func (c *client) part(ctx context.Context, d digest.Digest, offset, length int64
 	case resp.StatusCode == http.StatusPartialContent && strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", offset)):
 		return resp.Body, offset, nil
 	}
+	return nil, 0, c.refused(resp)
+}
+
+// ranges asks for parts of a blob, as a Range header names them.
+func (c *client) ranges(ctx context.Context, d digest.Digest, parts string) (*http.Response, error) {
+	return c.send(ctx, http.MethodGet, c.url("blobs", d.String()), c.authorize, map[string]string{"Range": parts, "Accept-Encoding": "identity"})
+}
+
+// refused is the error of an answer that is not what was asked for.
+func (c *client) refused(resp *http.Response) error {
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // so that the connection can be used again
-	return nil, 0, errors.Join(&StatusError{c.base, resp.StatusCode}, resp.Body.Close())
+	return errors.Join(&StatusError{c.base, resp.StatusCode}, resp.Body.Close())
 }

@@ -34,15 +34,24 @@ func (s *Secrets) Trace(ctx context.Context) context.Context {
 		}
 		for _, v := range values {
 			scheme, credentials, ok := strings.Cut(v, " ")
-			if !ok {
-				scheme, credentials = "", v
-			}
-			s.Learn(credentials)
-			if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil && strings.EqualFold(scheme, "Basic") {
-				s.learnPair(string(plain))
+			switch {
+			case !ok:
+				s.Learn(v)
+			case strings.EqualFold(scheme, "Basic"):
+				s.learnBasic(credentials)
+			default:
+				s.Learn(credentials)
 			}
 		}
 	}})
+}
+
+// learnBasic learns user:password in base64, and what that stands for.
+func (s *Secrets) learnBasic(credentials string) {
+	s.Learn(credentials)
+	if plain, err := base64.StdEncoding.DecodeString(credentials); err == nil {
+		s.learnPair(string(plain))
+	}
 }
 
 // LearnFrom makes s learn what options and the auth files hold. Files that
@@ -64,11 +73,8 @@ func (s *Secrets) LearnFrom(o Options) {
 			continue
 		}
 		for _, a := range file.Auths {
-			s.Learn(a.Auth)
 			s.Learn(a.IdentityToken)
-			if plain, err := base64.StdEncoding.DecodeString(a.Auth); err == nil {
-				s.learnPair(string(plain))
-			}
+			s.learnBasic(a.Auth)
 		}
 	}
 }
@@ -142,11 +148,8 @@ func (s *Secrets) Strike(text string) string {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.forms) == 0 {
-		return text
-	}
 	// The longest first: one that contains another goes whole.
-	forms := make([]string, 0, len(s.forms))
+	var forms []string
 	for form := range s.forms {
 		if strings.Contains(text, form) {
 			forms = append(forms, form)

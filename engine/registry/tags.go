@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 
 	"go.podman.io/image/v5/docker"
-	"go.podman.io/image/v5/docker/reference"
-	"go.podman.io/image/v5/pkg/sysregistriesv2"
 	"go.podman.io/image/v5/types"
 )
 
@@ -59,26 +57,14 @@ func tags(ctx context.Context, sys *types.SystemContext, ref types.ImageReferenc
 func primary(sys *types.SystemContext, ref types.ImageReference) (types.ImageReference, *types.SystemContext, error) {
 	named := ref.DockerReference()
 	if named == nil || ref.Transport().Name() != docker.Transport.Name() {
-		return nil, nil, fmt.Errorf("%s is in no registry", transportName(ref))
+		return nil, nil, fmt.Errorf("%s is in no registry", RefName(ref))
 	}
-	entry, err := sysregistriesv2.FindRegistry(sys, named.Name())
+	if err := notBlocked(sys, ref); err != nil {
+		return nil, nil, err
+	}
+	places, err := pullPlaces(sys, named)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading registries.conf: %w", err)
+		return nil, nil, err
 	}
-	if entry == nil {
-		return ref, sys, nil
-	}
-	if entry.Blocked {
-		return nil, nil, fmt.Errorf("registry %s is blocked in registries.conf", entry.Prefix)
-	}
-	sources, err := entry.PullSourcesFromReference(named)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading registries.conf: %w", err)
-	}
-	last := sources[len(sources)-1] // mirrors come first
-	if last.Endpoint.Insecure && sys.DockerInsecureSkipTLSVerify == types.OptionalBoolUndefined {
-		sys.DockerInsecureSkipTLSVerify = types.OptionalBoolTrue
-	}
-	physical, err := docker.NewReference(reference.TagNameOnly(last.Reference))
-	return physical, sys, err
+	return places[len(places)-1].reached(sys) // mirrors come first
 }
