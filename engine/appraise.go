@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/mpull/mpull/engine/preflight"
 	"github.com/mpull/mpull/store"
@@ -20,13 +22,10 @@ func (e *Engine) appraise(ctx context.Context, w *store.Writer, results []PullRe
 	if len(results) > 1 {
 		if snap, err := w.Snapshot(ctx); err == nil {
 			sizes := e.view(snap).Sizes()
-			at := make(map[string]*store.Image, len(snap.Images))
-			for i := range snap.Images {
-				at[snap.Images[i].ID] = &snap.Images[i]
-			}
 			for i := range results {
-				if img := at[results[i].ID]; img != nil {
-					results[i].Size = sizes.Of(img)
+				at := slices.IndexFunc(snap.Images, func(img store.Image) bool { return img.ID == results[i].ID })
+				if at >= 0 {
+					results[i].Size = sizes.Of(&snap.Images[at])
 				}
 			}
 		}
@@ -57,7 +56,7 @@ func (e *Engine) predict(ctx context.Context, s *store.Store, r *PullResult) *pr
 		e.debug(fmt.Sprintf("cannot predict whether %s starts: %v", query.ShortID(r.ID), err))
 		return nil
 	}
-	check.Image = orElse(r.Name, query.ShortID(r.ID))
+	check.Image = cmp.Or(r.Name, query.ShortID(r.ID))
 	if liar := check.Platform.Liar(); liar != "" {
 		e.note("warning: %s: %s, but its program is for %s", check.Image, liar, check.Platform.Actual)
 	}

@@ -36,7 +36,7 @@ func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (resul
 	go e.Host() // to be known when the image is
 	if o.Platform != nil {
 		err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-			found, err := e.of(ctx, s, snap, input, *o.Platform)
+			found, err := e.of(ctx, s, e.view(snap), input, *o.Platform)
 			if err != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 	}
 	c := preflight.Command{
 		Entrypoint: start.Entrypoint, Cmd: start.Cmd, Args: o.Args,
-		Env: slices.Concat(start.Env, o.Env), WorkingDir: start.WorkingDir, User: start.User,
+		Env: slices.Concat(start.Env, o.Env), WorkingDir: cmp.Or(o.WorkingDir, start.WorkingDir), User: cmp.Or(o.User, start.User),
 		Claimed: query.PlatformOf(img),
 	}
 	if !o.program {
@@ -130,20 +130,14 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 		}
 		c.Bad, c.BadHint = notLists(blob)
 	}
-	if o.User != "" {
-		c.User = o.User
-	}
-	if o.WorkingDir != "" {
-		c.WorkingDir = o.WorkingDir
-	}
 	return c, nil
 }
 
 // oneString reports whether all that is wrong with a config is a command that
 // is a string. The rest of the config is read all the same.
 func oneString(err error) bool {
-	var wrong *json.UnmarshalTypeError
-	return errors.As(err, &wrong) && wrong.Value == "string" && (strings.HasSuffix(wrong.Field, ".Entrypoint") || strings.HasSuffix(wrong.Field, ".Cmd"))
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	return ok && wrong.Value == "string" && (strings.HasSuffix(wrong.Field, ".Entrypoint") || strings.HasSuffix(wrong.Field, ".Cmd"))
 }
 
 // notLists says which command of a config is a string, and how to start it.
@@ -210,10 +204,7 @@ func (e *Engine) actualPlatform(ctx context.Context, s *store.Store, img *store.
 // the zero value where that cannot be seen either.
 func (e *Engine) programs(ctx context.Context, s *store.Store) func(*store.Image) platform.Platform {
 	return func(img *store.Image) platform.Platform {
-		p, err := platform.Parse(e.actualPlatform(ctx, s, img).Actual)
-		if err != nil {
-			return platform.Platform{}
-		}
+		p, _ := platform.Parse(e.actualPlatform(ctx, s, img).Actual) // zero where that fails
 		return p
 	}
 }

@@ -77,8 +77,7 @@ func (c *choice) other(ctx context.Context, img *registry.Image) (bool, error) {
 			continue
 		}
 		d, err := img.Detail(ctx, c.instances[i])
-		var artifact *registry.NotImageError
-		if errors.As(err, &artifact) {
+		if artifact, ok := errors.AsType[*registry.NotImageError](err); ok {
 			c.instances[i].Artifact = artifact.Type
 			continue
 		}
@@ -117,8 +116,8 @@ func (e *Engine) chooseNamed(ctx context.Context, img *registry.Image, instances
 // instead finds what is taken though nothing fits, -1 for nothing: a single image
 // when nobody asked for a platform, and one that names none, whose program may.
 func (c *choice) instead(img *registry.Image, requests []platform.Request, err error) int {
-	var notFound *platform.NotFoundError
-	if !errors.As(err, &notFound) || len(requests) == 0 || len(notFound.Versions) > 0 {
+	notFound, ok := errors.AsType[*platform.NotFoundError](err)
+	if !ok || len(requests) == 0 || len(notFound.Versions) > 0 {
 		return -1
 	}
 	c.request = requests[0]
@@ -153,12 +152,11 @@ func nameAll(ctx context.Context, img *registry.Image, instances []registry.Inst
 			continue
 		}
 		d, err := img.Detail(ctx, *in)
-		var artifact *registry.NotImageError
-		var absent *registry.AbsentError
+		artifact, isArtifact := errors.AsType[*registry.NotImageError](err)
 		switch {
-		case errors.As(err, &artifact):
+		case isArtifact:
 			in.Artifact = artifact.Type
-		case errors.As(err, &absent):
+		case errors.As(err, new(*registry.AbsentError)):
 			in.Absent = true
 		case err != nil:
 			return err
@@ -215,8 +213,8 @@ func candidatesOf(instances []registry.Instance) []platform.Candidate {
 
 // explain adds what only the machine can tell to an error of platform.Choose.
 func (e *Engine) explain(err error, img *registry.Image, instances []registry.Instance) error {
-	var notFound *platform.NotFoundError
-	if !errors.As(err, &notFound) {
+	notFound, ok := errors.AsType[*platform.NotFoundError](err)
+	if !ok {
 		return err
 	}
 	if len(notFound.Offered) == 0 {

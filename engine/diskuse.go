@@ -75,31 +75,28 @@ func (e *Engine) DiskUse(ctx context.Context) (use DiskUse, err error) {
 
 func imageUses(snap *store.Snapshot, usage *store.Usage, plan, all *gc.Plan) []ImageUse {
 	uses := make([]ImageUse, 0, len(snap.Images))
-	at := make(map[string]*ImageUse, len(snap.Images))
+	now, whole := decisions(plan), decisions(all)
 	for i, share := range gc.Shares(snap, usage) {
-		img := &snap.Images[i]
-		if !img.ReadOnly {
-			uses = append(uses, ImageUse{ID: img.ID, Names: img.Names, Platform: img.Platform(), Share: share})
-			at[img.ID] = &uses[len(uses)-1]
-		}
-	}
-	for _, p := range []*gc.Plan{plan, all} {
-		if p == nil {
-			continue
-		}
-		for i := range p.Images {
-			d := &p.Images[i]
-			one := at[d.ID]
-			if one == nil {
-				continue
-			}
-			one.Was = d.Was
-			one.Prune = one.Prune || p == plan && d.Goes
-			one.PruneAll = one.PruneAll || p == all && d.Goes
+		if img := &snap.Images[i]; !img.ReadOnly {
+			d, ofAll := now[img.ID], whole[img.ID]
+			uses = append(uses, ImageUse{
+				ID: img.ID, Names: img.Names, Was: cmp.Or(ofAll.Was, d.Was), Platform: img.Platform(), Share: share, Prune: d.Goes, PruneAll: ofAll.Goes,
+			})
 		}
 	}
 	slices.SortStableFunc(uses, func(a, b ImageUse) int { return cmp.Compare(b.Own, a.Own) })
 	return uses
+}
+
+// decisions are those of a plan, by image ID; none of nil.
+func decisions(plan *gc.Plan) map[string]gc.Decision {
+	all := map[string]gc.Decision{}
+	if plan != nil {
+		for _, d := range plan.Images {
+			all[d.ID] = d
+		}
+	}
+	return all
 }
 
 // leftoverUses takes the bytes from a plan by which all go, and what goes now
@@ -110,9 +107,8 @@ func leftoverUses(plan, anyAge *gc.Plan, downloads []store.Download) []LeftoverU
 		return uses
 	}
 	for _, l := range anyAge.Leftovers {
-		goesNow := plan != nil && slices.ContainsFunc(plan.Leftovers, func(now gc.Leftover) bool { return now.ID == l.ID && now.Goes })
+		l.Goes = plan != nil && slices.ContainsFunc(plan.Leftovers, func(now gc.Leftover) bool { return now.ID == l.ID && now.Goes })
 		partial := slices.ContainsFunc(downloads, func(d store.Download) bool { return d.Path == l.ID && d.Partial })
-		l.Goes = goesNow
 		uses = append(uses, LeftoverUse{Leftover: l, Partial: partial})
 	}
 	return uses

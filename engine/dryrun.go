@@ -35,7 +35,7 @@ type PullPlan struct {
 	DiskFree   int64               `json:"diskFree"`   // bytes; -1 when not known
 	Name       string              `json:"name"`       // the name that the image gets, "" for none
 	Moves      *PlannedMove        `json:"moves"`      // who loses that name; nil when nobody does
-	Requests   PullRequests        `json:"requests"`
+	Requests   registry.Asked      `json:"requests"`
 	RateLimit  *registry.RateLimit `json:"rateLimit"` // what the registry says is left; nil when it says nothing
 }
 
@@ -49,37 +49,15 @@ type PlannedMove struct {
 	Bytes    int64  `json:"bytes"`    // that removing it would free
 }
 
-// PullRequests counts what a pull asks a registry for.
-type PullRequests struct {
-	Manifests int `json:"manifests"` // what Docker Hub counts against the rate limit
-	Blobs     int `json:"blobs"`     // configs and layers
-}
-
 // PlanPull tells what Pull with the same options would do, one plan for each
 // image. It resolves, chooses, asks the signature policy, looks for room and ends
 // with the errors with which Pull would; an error may come with plans. It reads
 // manifests and configs, writes nothing, takes no lock, and creates no store.
-func (e *Engine) PlanPull(ctx context.Context, inputs []string, o PullOptions) ([]PullPlan, error) {
-	if len(o.Platforms) == 0 {
-		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
-	}
-	pulls := make([]*pull, len(inputs))
-	for i, input := range inputs {
-		pulls[i] = &pull{o: o, input: input}
-	}
-	return e.plan(ctx, pulls)
-}
-
-// PlanLocked is PlanPull of PullLocked.
-func (e *Engine) PlanLocked(ctx context.Context, l *Lock, names []string, o PullOptions) ([]PullPlan, error) {
-	pulls, err := e.locked(l, names, o)
+func (e *Engine) PlanPull(ctx context.Context, inputs []string, o PullOptions) (plans []PullPlan, err error) {
+	pulls, err := e.pulls(inputs, o)
 	if err != nil {
 		return nil, err
 	}
-	return e.plan(ctx, pulls)
-}
-
-func (e *Engine) plan(ctx context.Context, pulls []*pull) (plans []PullPlan, err error) {
 	plans = []PullPlan{}
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		for _, p := range pulls {
@@ -126,8 +104,7 @@ func (p *pull) planAll(ctx context.Context, r *reading) error {
 
 // planLimit asks the registry how many manifests it leaves.
 func (p *pull) planLimit(ctx context.Context, img *registry.Image, plans []PullPlan) error {
-	once := Retry{Idle: p.o.Limits.Idle}
-	return p.engine.asker.Once(ctx, once, func(ctx context.Context, _ *types.SystemContext, _ *ask.Watchdog) error {
+	return p.engine.asker.Once(ctx, p.o.Retry, func(ctx context.Context, _ *types.SystemContext, _ *ask.Watchdog) error {
 		limit, err := registry.ReadRateLimit(ctx, p.engine.config.Registry, img.Ref)
 		if err != nil {
 			p.engine.note("the rate limit is not known: %v", err)
@@ -154,11 +131,13 @@ func (p *pull) planOf(r *reading, j *job, m lack) *PullPlan {
 	if r.img.Ref.Transport() != docker.Transport {
 		return plan
 	}
-	if !plan.Present {
-		plan.Requests = copyRequests(r.img, len(m.fetch))
+	plan.Requests = j.asked
+	if !plan.Present { // then the copy asks for the instance of an index once more, the config, and the layers
+		plan.Requests.Blobs += 1 + len(m.fetch)
+		if r.img.IsIndex {
+			plan.Requests.Manifests++
+		}
 	}
-	plan.Requests.Manifests += j.asked.Manifests
-	plan.Requests.Blobs += j.asked.Blobs
 	return plan
 }
 
@@ -279,16 +258,6 @@ func layersHere(snap *store.Snapshot, diffIDs []digest.Digest) int {
 		parent = id
 	}
 	return len(diffIDs)
-}
-
-// copyRequests counts what the copy of an image asks beside what choosing it
-// asked: the instance of an index once more, the config, and the layers.
-func copyRequests(img *registry.Image, missing int) PullRequests {
-	r := PullRequests{Blobs: 1 + missing}
-	if img.IsIndex {
-		r.Manifests = 1
-	}
-	return r
 }
 
 // planName tells which name the image would get and from whom.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -79,6 +80,10 @@ func (e *Engine) emit(ev Event) {
 
 func (e *Engine) debug(text string) { e.emit(Event{Debug: &NoteEvent{Text: text}}) }
 
+func (e *Engine) note(format string, args ...any) {
+	e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf(format, args...)}})
+}
+
 // read opens the store, takes one snapshot, and hands both to f.
 func (e *Engine) read(ctx context.Context, f func(*store.Store, *store.Snapshot) error) (err error) {
 	s, err := store.Open(e.config.Store)
@@ -151,6 +156,14 @@ func (e *Engine) write(ctx context.Context, f func(*store.Writer, *store.Snapsho
 		return err
 	}
 	return f(w, snap)
+}
+
+// change is write for what is about one local image.
+func (e *Engine) change(ctx context.Context, input string, f func(*store.Writer, *query.View) error) error {
+	if err := e.absent(ctx, input); err != nil {
+		return err
+	}
+	return e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error { return f(w, e.view(snap)) })
 }
 
 // absent is the error of what is looked for in a store that is not there, in

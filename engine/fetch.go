@@ -25,8 +25,7 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 		e.debug("layers are unpacked by the library: " + reason)
 		return false, nil
 	}
-	limits := o.Limits
-	ctx, watch := ask.Watch(ctx, limits.idle())
+	ctx, watch := ask.Watch(ctx, o.Retry.IdleLimit())
 	defer watch.Stop()
 	watch.Rest() // nothing is asked for while other images of the pull have their turn
 	done := make(chan struct{})
@@ -42,11 +41,11 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	defer blobs.Leave(layers)
 	options := unpack.Options{
 		Group: shared.group, OnRead: meter.add, OnWait: func(i int, waits bool) { watch.Wait(layers[i].Digest, waits) },
-		MaxBytes: limits.MaxBytes, MaxEntries: limits.MaxEntries, Chunked: e.partial(w, blobs, like),
-	}
-	options.OnIn = func(i int) {
-		blobs.Came(layers[i])
-		meter.in(i)
+		MaxBytes: o.Limits.MaxBytes, MaxEntries: o.Limits.MaxEntries, Chunked: e.partial(w, blobs, like),
+		OnIn: func(i int) {
+			blobs.Came(layers[i])
+			meter.in(i)
+		},
 	}
 	result, ok, reason, err := w.FetchLayers(ctx, layers, blobs.Open, options)
 	if err != nil {
@@ -55,7 +54,7 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 	if !ok {
 		e.debug("layers are unpacked by the library: " + reason)
 		if hasSubstitutes(img, d) {
-			survey, err := limits.survey(w)
+			survey, err := o.Limits.survey(w)
 			if err != nil {
 				return false, err
 			}
@@ -69,8 +68,8 @@ func (e *Engine) fetchLayers(ctx context.Context, w *store.Writer, img *registry
 
 // tooBig gives an image that exceeds a limit the same error on both paths.
 func tooBig(err error) error {
-	var limit *unpack.LimitError
-	if !errors.As(err, &limit) {
+	limit, ok := errors.AsType[*unpack.LimitError](err)
+	if !ok {
 		return err
 	}
 	what := "bytes"

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -33,7 +34,7 @@ func (e *GuardedError) user() string {
 	if e.User.Reason == gc.Mounted {
 		return "a mount"
 	}
-	return "container " + orElse(e.User.ByName, query.ShortID(e.User.By))
+	return "container " + cmp.Or(e.User.ByName, query.ShortID(e.User.By))
 }
 
 // Unwrap makes it a store.ErrInUse.

@@ -66,10 +66,7 @@ func (e *Engine) Inspect(ctx context.Context, input string, o InspectOptions) (d
 		doc.RepoTags, err = e.repoTags(ctx, img.Ref)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return doc, nil
+	return doc, err
 }
 
 // repoTags lists the tags of an image's repository. Registries that do not let
@@ -91,7 +88,7 @@ func (e *Engine) repoTags(ctx context.Context, ref types.ImageReference) ([]stri
 	if !denied && !absent {
 		return nil, err
 	}
-	e.emit(Event{Note: &NoteEvent{Text: "the registry does not let its tags be listed: RepoTags is empty"}})
+	e.note("the registry does not let its tags be listed: RepoTags is empty")
 	return []string{}, nil
 }
 

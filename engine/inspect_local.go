@@ -73,15 +73,13 @@ type RootFS struct {
 func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *platform.Request) ([]ImageData, error) {
 	found := []ImageData{}
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		inspector := &inspector{engine: e, store: s, snap: snap, view: e.view(snap), wanted: wanted}
+		inspector := &inspector{engine: e, store: s, view: e.view(snap)}
 		var errs []error
 		for _, input := range inputs {
-			data, err := inspector.inspect(ctx, input)
-			if err != nil {
-				errs = append(errs, err)
-				continue
+			data, err := inspector.inspect(ctx, input, wanted)
+			if errs = append(errs, err); err == nil {
+				found = append(found, *data)
 			}
-			found = append(found, *data)
 		}
 		return errors.Join(errs...)
 	})
@@ -91,21 +89,15 @@ func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *pla
 type inspector struct {
 	engine *Engine
 	store  *store.Store
-	snap   *store.Snapshot
 	view   *query.View
-	wanted *platform.Request
 }
 
-func (i *inspector) find(ctx context.Context, input string) (*store.Image, error) {
-	found, err := i.engine.one(ctx, i.store, i.snap, input, i.wanted)
-	return found.Image, err
-}
-
-func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData, err error) {
-	img, err := i.find(ctx, input)
+func (i *inspector) inspect(ctx context.Context, input string, wanted *platform.Request) (data *ImageData, err error) {
+	found, err := i.engine.one(ctx, i.store, i.view, input, wanted)
 	if err != nil {
 		return nil, err
 	}
+	img := found.Image
 	if img.IsList {
 		return nil, fmt.Errorf("%s is a manifest list, not an image: mpull manifest inspect %s shows it", input, input)
 	}
@@ -118,11 +110,8 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 		if err != nil {
 			return err
 		}
-		if data, err = i.describe(img, detail); err != nil {
-			return err
-		}
-		data.PlatformCheck = i.engine.actualPlatform(ctx, i.store, img)
-		return nil
+		data, err = i.describe(ctx, img, detail)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("inspecting %s: %w", input, err)
@@ -130,7 +119,7 @@ func (i *inspector) inspect(ctx context.Context, input string) (data *ImageData,
 	return data, nil
 }
 
-func (i *inspector) describe(img *store.Image, d *registry.Detail) (*ImageData, error) {
+func (i *inspector) describe(ctx context.Context, img *store.Image, d *registry.Detail) (*ImageData, error) {
 	info, err := d.Info()
 	if err != nil {
 		return nil, err
@@ -147,13 +136,11 @@ func (i *inspector) describe(img *store.Image, d *registry.Detail) (*ImageData, 
 		GraphDriver: &DriverData{Name: i.store.Driver(), Data: driver},
 		RootFS:      &RootFS{Type: config.RootFS.Type, Layers: config.RootFS.DiffIDs},
 		Labels:      info.Labels, Annotations: map[string]string{}, ManifestType: d.MediaType, User: config.Config.User,
-		History: config.History, NamesHistory: img.NamesHistory, Displaced: img.Displaced,
+		History: config.History, NamesHistory: img.NamesHistory, Displaced: append([]store.Displacement{}, img.Displaced...),
+		PlatformCheck: i.engine.actualPlatform(ctx, i.store, img),
 	}
 	if img.Config != nil {
 		data.Variant = img.Config.Variant
-	}
-	if data.Displaced == nil {
-		data.Displaced = []store.Displacement{}
 	}
 	return data, data.ofFormat(d)
 }

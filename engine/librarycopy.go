@@ -26,10 +26,10 @@ const progressInterval = 200 * time.Millisecond
 // without a name: a library commit that fails while naming deletes the image
 // with all its other names (containers/image#1267). With layersThere the layers
 // are in the store already and are not reported again.
-func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool, limits Limits) error {
-	ctx, watch := ask.Watch(ctx, limits.idle())
+func (e *Engine) copyImage(ctx context.Context, w *store.Writer, img *registry.Image, c *choice, temp string, layersThere bool, o *PullOptions) error {
+	ctx, watch := ask.Watch(ctx, o.Retry.IdleLimit())
 	defer watch.Stop()
-	survey, err := limits.survey(w)
+	survey, err := o.Limits.survey(w)
 	if err != nil {
 		return err
 	}
@@ -130,16 +130,9 @@ func libraryChoice(img *registry.Image, sys *types.SystemContext) (digest.Digest
 func imageID(d *registry.Detail) string { return d.ConfigInfo.Digest.Encoded() }
 
 func layerEvent(ref types.ImageReference, p types.ProgressProperties) Event {
-	ev := &LayerEvent{Reference: registry.RefName(ref), Digest: p.Artifact.Digest.String(), Offset: int64(p.Offset), Size: p.Artifact.Size}
-	switch p.Event {
-	case types.ProgressEventNewArtifact:
-		ev.State = LayerStarted
-	case types.ProgressEventRead:
-		ev.State = LayerRead
-	case types.ProgressEventSkipped:
-		ev.State = LayerPresent
-	case types.ProgressEventDone:
-		ev.State = LayerDone
-	}
-	return Event{Layer: ev}
+	state := map[types.ProgressEvent]LayerState{
+		types.ProgressEventNewArtifact: LayerStarted, types.ProgressEventRead: LayerRead,
+		types.ProgressEventSkipped: LayerPresent, types.ProgressEventDone: LayerDone,
+	}[p.Event]
+	return Event{Layer: &LayerEvent{Reference: registry.RefName(ref), Digest: p.Artifact.Digest.String(), State: state, Offset: int64(p.Offset), Size: p.Artifact.Size}}
 }

@@ -2,18 +2,15 @@ package engine
 
 import (
 	"fmt"
-	"time"
 
-	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/unpack"
 )
 
 // Limits bound what a pull may take. The zero value sets the defaults.
 type Limits struct {
-	Idle       time.Duration // how long a registry may send nothing; 0 means a minute
-	MaxBytes   int64         // of disk that one image may take, unpacked; 0 means what is free
-	MaxEntries int64         // files, folders and links that one image may have; 0 means any number
+	MaxBytes   int64 // of disk that one image may take, unpacked; 0 means what is free
+	MaxEntries int64 // files, folders and links that one image may have; 0 means any number
 }
 
 // survey is how layers that the library unpacks are held to the limits.
@@ -24,8 +21,6 @@ func (l Limits) survey(w *store.Writer) (*unpack.Survey, error) {
 	}
 	return &unpack.Survey{MaxBytes: l.MaxBytes, MaxEntries: l.MaxEntries, Room: now.Free}, nil
 }
-
-func (l Limits) idle() time.Duration { return ask.Retry{Idle: l.Idle}.IdleLimit() }
 
 // TooBigError says that an image takes more than Limits allow.
 type TooBigError struct {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -37,14 +38,13 @@ func (e *ManifestListError) Error() string {
 		if m.ID != "" {
 			where = query.ShortID(m.ID)
 		}
-		members[i] = fmt.Sprintf("%s (%s)", orElse(m.Platform, m.Digest.String()), where)
+		members[i] = fmt.Sprintf("%s (%s)", cmp.Or(m.Platform, m.Digest.String()), where)
 	}
-	return fmt.Sprintf("%s is a manifest list and no image; it names %s", orElse(e.Name, query.ShortID(e.ID)), orElse(strings.Join(members, ", "), "none"))
+	return fmt.Sprintf("%s is a manifest list and no image; it names %s", cmp.Or(e.Name, query.ShortID(e.ID)), cmp.Or(strings.Join(members, ", "), "none"))
 }
 
 // of finds the image of a platform among those that an input stands for.
-func (e *Engine) of(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, request platform.Request) (query.Found, error) {
-	view := e.view(snap)
+func (e *Engine) of(ctx context.Context, s *store.Store, view *query.View, input string, request platform.Request) (query.Found, error) {
 	found, err := view.Of(input, request, e.programs(ctx, s))
 	if query.IsUnknown(err) {
 		if list, listErr := view.Find(input); listErr == nil && list.Image.IsList {

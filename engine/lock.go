@@ -99,21 +99,9 @@ func (e *Engine) lockedImage(ctx context.Context, img *registry.Image, wanted []
 	return locked, nil
 }
 
-// PullLocked pulls the images of a lock, of exactly its digests, and gives them
-// their tags: those of names, all without any. Options are those of Pull, but
-// All means all platforms that are locked, and a platform that is not locked is
-// a *NotLockedError.
-func (e *Engine) PullLocked(ctx context.Context, l *Lock, names []string, o PullOptions) ([]PullResult, error) {
-	pulls, err := e.locked(l, names, o)
-	if err != nil {
-		return nil, err
-	}
-	return e.pull(ctx, pulls)
-}
-
 // locked are the pulls of the names of a lock.
-func (e *Engine) locked(l *Lock, names []string, o PullOptions) ([]*pull, error) {
-	names, err := e.inLock(l, names)
+func (e *Engine) locked(inputs []string, o PullOptions) (pulls []*pull, err error) {
+	names, err := e.inLock(o.Lock, inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -122,9 +110,8 @@ func (e *Engine) locked(l *Lock, names []string, o PullOptions) ([]*pull, error)
 		native.Explicit = true
 		o.Platforms = []Fallback{{native}}
 	}
-	pulls := make([]*pull, 0, len(names))
 	for _, name := range names {
-		locked := l.Images[name]
+		locked := o.Lock.Images[name]
 		p := &pull{o: o, input: query.WithDigest(name, locked.Digest), locked: &locked}
 		p.o.As = name
 		if o.All {

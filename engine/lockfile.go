@@ -127,12 +127,7 @@ func (i LockedImage) of(request platform.Request) (digest.Digest, bool) {
 
 // has tells whether a manifest is locked.
 func (i LockedImage) has(d digest.Digest) bool {
-	for _, locked := range i.Platforms {
-		if locked == d {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(slices.Collect(maps.Values(i.Platforms)), d)
 }
 
 // NotLockedError says that a lock file does not have what was asked for.

@@ -50,8 +50,8 @@ func (e *Engine) Match(ctx context.Context, input string, o LookOptions) (m *Mat
 			return err
 		}
 		c, err := e.decide(ctx, img, instances, e.requests(o))
-		var missing *platform.NotFoundError
-		if err != nil && !errors.As(err, &missing) {
+		missing, ok := errors.AsType[*platform.NotFoundError](err)
+		if err != nil && !ok {
 			return err
 		}
 		m = matching(c)
@@ -85,9 +85,8 @@ func matching(c *choice) *Matching {
 	for _, a := range c.decision.Attempts {
 		attempt := MatchAttempt{Asked: a.Request.String(), Target: a.Request.Target().String(), Native: !a.Request.Explicit, Candidates: []MatchCandidate{}}
 		for i, v := range a.Verdicts {
-			candidate := MatchCandidate{Digest: c.instances[i].Digest, Outcome: v.Outcome, Rule: v.Rule, Why: v.Rule.Text()}
-			candidate.Platform = c.instances[i].Platform.String()
-			attempt.Candidates = append(attempt.Candidates, candidate)
+			in := c.instances[i]
+			attempt.Candidates = append(attempt.Candidates, MatchCandidate{in.Platform.String(), in.Digest, v.Outcome, v.Rule, v.Rule.Text()})
 		}
 		m.Attempts = append(m.Attempts, attempt)
 	}

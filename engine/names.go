@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,11 +14,8 @@ import (
 // Tag gives an image more names. A name that another image holds moves, with
 // a record, as in a pull.
 func (e *Engine) Tag(ctx context.Context, input string, names []string) error {
-	if err := e.absent(ctx, input); err != nil {
-		return err
-	}
-	return e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		found, err := e.view(snap).Find(input)
+	return e.change(ctx, input, func(w *store.Writer, view *query.View) error {
+		found, err := view.Find(input)
 		if err != nil {
 			return err
 		}
@@ -30,7 +26,7 @@ func (e *Engine) Tag(ctx context.Context, input string, names []string) error {
 			}
 		}
 		for _, n := range full {
-			if err := e.moveName(ctx, w, nameMove{name: n, to: found.Image.ID, command: "tag", snap: snap}); err != nil {
+			if err := e.moveName(ctx, w, nameMove{name: n, to: found.Image.ID, command: "tag", snap: view.Snapshot()}); err != nil {
 				return err
 			}
 		}
@@ -66,14 +62,14 @@ func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) erro
 	}
 	moved, err := w.MoveName(ctx, m.name, m.to, m.command)
 	if err == nil && moved.Hidden != nil {
-		e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("%s is also the name of %s for %s in a read-only image store, which is hidden until the name is removed here",
-			m.name, query.ShortID(moved.Hidden.ID), moved.Hidden.Platform())}})
+		e.note("%s is also the name of %s for %s in a read-only image store, which is hidden until the name is removed here",
+			m.name, query.ShortID(moved.Hidden.ID), moved.Hidden.Platform())
 	}
 	if err != nil || moved.Loser == nil {
 		return err
 	}
 	if used != nil {
-		e.emit(Event{Note: &NoteEvent{Text: used.warning()}})
+		e.note("%s", used.warning())
 	}
 	return e.tellMoved(ctx, w, m, moved, kept)
 }
@@ -140,11 +136,7 @@ func isKept(img *store.Image, name string) bool {
 // Untag takes names from an image; without names, all that it holds. The
 // image remembers them.
 func (e *Engine) Untag(ctx context.Context, input string, names []string) error {
-	if err := e.absent(ctx, input); err != nil {
-		return err
-	}
-	return e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		view := e.view(snap)
+	return e.change(ctx, input, func(w *store.Writer, view *query.View) error {
 		found, err := view.Find(input)
 		if err != nil {
 			return err

@@ -81,25 +81,27 @@ func (e *Engine) Platforms(ctx context.Context, input string, o PlatformsOptions
 		}
 		return e.readIfThere(ctx, func(s *store.Store, snap *store.Snapshot, problem error) error {
 			if problem != nil {
-				e.emit(Event{Note: &NoteEvent{Text: "what is here is not shown: " + problem.Error()}})
+				e.note("what is here is not shown: %v", problem)
 			}
-			rows, err = e.offered(ctx, img, instances, here{s, byDigest(snap)}, o)
+			rows, err = e.offered(ctx, img, instances, s, byDigest(snap), o)
 			return err
 		})
 	})
 	return rows, err
 }
 
-func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, local here, o PlatformsOptions) ([]OfferedPlatform, error) {
+func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []registry.Instance, s *store.Store, here map[digest.Digest][]*store.Image, o PlatformsOptions) ([]OfferedPlatform, error) {
 	rows, listed := []OfferedPlatform{}, []int{}
 	for i, in := range instances {
 		if in.Attestation || o.Filter != nil && !o.Filter(in.Platform) {
 			continue
 		}
 		row := OfferedPlatform{Size: -1, Local: []LocalImage{}}
-		for _, img := range local.images[in.Digest] {
+		for _, img := range here[in.Digest] {
 			row.Local = append(row.Local, LocalImage{ID: img.ID, Names: img.Names})
-			row.Size = local.size(img, in.Digest)
+			if blob, err := s.Manifest(img, in.Digest); err == nil {
+				row.Size = registry.ManifestSize(blob)
+			}
 		}
 		rows, listed = append(rows, row), append(listed, i)
 	}
@@ -148,12 +150,9 @@ func sizeAll(ctx context.Context, img *registry.Image, rows []OfferedPlatform, i
 		}
 		g.Go(func() (err error) {
 			rows[n].Size, err = img.CompressedSize(ctx, instances[i])
-			var absent *registry.AbsentError
-			var artifact *registry.NotImageError
-			switch {
-			case errors.As(err, &absent): // the rest can be told all the same
+			if errors.As(err, new(*registry.AbsentError)) { // the rest can be told all the same
 				rows[n].Size, instances[i].Absent, err = -1, true, nil
-			case errors.As(err, &artifact):
+			} else if artifact, ok := errors.AsType[*registry.NotImageError](err); ok {
 				instances[i].Artifact, err = cmp.Or(instances[i].Artifact, artifact.Type), nil
 			}
 			return err
@@ -183,20 +182,4 @@ func byDigest(snap *store.Snapshot) map[digest.Digest][]*store.Image {
 		}
 	}
 	return images
-}
-
-// here is what local storage has of an image.
-type here struct {
-	store  *store.Store
-	images map[digest.Digest][]*store.Image // by their manifests
-}
-
-// size returns the compressed bytes that the manifest of a local image names,
-// -1 when it cannot be read.
-func (h here) size(img *store.Image, d digest.Digest) int64 {
-	blob, err := h.store.Manifest(img, d)
-	if err != nil {
-		return -1
-	}
-	return registry.ManifestSize(blob)
 }

@@ -20,21 +20,14 @@ import (
 // host's own gets the name, else the first; the others get their repo@digest
 // names. On an error, what was there before is there still, under the names it
 // had; the results are those that were reached.
-func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) ([]PullResult, error) {
-	if len(o.Platforms) == 0 {
-		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
+func (e *Engine) Pull(ctx context.Context, inputs []string, o PullOptions) (results []PullResult, err error) {
+	pulls, err := e.pulls(inputs, o)
+	if err != nil {
+		return nil, err
 	}
-	pulls := make([]*pull, len(inputs))
-	for i, input := range inputs {
-		pulls[i] = &pull{o: o, input: input}
-	}
-	return e.pull(ctx, pulls)
-}
-
-func (e *Engine) pull(ctx context.Context, pulls []*pull) (results []PullResult, err error) {
 	var refused []*UnprovenError
 	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		return e.beside(ctx, w.Store, inputsOf(pulls), func(e *Engine) error {
+		return e.beside(ctx, w.Store, inputs, func(e *Engine) error {
 			defer func() { e.appraise(ctx, w, results) }()
 			shared := e.share(w)
 			for _, p := range pulls {
@@ -52,12 +45,18 @@ func (e *Engine) pull(ctx context.Context, pulls []*pull) (results []PullResult,
 	return results, e.discard(ctx, err, refused...)
 }
 
-func inputsOf(pulls []*pull) []string {
-	inputs := make([]string, len(pulls))
-	for i, p := range pulls {
-		inputs[i] = p.input
+// pulls are those of the inputs, or of the names in a lock.
+func (e *Engine) pulls(inputs []string, o PullOptions) (pulls []*pull, err error) {
+	if o.Lock != nil {
+		return e.locked(inputs, o)
 	}
-	return inputs
+	if len(o.Platforms) == 0 {
+		o.Platforms = []Fallback{{platform.Native(e.Platform())}}
+	}
+	for _, input := range inputs {
+		pulls = append(pulls, &pull{o: o, input: input})
+	}
+	return pulls, nil
 }
 
 // shared is what the inputs of a pull have in common.
@@ -145,7 +144,7 @@ func (p *pull) run(ctx context.Context) error {
 		if p.o.Policy == PullMissing {
 			better = "an image that names the variant"
 		}
-		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("could not ask for %s, so the one that is here is used: %v", better, err)}})
+		p.engine.note("could not ask for %s, so the one that is here is used: %v", better, err)
 		return nil
 	}
 	return err
@@ -190,9 +189,7 @@ func (p *pull) locals(ctx context.Context, unsaid bool) error {
 // isMissing tells whether an error says that the store does not have the one
 // image that was meant: a registry may.
 func isMissing(err error) bool {
-	var other *query.NotHereError
-	var several *query.AmbiguousError
-	return query.IsUnknown(err) || errors.As(err, &other) || errors.As(err, &several)
+	return query.IsUnknown(err) || errors.As(err, new(*query.NotHereError)) || errors.As(err, new(*query.AmbiguousError))
 }
 
 // local answers from the store, without a request: the image of that platform
@@ -228,12 +225,7 @@ func (p *pull) here(ctx context.Context, j *job) (query.Found, error) {
 		if err == nil && view.Sizes().Complete(found.Image) {
 			return found, nil
 		}
-		if err == nil {
-			err = &query.UnknownError{Input: p.input}
-		}
-		if first == nil {
-			first = err
-		}
+		first = cmp.Or(first, err, error(&query.UnknownError{Input: p.input}))
 	}
 	return query.Found{}, first
 }

@@ -14,8 +14,7 @@ import (
 // firstImage reads instances until one is an image.
 func firstImage(ctx context.Context, img *registry.Image, instances []*registry.Instance) (d *registry.Detail, err error) {
 	for _, in := range instances {
-		var artifact *registry.NotImageError
-		if d, err = img.Detail(ctx, *in); !errors.As(err, &artifact) {
+		if d, err = img.Detail(ctx, *in); !errors.As(err, new(*registry.NotImageError)) {
 			return d, err
 		}
 	}
@@ -75,11 +74,4 @@ func (p *pull) tellAbsent() error {
 	}
 	p.engine.note("warning: %v", e)
 	return nil
-}
-
-func orElse(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

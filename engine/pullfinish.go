@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/opencontainers/go-digest"
 
@@ -16,16 +15,15 @@ import (
 // finish brings and names the image of one job.
 func (p *pull) finish(ctx context.Context, source registry.Source, img *registry.Image, j *job) (err error) {
 	d := j.choice.detail
-	r := PullResult{ID: imageID(d), Digest: d.Digest, Platform: d.Platform(), Rule: j.choice.rule}
-	r.Present = j.here != nil
-	if j.here != nil {
+	r := PullResult{ID: imageID(d), Digest: d.Digest, Platform: d.Platform(), Rule: j.choice.rule, Present: j.here != nil}
+	if r.Present {
 		r.ID = j.here.ID
-	} else {
-		if err := p.commit(ctx, img, j); err != nil {
-			return err
-		}
+	} else if err := p.commit(ctx, img, j); err != nil {
+		return err
 	}
-	p.shared.keep.Forget(blobsOf(d))
+	for _, l := range d.Layers {
+		p.shared.keep.Forget(l.Digest)
+	}
 	if j.choice.unproven != nil {
 		if r.Platform, err = p.prove(ctx, r.ID, j); err != nil {
 			return err
@@ -46,14 +44,6 @@ func (p *pull) finish(ctx context.Context, source registry.Source, img *registry
 	return nil
 }
 
-func blobsOf(d *registry.Detail) []digest.Digest {
-	var all []digest.Digest
-	for _, l := range d.Layers {
-		all = append(all, l.Digest)
-	}
-	return all
-}
-
 // announce says what was chosen, and warns where that needs a second look.
 func (p *pull) announce(source registry.Source, j *job) {
 	if j.announced {
@@ -62,18 +52,17 @@ func (p *pull) announce(source registry.Source, j *job) {
 	j.announced = true
 	c := j.choice
 	m := p.lackOf(source, c.detail)
-	ev := &ResolvedEvent{
+	p.engine.emit(Event{Resolved: &ResolvedEvent{
 		Reference: cmp.Or(p.title, registry.RefName(source.Ref)), Platform: c.detail.Platform(), Rule: c.rule,
 		Layers: m.layers, Bytes: c.detail.Size(), Here: m.here, Fetch: m.fetch, Kept: m.kept, Present: j.here != nil,
-	}
-	p.engine.emit(Event{Resolved: ev})
+	}})
 	if c.foreign {
-		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s exists only for %s, not for this machine's %s",
-			registry.RefName(source.Ref), orElse(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))}})
+		p.engine.note("warning: %s exists only for %s, not for this machine's %s",
+			registry.RefName(source.Ref), cmp.Or(c.detail.Platform().String(), "no platform that it names"), platform.Native(p.engine.Platform()))
 	}
 	if said, config := c.detail.Instance.Platform, c.detail.Platform(); said.Complete() && config.Complete() &&
 		(said.Architecture != config.Architecture || said.OS != config.OS || meets(said, j.requests) && !meets(config, j.requests)) {
-		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: the index calls this image %s, its own config says %s", said, c.detail.Platform())}})
+		p.engine.note("warning: the index calls this image %s, its own config says %s", said, config)
 	}
 }
 
@@ -90,7 +79,7 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if err := p.engine.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, p.o.Limits); err != nil {
+	if err := p.engine.copyImage(ctx, p.w, img, j.choice, temp, j.fetched, &p.o); err != nil {
 		return err
 	}
 	// The library keeps the index only where it found the instance through it.
@@ -109,9 +98,9 @@ func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err
 	if err != nil {
 		return err
 	}
-	ctx, watch := ask.Watch(ctx, p.o.Limits.idle())
+	ctx, watch := ask.Watch(ctx, p.o.Retry.IdleLimit())
 	defer watch.Stop()
-	defer registry.EndHelpers(ctx, p.o.Limits.idle())()
+	defer registry.EndHelpers(ctx, p.o.Retry.IdleLimit())()
 	defer func() { err = ask.WithCause(ctx, err) }()
 	policy, err := registry.Policy(sys)
 	if err != nil {
@@ -132,11 +121,8 @@ func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err
 // target is the name that the image gets: the one asked for, else the
 // source's; "" when there is neither.
 func (p *pull) target(source registry.Source) string {
-	if p.o.As != "" {
+	if p.o.As != "" || source.Name == nil {
 		return p.o.As
-	}
-	if source.Name == nil {
-		return ""
 	}
 	return source.Name.String()
 }

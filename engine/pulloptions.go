@@ -37,9 +37,13 @@ func ParsePullPolicy(s string) (PullPolicy, error) {
 // pulls the host's platform and gives it the name.
 type PullOptions struct {
 	Platforms []Fallback // the images wanted; nil means the host's platform
-	All       bool       // every platform that the source offers, instead of Platforms
+	All       bool       // every platform that the source offers, or the lock has, instead of Platforms
 	Policy    PullPolicy // "" means PullAlways
-	As        string     // name for the result; "" means the source's own
+	// Lock makes a pull one of exactly its digests, which get their tags: those of
+	// the inputs, all without any. A platform that is not locked is a
+	// *NotLockedError, and As is not looked at.
+	Lock *Lock
+	As   string // name for the result; "" means the source's own
 	// SkipMissing makes what an index names and the source does not have a
 	// warning instead of an error. It goes with All.
 	SkipMissing bool

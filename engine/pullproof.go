@@ -86,16 +86,13 @@ func (p *pull) others(ctx context.Context, r *reading, j *job, unproven *Unprove
 // one that err is about among them, unless somebody has come to use one.
 func (e *Engine) discard(ctx context.Context, err error, refused ...*UnprovenError) error {
 	errs := []error{err}
-	if unproven := (*UnprovenError)(nil); errors.As(err, &unproven) && !slices.Contains(refused, unproven) {
+	if unproven, ok := errors.AsType[*UnprovenError](err); ok && !slices.Contains(refused, unproven) {
 		refused = append(refused, unproven)
 	}
 	for _, r := range refused {
 		if r.fresh {
 			errs = append(errs, e.discardOne(ctx, r))
 		}
-	}
-	if len(errs) == 1 {
-		return err
 	}
 	return errors.Join(errs...)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/registry"
-	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/unpack"
 )
 
@@ -137,7 +136,7 @@ func (p *pull) attempt(ctx context.Context, r *reading) error {
 			continue
 		}
 		err := p.finish(ctx, r.source, r.img, j)
-		if unproven := (*UnprovenError)(nil); errors.As(err, &unproven) {
+		if unproven, ok := errors.AsType[*UnprovenError](err); ok {
 			err = p.others(ctx, r, j, unproven)
 		}
 		if err != nil {
@@ -152,8 +151,8 @@ func (p *pull) choices(ctx context.Context, r *reading) error {
 	if r.img != nil && r.chosen {
 		return nil
 	}
-	once := Retry{Idle: p.o.Limits.Idle} // from tries again, with what was reached
-	return p.engine.asker.Once(ctx, once, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) error {
+	// Once: from tries again, with what was reached.
+	return p.engine.asker.Once(ctx, p.o.Retry, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) error {
 		return p.choicesOf(ctx, sys, watch, r)
 	})
 }
@@ -178,7 +177,7 @@ func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *a
 func (p *pull) tellSkipped(img *registry.Image) {
 	mirrors, taken := img.Guard().Skipped()
 	for _, mirror := range mirrors {
-		p.engine.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("the mirror %s was asked first and did not give it: %s comes from %s", mirror, registry.RefName(img.Ref), taken)}})
+		p.engine.note("the mirror %s was asked first and did not give it: %s comes from %s", mirror, registry.RefName(img.Ref), taken)
 	}
 }
 
@@ -231,20 +230,16 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 // stored returns the manifest and the config of an image that is here: what a
 // digest names need not be asked for again.
 func (p *pull) stored(d digest.Digest) (manifest, config []byte, ok bool) {
-	return storedIn(p.s, p.snap, d)
-}
-
-func storedIn(s *store.Store, snap *store.Snapshot, d digest.Digest) (manifest, config []byte, ok bool) {
-	for i := range snap.Images {
-		img := &snap.Images[i]
+	for i := range p.snap.Images {
+		img := &p.snap.Images[i]
 		if img.ConfigError != nil || img.IsList || !slices.Contains(img.Digests, d) {
 			continue
 		}
-		manifest, err := s.Manifest(img, d)
+		manifest, err := p.s.Manifest(img, d)
 		if err != nil {
 			continue
 		}
-		if config, err = s.ConfigBlob(img); err == nil {
+		if config, err = p.s.ConfigBlob(img); err == nil {
 			return manifest, config, true
 		}
 	}

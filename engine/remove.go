@@ -42,12 +42,11 @@ var ErrSeveralNames = errors.New("image has several names: remove them one by on
 // Remove removes images as podman does: a name of an image with other names is
 // only taken away; the last name goes with the image, and so do its nameless
 // parents. Each input has its own result; the error is about the store itself.
-func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) ([]Removed, error) {
-	var results []Removed
+func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) (results []Removed, err error) {
 	if !store.Present(e.config.Store) {
 		return e.removeNowhere(ctx, inputs, o), nil
 	}
-	err := e.remove(ctx, func(d *store.Deleter, snap *store.Snapshot) error {
+	err = e.remove(ctx, func(d *store.Deleter, snap *store.Snapshot) error {
 		if o.All {
 			inputs, o.Ignore = writable(snap), true
 		}
@@ -58,7 +57,6 @@ func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) (
 				r.Err = nil
 			}
 			results = append(results, r)
-			var err error
 			if snap, err = d.Snapshot(ctx); err != nil {
 				return err
 			}
@@ -210,27 +208,24 @@ func unused(snap *store.Snapshot, img *store.Image) error {
 	case user.Reason == gc.Mounted:
 		return fmt.Errorf("image %s is mounted, which the tool that mounted it can undo (podman image unmount): %w", query.ShortID(img.ID), store.ErrInUse)
 	}
-	name := user.ByName
-	if name == "" {
-		name = query.ShortID(user.By)
-	}
-	return fmt.Errorf("image %s is used by container %s, which the tool that made it can remove: %w", query.ShortID(img.ID), name, store.ErrInUse)
+	return fmt.Errorf("image %s is used by container %s, which the tool that made it can remove: %w",
+		query.ShortID(img.ID), cmp.Or(user.ByName, query.ShortID(user.By)), store.ErrInUse)
 }
 
 // removable finds what an input names. With a platform it may be an image that
 // does not hold the name any more.
 func (e *Engine) removable(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, o RemoveOptions) (*store.Image, string, error) {
-	found, err := e.one(ctx, s, snap, input, o.Platform)
-	var notHere *query.NotHereError
-	switch {
-	case errors.As(err, &notHere):
+	view := e.view(snap)
+	found, err := e.one(ctx, s, view, input, o.Platform)
+	if notHere, ok := errors.AsType[*query.NotHereError](err); ok {
 		return nil, "", &NotMeantError{notHere}
-	case err != nil:
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	if o.Platform != nil {
 		here := []platform.Platform{query.Told(found.Image, e.programs(ctx, s))}
-		versions := e.versions(snap, found.Name, o.Platform.Target())
+		versions := versionsOf(view, found.Name, o.Platform.Target())
 		if len(versions) > 1 {
 			here = versions
 		}
@@ -244,13 +239,13 @@ func (e *Engine) removable(ctx context.Context, s *store.Store, snap *store.Snap
 	return found.Image, found.Name, nil
 }
 
-// versions are the versions of Windows for which images of a name are here, where
+// versionsOf are the versions of Windows for which images of a name are here, where
 // none is asked for.
-func (e *Engine) versions(snap *store.Snapshot, name string, asked platform.Platform) (versions []platform.Platform) {
+func versionsOf(view *query.View, name string, asked platform.Platform) (versions []platform.Platform) {
 	if asked.OS != "windows" || asked.OSVersion != "" || name == "" {
 		return nil
 	}
-	for _, img := range e.view(snap).Family(name) {
+	for _, img := range view.Family(name) {
 		if p := query.PlatformOf(img); asked.Same(p) && !slices.Contains(versions, p) {
 			versions = append(versions, p)
 		}
@@ -268,9 +263,9 @@ type NotMeantError struct{ *query.NotHereError }
 func (e *NotMeantError) Unwrap() error { return e.NotHereError }
 
 // one finds the image that an input means, of a platform when one is asked for.
-func (e *Engine) one(ctx context.Context, s *store.Store, snap *store.Snapshot, input string, wanted *platform.Request) (query.Found, error) {
+func (e *Engine) one(ctx context.Context, s *store.Store, view *query.View, input string, wanted *platform.Request) (query.Found, error) {
 	if wanted == nil {
-		return e.view(snap).Find(input)
+		return view.Find(input)
 	}
-	return e.of(ctx, s, snap, input, *wanted)
+	return e.of(ctx, s, view, input, *wanted)
 }

@@ -24,11 +24,7 @@ type Restored struct {
 // the last that it lost. No request is made. Of images pulled side by side the
 // one that loses the name is kept, as the others are.
 func (e *Engine) Restore(ctx context.Context, input, name string) (r Restored, err error) {
-	if err := e.absent(ctx, input); err != nil {
-		return r, err
-	}
-	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		view := e.view(snap)
+	err = e.change(ctx, input, func(w *store.Writer, view *query.View) error {
 		img, err := restorable(view, input)
 		if err != nil {
 			return err
@@ -120,12 +116,8 @@ func lostName(view *query.View, img *store.Image, input string) (string, error) 
 // Use moves a name to the local image of a platform that holds it, once held
 // it, or is kept under a digest name of its repository. No request is made.
 func (e *Engine) Use(ctx context.Context, input string, request platform.Request) (r Restored, err error) {
-	if err := e.absent(ctx, input); err != nil {
-		return r, err
-	}
-	err = e.write(ctx, func(w *store.Writer, snap *store.Snapshot) error {
-		view := e.view(snap)
-		found, err := e.of(ctx, w.Store, snap, input, request)
+	err = e.change(ctx, input, func(w *store.Writer, view *query.View) error {
+		found, err := e.of(ctx, w.Store, view, input, request)
 		if err != nil {
 			return err
 		}

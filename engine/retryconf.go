@@ -49,8 +49,7 @@ func ConfiguredRetry(o Retry) (Retry, error) {
 // oneLine is an error of the TOML library without the piece of the file that it
 // may draw below.
 func oneLine(err error) error {
-	var at toml.ParseError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[toml.ParseError](err); ok {
 		return fmt.Errorf("line %d: %s", at.Position.Line, at.Message)
 	}
 	return err

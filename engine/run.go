@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +85,7 @@ type prepared struct {
 // settle gives the predicted code to a forced program that did not start: a
 // runtime ends with 1 when execve fails, which says less.
 func (p *prepared) settle(code int, err error) (int, error) {
-	var failed *container.RuntimeError
-	if p.predicted != 0 && (errors.As(err, &failed) || err == nil && code == 1) {
+	if p.predicted != 0 && (errors.As(err, new(*container.RuntimeError)) || err == nil && code == 1) {
 		return p.predicted, nil
 	}
 	return code, err
@@ -104,12 +104,12 @@ func (e *Engine) prepareRun(ctx context.Context, s *store.Store, input string, o
 	if err != nil {
 		return nil, err
 	}
-	found, err := e.one(ctx, s, snap, input, o.Platform)
+	view := e.view(snap)
+	found, err := e.one(ctx, s, view, input, o.Platform)
 	if err != nil {
 		return nil, err
 	}
-	img, name := found.Image, found.Name
-	result, err := e.checkImage(ctx, s, img, o.CheckOptions)
+	result, err := e.checkImage(ctx, s, found.Image, o.CheckOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -117,27 +117,24 @@ func (e *Engine) prepareRun(ctx context.Context, s *store.Store, input string, o
 	switch {
 	case result.ExitCode == 0:
 	case !o.Force || len(result.Command) == 0:
-		return nil, &RefusedError{Result: result, Use: e.wayOut(ctx, s, snap, img, name, o)}
+		return nil, &RefusedError{Result: result, Use: e.wayOut(ctx, s, view, found, o)}
 	default:
 		e.note("starting it by force though it is predicted not to start: %s: %s", result.Verdict, result.Reason)
 	}
 	p = &prepared{predicted: result.ExitCode}
-	if p.command, err = commandOf(s, img, o.CheckOptions); err != nil {
+	if p.command, err = commandOf(s, found.Image, o.CheckOptions); err != nil {
 		return nil, err
 	}
-	p.run, err = w.CreateRun(ctx, img.ID)
+	p.run, err = w.CreateRun(ctx, found.Image.ID)
 	return p, err
 }
 
 // wayOut looks for another image of the same name that would start, and
 // returns the command that switches to it.
-func (e *Engine) wayOut(ctx context.Context, s *store.Store, snap *store.Snapshot, refused *store.Image, name string, o *RunOptions) string {
-	if name == "" && len(refused.Names) > 0 {
-		name = refused.Names[0]
-	}
-	emulated := ""
-	for _, img := range e.view(snap).Family(name) {
-		if img.ID == refused.ID || img.Config == nil {
+func (e *Engine) wayOut(ctx context.Context, s *store.Store, view *query.View, refused query.Found, o *RunOptions) string {
+	name, emulated := cmp.Or(append([]string{refused.Name}, refused.Image.Names...)...), ""
+	for _, img := range view.Family(name) {
+		if img.ID == refused.Image.ID || img.Config == nil {
 			continue
 		}
 		r, err := e.checkImage(ctx, s, img, o.CheckOptions)
@@ -205,8 +202,4 @@ func forgetDeadRuns(s *store.Store, snap *store.Snapshot) error {
 	})
 	snap.Layers = slices.DeleteFunc(snap.Layers, func(l store.Layer) bool { return layers[l.ID] })
 	return err
-}
-
-func (e *Engine) note(format string, args ...any) {
-	e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf(format, args...)}})
 }

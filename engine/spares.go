@@ -122,11 +122,11 @@ func (e *Engine) crioHere(snap *store.Snapshot) (bool, error) {
 // the images cannot be seen.
 func (e *Engine) elsewhere(all bool) error {
 	err := e.config.Store.Elsewhere()
-	var where *store.ElsewhereError
-	if err == nil || all || !errors.As(err, &where) {
+	where, ok := errors.AsType[*store.ElsewhereError](err)
+	if all || !ok {
 		return err
 	}
-	e.emit(Event{Note: &NoteEvent{Text: fmt.Sprintf("warning: %s: of what they use only what is mounted now is seen", where)}})
+	e.note("warning: %v: of what they use only what is mounted now is seen", where)
 	return nil
 }
 

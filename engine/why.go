@@ -88,7 +88,6 @@ func branches(s selection, rows []ListedImage) []Branch {
 		t.rows[r.ID] = r
 	}
 	tags, others := map[string]bool{}, map[string]bool{}
-	var unnamed Branch
 	for _, img := range s.images {
 		for _, n := range append(query.LostNames(img), img.Names...) {
 			if _, tag := query.Split(n); tag != query.None {
@@ -99,19 +98,20 @@ func branches(s selection, rows []ListedImage) []Branch {
 	t.grow(tags)
 	for _, img := range s.images {
 		for _, n := range img.Names {
-			others[n] = !t.shown[img.ID]
+			if !t.shown[img.ID] {
+				others[n] = true
+			}
 		}
 	}
-	maps.DeleteFunc(others, func(_ string, wanted bool) bool { return !wanted })
 	t.grow(others)
+	var unnamed []BranchLeaf
 	for _, img := range s.images {
 		if !t.shown[img.ID] {
-			unnamed.Images = append(unnamed.Images, BranchLeaf{ListedImage: t.rows[img.ID]})
+			unnamed = append(unnamed, BranchLeaf{ListedImage: t.rows[img.ID]})
 		}
 	}
-	if len(unnamed.Images) > 0 {
-		unnamed.Name = query.None
-		t.tree = append(t.tree, unnamed)
+	if unnamed != nil {
+		t.tree = append(t.tree, Branch{query.None, unnamed})
 	}
 	return t.tree
 }

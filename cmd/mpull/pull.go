@@ -115,26 +115,20 @@ func (p *program) pull(ctx context.Context, o pullOptions, names []string) error
 	if err != nil {
 		return err
 	}
-	var lock *engine.Lock // nil without --locked
 	if o.locked != "" {
-		if lock, err = readLock(ctx, o.locked); err != nil {
+		if job.Lock, err = readLock(ctx, o.locked); err != nil {
 			return err
 		}
 	}
 	if o.dryRun {
-		return p.planPull(ctx, o.format, lock, names, job)
+		return p.planPull(ctx, o.format, names, job)
 	}
 	view := newPullView(p.streams, "Pulling", mode, o.quiet)
 	defer view.close()
 	p.inUserNamespace(false)
 	e := p.creatingEngine(view.event)
 	defer runtime.KeepAlive(collectSooner())
-	var results []engine.PullResult
-	if lock == nil {
-		results, err = e.Pull(ctx, names, job)
-	} else {
-		results, err = e.PullLocked(ctx, lock, names, job)
-	}
+	results, err := e.Pull(ctx, names, job)
 	view.end(results)
 	for _, r := range results {
 		if p.events != nil {
@@ -151,8 +145,7 @@ func (p *program) pull(ctx context.Context, o pullOptions, names []string) error
 // program starts again in a user namespace: bad usage needs none.
 func (o pullOptions) job(retry engine.Retry, names int) (job engine.PullOptions, err error) {
 	job = engine.PullOptions{
-		All: o.all, SkipMissing: o.skipMissing, NoTag: o.noTag, Keep: o.keep, Retry: retry,
-		Limits: engine.Limits{Idle: o.registry.idle, MaxEntries: o.maxEntries},
+		All: o.all, SkipMissing: o.skipMissing, NoTag: o.noTag, Keep: o.keep, Retry: retry, Limits: engine.Limits{MaxEntries: o.maxEntries},
 	}
 	if job.Platforms, err = o.platform.requests(host.Wants()); err != nil {
 		return job, err

@@ -15,17 +15,9 @@ import (
 	"github.com/mpull/mpull/engine/registry"
 )
 
-// planPull prints what a pull would do, and does nothing. lock is that of
-// --locked, nil without one.
-func (p *program) planPull(ctx context.Context, format string, lock *engine.Lock, names []string, job engine.PullOptions) error {
-	e := p.readEngine()
-	var plans []engine.PullPlan
-	var err error
-	if lock == nil {
-		plans, err = e.PlanPull(ctx, names, job)
-	} else {
-		plans, err = e.PlanLocked(ctx, lock, names, job)
-	}
+// planPull prints what a pull would do, and does nothing.
+func (p *program) planPull(ctx context.Context, format string, names []string, job engine.PullOptions) error {
+	plans, err := p.readEngine().PlanPull(ctx, names, job)
 	if err != nil && len(plans) == 0 {
 		return err
 	}

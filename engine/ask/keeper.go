@@ -102,12 +102,10 @@ func (k *Keeper) release(d digest.Digest, owner *Watchdog) {
 	}
 }
 
-// Forget removes what is kept of layers that the store has.
-func (k *Keeper) Forget(layers []digest.Digest) {
-	for _, d := range layers {
-		if err := k.w.Forget(d); err != nil {
-			k.asker.debug(fmt.Sprintf("layer %s: %v", d, err))
-		}
+// Forget removes what is kept of a layer that the store has.
+func (k *Keeper) Forget(layer digest.Digest) {
+	if err := k.w.Forget(layer); err != nil {
+		k.asker.debug(fmt.Sprintf("layer %s: %v", layer, err))
 	}
 }
 

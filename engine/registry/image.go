@@ -79,10 +79,10 @@ func (i Instance) Zstd() bool {
 	return i.Annotations["io.github.containers.compression.zstd"] == "true"
 }
 
-// Asked counts requests to a registry.
+// Asked counts requests to a registry. JSON names are stable.
 type Asked struct {
-	Manifests int // what Docker Hub counts against the rate limit
-	Blobs     int // configs
+	Manifests int `json:"manifests"` // what Docker Hub counts against the rate limit
+	Blobs     int `json:"blobs"`     // configs and layers
 }
 
 // Asked returns how many requests were made so far.
