@@ -108,13 +108,13 @@ const (
 	LayerPresent LayerState = "present" // it was there already
 )
 
-// LayerEvent is progress of one blob.
+// LayerEvent is progress of one blob. JSON names are stable.
 type LayerEvent struct {
-	Reference string
-	Digest    string
-	State     LayerState
-	Offset    int64 // bytes so far
-	Size      int64 // bytes in all, -1 when not known
+	Reference string     `json:"reference"`
+	Digest    string     `json:"digest"`
+	State     LayerState `json:"state"`
+	Offset    int64      `json:"offset"` // bytes so far
+	Size      int64      `json:"bytes"`  // bytes in all, -1 when not known
 }
 
 // RetryEvent says that something failed and is tried again.
@@ -137,5 +137,5 @@ type MovedEvent struct {
 // NoteEvent is one line that the user should read, such as a warning; as
 // Event.Debug, one that only a search for a cause needs.
 type NoteEvent struct {
-	Text string
+	Text string `json:"text"`
 }

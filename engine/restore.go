@@ -11,13 +11,13 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
-// Restored is what Restore and Use did.
+// Restored is what Restore and Use did. JSON names are stable.
 type Restored struct {
-	ID       string
-	Name     string
-	Platform string
-	IsList   bool // it is a local manifest list
-	Moved    bool // false when the image held the name already
+	Name     string `json:"name"`
+	ID       string `json:"id"`
+	Platform string `json:"platform,omitempty"`
+	IsList   bool   `json:"-"`     // it is a local manifest list
+	Moved    bool   `json:"moved"` // false when the image held the name already
 }
 
 // Restore gives a name back to an image that lost it: the one asked for, else

@@ -47,8 +47,7 @@ func command(ctx context.Context, args []string, s *streams) error {
 		err = app.RunContext(ctx, args)
 	}
 	err = seeHelp(err, path)
-	var help *helpRequest
-	if errors.As(err, &help) {
+	if help, ok := errors.AsType[*helpRequest](err); ok {
 		return printHelp(s, app, help)
 	}
 	return err
@@ -73,17 +72,18 @@ type program struct {
 	retry      engine.Retry // of requests, once the registry flags are applied
 	guard      bool         // --guard-tags
 	logLevel   string
-	crioConfig *string // --crio-config
-	typing     bool    // a command line is being completed: nobody reads what is said
-	userMask   int     // the umask that mpull was started with; negative while it is in force
+	progress   progressMode // auto of a command without the flag
+	crioConfig *string      // --crio-config
+	typing     bool         // a command line is being completed: nobody reads what is said
+	userMask   int          // the umask that mpull was started with; negative while it is in force
 }
 
 func newApp(s *streams) *cli.App {
-	p := &program{streams: s, userMask: -1}
+	p := &program{streams: s, progress: progressAuto, userMask: -1}
 	app := &cli.App{
 		Name:      "mpull",
 		Usage:     "pull images of a chosen platform, and keep track of the ones that lose their name to them",
-		UsageText: "mpull [global flags] [pull] IMAGE...\nmpull [global flags] COMMAND [flags] [arguments]",
+		UsageText: "[global flags] [pull] IMAGE...\n  mpull [global flags] COMMAND [flags] [arguments]",
 		Version:   buildVersion,
 		Flags:     p.globalFlags(),
 		Commands:  p.commands(),

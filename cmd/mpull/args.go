@@ -37,7 +37,7 @@ func (l *line) straighten(args []string) ([]string, error) {
 }
 
 func newLine(app *cli.App) *line {
-	return &line{app: app, global: flagTable(app.Flags), pull: flagTable(app.Command("pull").Flags)}
+	return &line{app: app, global: flagTable(app.Flags), own: flagTable(app.Command("pull").Flags)}
 }
 
 // nothingToDo explains a line that has flags and nothing else: the value of the
@@ -58,8 +58,7 @@ func (l *line) nothingToDo() error {
 type line struct {
 	app     *cli.App
 	global  map[string]cli.Flag
-	pull    map[string]cli.Flag // of the command that is meant when none is named
-	own     map[string]cli.Flag // of the command, once it is known
+	own     map[string]cli.Flag // of the command; of pull, which is meant when none is named, until it is known
 	path    []string            // command and sub-command names
 	command *cli.Command
 
@@ -151,14 +150,13 @@ func (l *line) name(arg string) error {
 		}
 	}
 	if l.command != nil && len(l.command.Subcommands) > 0 && len(l.names) == 0 && l.command.Action == nil {
-		group := strings.Join(l.path, " ")
+		group, next := strings.Join(l.path, " "), ""
 		if near := nearestCommand(l.command.Subcommands, arg, true); near != "" {
-			return instead(fmt.Sprintf("did you mean \"%s %s\"?", group, near), "there is no command \"%s %s\"", group, arg)
+			next = fmt.Sprintf("did you mean \"%s %s\"?", group, near)
+		} else if l.app.Command(arg) != nil {
+			next = fmt.Sprintf("did you mean \"%s\"?", arg)
 		}
-		if l.app.Command(arg) != nil {
-			return instead(fmt.Sprintf("did you mean \"%s\"?", arg), "there is no command \"%s %s\"", group, arg)
-		}
-		return usagef("there is no command \"%s %s\"", group, arg)
+		return instead(next, "there is no command \"%s %s\"", group, arg)
 	}
 	l.names = append(l.names, arg)
 	return nil
@@ -211,11 +209,7 @@ func (l *line) flag(args []string) (int, error) {
 }
 
 func (l *line) find(name string) (f cli.Flag, global bool) {
-	own := l.own
-	if l.command == nil {
-		own = l.pull
-	}
-	if f := own[name]; f != nil {
+	if f := l.own[name]; f != nil {
 		return f, false
 	}
 	if f := l.global[name]; f != nil {
@@ -265,29 +259,21 @@ func (l *line) unknown(arg, name string) (int, error) {
 // not: what another tool calls so, the nearest, or those that begin with the
 // letter.
 func (l *line) insteadOfFlag(name string) string {
-	if known := ownFlag(name); known != "" {
-		if f, _ := l.find(known); f != nil {
-			return fmt.Sprintf("did you mean --%s?", known)
-		}
+	near := ownFlag(name)
+	if f, _ := l.find(near); f == nil {
+		near = l.nearestFlag(name)
 	}
-	if len(name) > 1 {
-		if near := l.nearestFlag(name); near != "" {
-			return fmt.Sprintf("did you mean --%s?", near)
-		}
-		return ""
-	}
-	own := l.own
-	if l.command == nil {
-		own = l.pull
+	if near != "" {
+		return fmt.Sprintf("did you mean --%s?", near)
 	}
 	var found []string
-	for n := range own {
-		if len(n) > 1 && strings.HasPrefix(n, name) {
+	for n := range l.own {
+		if len(n) > 1 && len(name) == 1 && strings.HasPrefix(n, name) {
 			found = append(found, "--"+n)
 		}
 	}
 	slices.Sort(found)
-	if len(found) == 0 || name == "" {
+	if len(found) == 0 {
 		return ""
 	}
 	return "with that letter there is " + strings.Join(found, ", ")
@@ -307,7 +293,6 @@ func (l *line) finish() error {
 	if l.command == nil && len(l.names) > 0 {
 		l.path = []string{"pull"}
 		l.command = l.app.Command("pull")
-		l.own = l.pull
 	}
 	if l.command == nil || l.help {
 		return nil
@@ -323,13 +308,7 @@ func (l *line) finish() error {
 }
 
 func (l *line) ordered() []string {
-	var out []string
-	out = append(out, l.globals...)
-	if l.command == nil {
-		return append(out, l.flags...)
-	}
-	out = append(out, l.path...)
-	out = append(out, l.flags...)
+	out := slices.Concat(l.globals, l.path, l.flags)
 	if len(l.names) > 0 {
 		out = append(out, "--")
 	}

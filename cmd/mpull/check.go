@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -96,7 +95,7 @@ func (p *program) check(ctx context.Context, o checkOptions, image string, comma
 	if !o.explain {
 		result.Steps = nil
 	}
-	err = showOne(p.out, o.format, result, func() error { p.printCheck(&result); return nil })
+	err = showOne(p.out, o.format, result, func() { p.printCheck(&result) })
 	if err == nil && result.ExitCode != 0 {
 		err = &codeError{result.ExitCode}
 	}
@@ -184,16 +183,15 @@ func (p *program) printCheck(r *preflight.Result) {
 
 // verdictLine is a prediction in one line.
 func verdictLine(r *preflight.Result) string {
-	var b strings.Builder
-	b.WriteString(string(r.Verdict))
+	line := string(r.Verdict)
 	if r.ExitCode != 0 {
-		fmt.Fprintf(&b, " (exit code %d)", r.ExitCode)
+		line += fmt.Sprintf(" (exit code %d)", r.ExitCode)
 	}
 	if r.Reason != "" {
-		b.WriteString(": " + r.Reason)
+		line += ": " + r.Reason
 	}
 	if r.Certainty != "" {
-		fmt.Fprintf(&b, " [%s]", r.Certainty)
+		line += fmt.Sprintf(" [%s]", r.Certainty)
 	}
-	return b.String()
+	return line
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -37,13 +38,8 @@ type candidate struct{ value, text string }
 // completionArgs puts the global flags of an unfinished command line before
 // __complete, so that they take effect.
 func completionArgs(app *cli.App, args []string) []string {
-	l := newUnfinished(app)
-	words := args[2:]
-	for _, w := range words[:max(len(words)-1, 0)] {
-		l.take(w)
-	}
-	out := append(args[:1:1], l.globals...)
-	return append(append(out, completeName), words...)
+	l, _ := newUnfinished(app, args[2:])
+	return slices.Concat(args[:1], l.globals, []string{completeName}, args[2:])
 }
 
 func (p *program) completeCommand() *cli.Command {
@@ -67,14 +63,21 @@ func (p *program) answerShell(ctx context.Context, words []string) error {
 // unfinished is a command line up to the word that is being typed.
 type unfinished struct {
 	line
-	waiting string            // the flag whose value comes next
-	values  map[string]string // of flags
-	rest    bool              // behind --
-	explain bool              // behind help
+	waiting string // the flag whose value comes next
+	rest    bool   // behind --
+	explain bool   // behind help
 }
 
-func newUnfinished(app *cli.App) *unfinished {
-	return &unfinished{line: *newLine(app), values: map[string]string{}}
+// newUnfinished reads a command line but for the last word, which it returns.
+func newUnfinished(app *cli.App, words []string) (u *unfinished, last string) {
+	u = &unfinished{line: *newLine(app)}
+	if len(words) == 0 {
+		return u, ""
+	}
+	for _, w := range words[:len(words)-1] {
+		u.take(w)
+	}
+	return u, words[len(words)-1]
 }
 
 // take reads one word that stands before the one being typed.
@@ -106,23 +109,14 @@ func (u *unfinished) take(word string) {
 }
 
 func (u *unfinished) keep(name, value string) {
-	f, global := u.find(name)
-	u.values[f.Names()[0]] = value
-	if global {
+	if f, global := u.find(name); global {
 		u.globals = append(u.globals, "--"+f.Names()[0]+"="+value)
 	}
 }
 
 // complete answers with the lines that the shell reads.
 func (p *program) complete(ctx context.Context, app *cli.App, words []string) string {
-	if len(words) == 0 {
-		words = []string{""}
-	}
-	u := newUnfinished(app)
-	for _, w := range words[:len(words)-1] {
-		u.take(w)
-	}
-	current := words[len(words)-1]
+	u, current := newUnfinished(app, words)
 	found, special := p.candidates(ctx, u, current)
 	var b strings.Builder
 	seen := map[string]bool{}
@@ -199,14 +193,9 @@ func commandNames(list []*cli.Command) []candidate {
 }
 
 func (u *unfinished) flagNames() []candidate {
-	flags := u.app.Flags
-	if u.command != nil {
-		flags = append(slices.Clone(u.command.Flags), flags...)
-	} else {
-		flags = append(slices.Clone(u.app.Command("pull").Flags), flags...)
-	}
+	own := cmp.Or(u.command, u.app.Command("pull"))
 	found := []candidate{{"--help", "explain the command"}}
-	for _, d := range flagDocs(flags) {
+	for _, d := range flagDocs(slices.Concat(own.Flags, u.app.Flags)) {
 		for _, n := range d.Names {
 			if strings.HasPrefix(n, "--") {
 				found = append(found, candidate{n, d.Usage})
@@ -265,10 +254,7 @@ func plain(values []string) []candidate {
 // known reads the store; nothing is known when that fails.
 func (p *program) known(ctx context.Context) []engine.KnownImage {
 	p.typing = true
-	images, err := p.readEngine().Known(ctx)
-	if err != nil {
-		return nil
-	}
+	images, _ := p.readEngine().Known(ctx)
 	return images
 }
 
@@ -367,13 +353,10 @@ func (p *program) lostNames(ctx context.Context, u *unfinished, current string) 
 // and, once something was typed, without registry and folders.
 func forms(name, current, text string) []candidate {
 	found := []candidate{{name, text}}
-	for rest := name; current != ""; {
-		_, after, more := strings.Cut(rest, "/")
-		if !more {
-			break
+	for i, c := range name {
+		if c == '/' && current != "" {
+			found = append(found, candidate{name[i+1:], text})
 		}
-		found = append(found, candidate{after, text})
-		rest = after
 	}
 	return found
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -36,24 +37,13 @@ type flagDoc struct {
 // describe gathers what the app, or the command that path leads to, says about
 // itself.
 func describe(app *cli.App, path []string) commandDoc {
-	if len(path) == 0 {
-		doc := commandDoc{
-			Name: app.Name, Usage: app.Usage, Synopsis: strings.Split(app.UsageText, "\n"), Flags: flagDocs(app.VisibleFlags()),
-			Elsewhere: elsewhere(""),
-		}
-		doc.takeText(app.Description)
-		for _, c := range app.VisibleCommands() {
-			doc.Commands = append(doc.Commands, describe(app, []string{c.Name}))
-		}
-		return doc
-	}
-	c := app.Command(path[0])
-	for _, name := range path[1:] {
+	c := &cli.Command{Usage: app.Usage, UsageText: app.UsageText, Description: app.Description, Flags: app.Flags, Subcommands: app.Commands}
+	for _, name := range path {
 		c = c.Subcommands[slices.IndexFunc(c.Subcommands, func(s *cli.Command) bool { return s.Name == name })]
 	}
+	name := strings.Join(path, " ")
 	doc := commandDoc{
-		Name: strings.Join(path, " "), Aliases: c.Aliases, Usage: c.Usage, Elsewhere: elsewhere(strings.Join(path, " ")),
-		Flags: flagDocs(c.VisibleFlags()),
+		Name: cmp.Or(name, app.Name), Aliases: c.Aliases, Usage: c.Usage, Elsewhere: elsewhere(name), Flags: flagDocs(c.VisibleFlags()),
 	}
 	for i, l := range strings.Split(c.UsageText, "\n") {
 		if l = strings.TrimSpace(l); i == 0 {

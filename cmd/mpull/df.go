@@ -56,7 +56,7 @@ func (p *program) df(ctx context.Context, o dfOptions) error {
 	if err != nil {
 		return err
 	}
-	return showOne(p.out, o.format, totals, func() error { return p.printTotals(totals) })
+	return showOne(p.out, o.format, totals, func() { p.printTotals(totals) })
 }
 
 func (p *program) dfVerbose(ctx context.Context, o dfOptions) error {
@@ -67,13 +67,13 @@ func (p *program) dfVerbose(ctx context.Context, o dfOptions) error {
 	if err != nil {
 		return err
 	}
-	return showOne(p.out, o.format, use, func() error { return p.printUse(use) })
+	return showOne(p.out, o.format, use, func() { p.printUse(use) })
 }
 
 // dfBar is how wide the bar of the largest part of a store is.
 const dfBar = 20
 
-func (p *program) printTotals(t gc.Totals) error {
+func (p *program) printTotals(t gc.Totals) {
 	rows := &table{head: []string{"WHAT", "SIZE", "OF"}}
 	if p.width > 0 {
 		rows.head = append(rows.head, "")
@@ -92,7 +92,7 @@ func (p *program) printTotals(t gc.Totals) error {
 	add("leftovers of interrupted work", t.Leftovers, "")
 	add("the store's own files", t.Other, "")
 	add("total", t.Total, "")
-	return rows.write(p.out)
+	rows.write(p.out)
 }
 
 // dfPart draws a part of a whole: with eighths of a block what is smaller than
@@ -110,10 +110,8 @@ func dfPart(bytes, total int64) string {
 }
 
 // printUse lists what each image takes, and what interrupted work left.
-func (p *program) printUse(use engine.DiskUse) error {
-	if err := p.printTotals(use.Totals); err != nil {
-		return err
-	}
+func (p *program) printUse(use engine.DiskUse) {
+	p.printTotals(use.Totals)
 	images := &table{head: []string{"IMAGE ID", "NAME", "PLATFORM", "SHARED", "OWN", "GOES WITH"}}
 	for _, u := range use.PerImage {
 		name := "(was " + u.Was + ")"
@@ -134,9 +132,7 @@ func (p *program) printUse(use engine.DiskUse) error {
 	}
 	if len(images.rows) > 0 {
 		fmt.Fprintln(p.out)
-		if err := images.write(p.out); err != nil {
-			return err
-		}
+		images.write(p.out)
 	}
 	left := &table{head: []string{"LEFT BEHIND", "NAME", "SINCE", "SIZE", "GOES WITH"}}
 	for _, u := range use.LeftoversList {
@@ -154,15 +150,13 @@ func (p *program) printUse(use engine.DiskUse) error {
 	}
 	if len(left.rows) > 0 {
 		fmt.Fprintln(p.out)
-		if err := left.write(p.out); err != nil {
-			return err
-		}
+		left.write(p.out)
 	}
-	return p.printFreed(use)
+	p.printFreed(use)
 }
 
 // printFreed says what a prune would give back.
-func (p *program) printFreed(use engine.DiskUse) error {
+func (p *program) printFreed(use engine.DiskUse) {
 	var parts []string
 	if use.Prune != nil {
 		parts = append(parts, fmt.Sprintf("mpull prune frees %s", size(*use.Prune)))
@@ -176,5 +170,4 @@ func (p *program) printFreed(use engine.DiskUse) error {
 	if use.Problem != "" {
 		p.line("No prune can be planned: %s", oneLine(use.Problem))
 	}
-	return nil
 }

@@ -54,9 +54,7 @@ func (p *program) doctor(ctx context.Context, o doctorOptions) error {
 	}
 	found, err := e.Doctor(ctx)
 	for _, d := range found {
-		if err := p.showDamage(stateOf(&d), &d); err != nil {
-			return err
-		}
+		p.showDamage(stateOf(&d), &d)
 	}
 	if err != nil {
 		return err
@@ -73,9 +71,7 @@ func (p *program) doctor(ctx context.Context, o doctorOptions) error {
 	left, err := e.Repair(ctx, found)
 	for _, d := range found {
 		if d.Removable && !isDamaged(left, d) {
-			if err := p.showDamage("removed", &d); err != nil {
-				return err
-			}
+			p.showDamage("removed", &d)
 		}
 	}
 	if err != nil {
@@ -119,7 +115,7 @@ func isDamaged(all []store.Damage, d store.Damage) bool {
 }
 
 // showDamage prints one object, and to people what to do about it.
-func (p *program) showDamage(state string, d *store.Damage) error {
+func (p *program) showDamage(state string, d *store.Damage) {
 	what := string(d.Kind) + " "
 	switch d.Kind {
 	case store.Leftover:
@@ -131,9 +127,7 @@ func (p *program) showDamage(state string, d *store.Damage) error {
 	if len(d.Names) > 0 {
 		names = " (" + strings.Join(d.Names, ", ") + ")"
 	}
-	if _, err := fmt.Fprintf(p.out, "%s %s%s%s: %s\n", state, what, escape(d.ID), escape(names), oneLine(strings.Join(d.Problems, "\n"))); err != nil {
-		return err
-	}
+	fmt.Fprintf(p.out, "%s %s%s%s: %s\n", state, what, escape(d.ID), escape(names), oneLine(strings.Join(d.Problems, "\n")))
 	switch {
 	case d.Kind == store.DamagedFile:
 		p.line("  put that file back from a copy, or move it away with the loss of all that it lists; until then nothing is removed")
@@ -144,5 +138,4 @@ func (p *program) showDamage(state string, d *store.Damage) error {
 	case state == "removed" && len(d.Names) > 0:
 		p.line("  bring it back:  mpull pull %s", escape(d.Names[0]))
 	}
-	return nil
 }

@@ -21,24 +21,19 @@ func (p *program) engine(events func(engine.Event)) *engine.Engine {
 	return p.engineFor(nil, events)
 }
 
-// creatingEngine is engine for a command that makes the store where there is none.
-func (p *program) creatingEngine(events func(engine.Event)) *engine.Engine {
-	p.inUserNamespace(true)
-	p.setUmask()
-	return p.newEngine(nil, events)
-}
-
-// engineFor is engine for another machine than this; nil means this one. An
-// ordinary user's store needs a user namespace: the program starts itself again
-// in one, as podman does.
+// engineFor is engine for another machine than this; nil means this one.
 func (p *program) engineFor(host func() preflight.Host, events func(engine.Event)) *engine.Engine {
-	p.inUserNamespace(true)
-	p.setUmask()
+	e := p.newEngine(host, events)
 	p.tellNoStore()
-	return p.newEngine(host, events)
+	return e
 }
 
+// newEngine is engineFor for a command that makes the store where there is none.
+// An ordinary user's store needs a user namespace: the program starts itself again
+// in one, as podman does.
 func (p *program) newEngine(host func() preflight.Host, events func(engine.Event)) *engine.Engine {
+	p.inUserNamespace(true)
+	p.setUmask()
 	return engine.New(engine.Config{Store: p.store, Registry: p.registry, Host: host, Events: events, GuardTags: p.guard, RunInit: true})
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"strings"
 
@@ -47,8 +46,7 @@ func instead(next, format string, args ...any) error {
 // seeHelp makes a mistake on the command line that has no better hint lead to
 // the help of the command.
 func seeHelp(err error, path []string) error {
-	var usage *usageError
-	if errors.As(err, &usage) && usage.next == "" {
+	if usage, ok := errors.AsType[*usageError](err); ok && usage.next == "" {
 		usage.next = "see " + strings.Join(append([]string{"mpull"}, path...), " ") + " --help"
 	}
 	return err
@@ -74,14 +72,9 @@ func asFailure(err error) error {
 }
 
 // signalError is the cause of a context that a signal ended.
-type signalError struct{ signal os.Signal }
+type signalError struct{ signal unix.Signal }
 
-func (e *signalError) Error() string {
-	if s, ok := e.signal.(unix.Signal); ok {
-		return "stopped by " + unix.SignalName(s)
-	}
-	return "stopped by " + e.signal.String()
-}
+func (e *signalError) Error() string { return "stopped by " + unix.SignalName(e.signal) }
 
 // crashError is a panic: a fault of mpull's own.
 type crashError struct {
@@ -117,10 +110,7 @@ func exitCode(err error) int {
 	case errors.As(err, new(*lostError)):
 		return exitFailed
 	case errors.As(err, &sig):
-		if s, ok := sig.signal.(unix.Signal); ok {
-			return 128 + int(s)
-		}
-		return exitInterrupted
+		return 128 + int(sig.signal)
 	case errors.As(err, &refused):
 		return refused.Result.ExitCode
 	case errors.As(err, &coded):
@@ -140,8 +130,7 @@ func exitCode(err error) int {
 // report prints an error as one line, and a hint as another. What an error
 // says about causes stays in it; line breaks inside become separators.
 func report(s *streams, err error) {
-	var coded *codeError
-	if errors.As(err, &coded) {
+	if errors.As(err, new(*codeError)) {
 		return
 	}
 	if s.events != nil && !errors.As(err, new(*lostError)) { // whom an event would tell that

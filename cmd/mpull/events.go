@@ -22,7 +22,8 @@ type eventHead struct {
 	Type    string    `json:"type"`
 }
 
-// The bodies of events; docs/events.md has the meaning of each field.
+// The bodies of events, where no type of package engine is one; docs/events.md has
+// the meaning of each field.
 type (
 	resolvedBody struct {
 		Reference string `json:"reference"`
@@ -31,13 +32,6 @@ type (
 		Layers    int    `json:"layers"`
 		Bytes     int64  `json:"bytes"`
 		Present   bool   `json:"present"`
-	}
-	layerBody struct {
-		Reference string            `json:"reference"`
-		Digest    string            `json:"digest"`
-		State     engine.LayerState `json:"state"`
-		Offset    int64             `json:"offset"`
-		Bytes     int64             `json:"bytes"`
 	}
 	retryBody struct {
 		Error       string  `json:"error"`
@@ -57,9 +51,6 @@ type (
 		Kept     string    `json:"kept,omitempty"`
 		Bytes    int64     `json:"bytes"`
 	}
-	noteBody struct {
-		Text string `json:"text"`
-	}
 	checkBody struct {
 		Name     string `json:"name"`
 		ID       string `json:"id"`
@@ -73,12 +64,6 @@ type (
 		Digest   string `json:"digest,omitempty"`
 		Platform string `json:"platform"`
 		Present  bool   `json:"present"`
-	}
-	restoredBody struct {
-		Name     string `json:"name"`
-		ID       string `json:"id"`
-		Platform string `json:"platform,omitempty"`
-		Moved    bool   `json:"moved"`
 	}
 	planBody struct {
 		Items int   `json:"items"`
@@ -128,8 +113,7 @@ func (e *eventWriter) event(ev engine.Event) {
 		r := ev.Resolved
 		e.write(kind, resolvedBody{r.Reference, r.Platform.String(), string(r.Rule), r.Layers, r.Bytes, r.Present})
 	case engine.KindLayer:
-		l := ev.Layer
-		e.write(kind, layerBody{l.Reference, l.Digest, l.State, l.Offset, l.Size})
+		e.write(kind, ev.Layer)
 	case engine.KindRetry:
 		r := ev.Retry
 		e.write(kind, retryBody{r.Err.Error(), r.Wait.Seconds(), r.Tries})
@@ -140,7 +124,7 @@ func (e *eventWriter) event(ev engine.Event) {
 			Dangling: m.Fate.Dangling, Kept: m.Kept, Bytes: m.Fate.Alone,
 		})
 	case engine.KindNote:
-		e.write(kind, noteBody{ev.Note.Text})
+		e.write(kind, ev.Note)
 	case engine.KindCheck:
 		e.write(kind, checkBody{ev.Check.Image, ev.Check.ID, string(ev.Check.Verdict), ev.Check.ExitCode, ev.Check.Reason})
 	}
@@ -150,14 +134,10 @@ func (e *eventWriter) pulled(r engine.PullResult) {
 	e.write("pulled", pulledBody{r.Name, r.ID, r.Digest.String(), r.Platform.String(), r.Present})
 }
 
-func (e *eventWriter) restored(r engine.Restored) {
-	e.write("restored", restoredBody{r.Name, r.ID, r.Platform, r.Moved})
-}
-
 func (e *eventWriter) plan(p *gc.Plan) {
 	items := len(p.Removals())
-	for i := range p.Leftovers {
-		if p.Leftovers[i].Goes {
+	for _, l := range p.Leftovers {
+		if l.Goes {
 			items++
 		}
 	}
@@ -166,16 +146,16 @@ func (e *eventWriter) plan(p *gc.Plan) {
 
 func (e *eventWriter) pruned(r *gc.Result) {
 	removed := 0
-	for i := range r.Outcomes {
-		e.write("removed", r.Outcomes[i])
-		if r.Outcomes[i].Status == gc.Removed {
+	for _, o := range r.Outcomes {
+		e.write("removed", o)
+		if o.Status == gc.Removed {
 			removed++
 		}
 	}
 	e.write("pruned", prunedBody{removed, r.Reclaimed})
 }
 
-func (e *eventWriter) note(text string) { e.write(engine.KindNote, noteBody{text}) }
+func (e *eventWriter) note(text string) { e.write(engine.KindNote, engine.NoteEvent{Text: text}) }
 
 func (e *eventWriter) failed(err error) {
 	e.write("error", errorBody{err.Error(), hint(err), exitCode(err)})

@@ -24,7 +24,7 @@ func allEvents(w *eventWriter) {
 	w.event(engine.Event{Moved: &engine.MovedEvent{Name: "a:1", To: "bb", Loser: &store.Image{ID: "cc", Names: []string{"a:1"}}, Fate: engine.Fate{Decision: gc.Decision{Alone: 77}, Dangling: true}}})
 	w.event(engine.Event{Note: &engine.NoteEvent{Text: "look\x1b[31m here\u202e\x7f\U000e0041"}})
 	w.pulled(engine.PullResult{ID: "bb", Name: "a:1"})
-	w.restored(engine.Restored{ID: "cc", Name: "a:1", Moved: true})
+	w.write("restored", engine.Restored{ID: "cc", Name: "a:1", Moved: true})
 	w.plan(&gc.Plan{Bytes: 5, Images: []gc.Decision{{ID: "cc", Goes: true}}, Leftovers: []gc.Leftover{{Goes: true}, {}}})
 	w.pruned(&gc.Result{Reclaimed: 5, Outcomes: []gc.Outcome{{Kind: "image", ID: "cc", Status: gc.Removed, Bytes: 5}, {Status: gc.Gone}}})
 	w.failed(usagef("wrong"))

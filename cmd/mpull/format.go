@@ -65,18 +65,19 @@ func plainJSON(b []byte) []byte {
 
 // show prints what a command found as its --format says: all of it as JSON, each
 // row by a template, or, without a --format, what text prints.
-func show[T any](w io.Writer, format string, all any, rows []T, text func() error) error {
+func show[T any](w io.Writer, format string, all any, rows []T, text func()) error {
 	switch {
 	case isJSON(format):
 		return printJSON(w, all)
 	case format != "":
 		return printTemplate(w, format, rows)
 	}
-	return text()
+	text()
+	return nil
 }
 
 // showOne is show for what is one document.
-func showOne[T any](w io.Writer, format string, document T, text func() error) error {
+func showOne[T any](w io.Writer, format string, document T, text func()) error {
 	return show(w, format, document, []T{document}, text)
 }
 

@@ -82,7 +82,7 @@ func (p *program) applyGlobals() error {
 	}
 	p.registry.RuntimeDir = store.SettleRuntimeDir()
 	p.registry.UserAgent = "mpull/" + buildVersion
-	return nil
+	return p.applyProgress()
 }
 
 // crioVariable names CRI-O's configuration where --crio-config does not.

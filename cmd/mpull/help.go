@@ -73,11 +73,7 @@ func groups() []group {
 // screen prints what fits on one screen of 24 lines: what there is, by groups,
 // and lines to copy.
 func (h *helpText) screen(d commandDoc) {
-	h.wrapped(d.Name+" - "+d.Usage, "", "  ")
-	h.WriteString("\nUsage:\n")
-	for _, l := range d.Synopsis {
-		h.WriteString("  " + l + "\n")
-	}
+	h.usage(d.Name, d)
 	h.WriteString("\n")
 	for _, g := range groups() {
 		h.wrapped(strings.Join(g.commands, ", "), fmt.Sprintf("%-16s", g.title), strings.Repeat(" ", 16))
@@ -86,16 +82,18 @@ func (h *helpText) screen(d commandDoc) {
 	h.wrapped("mpull help COMMAND explains one, mpull help "+helpAll+" lists them with what they do, global flags and exit codes.", "", "")
 }
 
+// usage prints how both kinds of help begin.
+func (h *helpText) usage(title string, d commandDoc) {
+	h.wrapped(title+" - "+d.Usage, "", "  ")
+	h.WriteString("\nUsage:\n  " + strings.Join(d.Synopsis, "\n  ") + "\n")
+}
+
 func (h *helpText) command(d commandDoc) {
 	title := "mpull " + d.Name
 	if d.Name == "mpull" {
 		title = d.Name
 	}
-	h.wrapped(title+" - "+d.Usage, "", "  ")
-	h.WriteString("\nUsage:\n")
-	for _, l := range d.Synopsis {
-		h.WriteString("  " + l + "\n")
-	}
+	h.usage(title, d)
 	if len(d.Aliases) > 0 {
 		h.WriteString("\nAlso: " + strings.Join(d.Aliases, ", ") + "\n")
 	}
@@ -120,7 +118,7 @@ func (h *helpText) command(d commandDoc) {
 	}
 	if d.ExitCodes != "" {
 		h.WriteString("\n")
-		h.wrapped("Exit codes: "+oneSpace(d.ExitCodes), "", "  ")
+		h.wrapped("Exit codes: "+d.ExitCodes, "", "  ")
 	}
 	if d.Elsewhere != "" {
 		h.WriteString("\n")
@@ -136,9 +134,6 @@ func (h *helpText) flag(f flagDoc) {
 	label := "    --" + f.long()
 	if len(f.Names[0]) == 2 {
 		label = f.Names[0] + ", --" + f.long()
-	}
-	if len(f.Names) == 1 && len(f.Names[0]) == 2 {
-		label = f.Names[0]
 	}
 	if f.Value != "" {
 		label += " " + f.Value
@@ -180,8 +175,6 @@ func (h *helpText) wrapped(text, first, rest string) {
 	}
 	h.WriteString(strings.TrimRight(line, " ") + "\n")
 }
-
-func oneSpace(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // elsewhere tells what users of podman, docker and skopeo know a command as;
 // "" is mpull itself.

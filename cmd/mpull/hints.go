@@ -131,23 +131,19 @@ func hint(err error) string {
 
 // refusalHint is the way out of a refusal.
 func refusalHint(r *engine.RefusedError) string {
-	ways := []string{r.Result.Hint, ""}
+	way := r.Result.Hint
 	if r.Use != "" {
-		ways[0] = "an image here would start: " + r.Use
+		way = "an image here would start: " + r.Use
 	}
-	ways[1] = "mpull run --force starts it all the same"
-	return strings.TrimPrefix(strings.Join(ways, "; "), "; ")
+	return strings.TrimPrefix(way+"; mpull run --force starts it all the same", "; ")
 }
 
 // fullHint names the disk that is full, where the error does.
 func fullHint(err error) string {
-	var path *os.PathError
-	var written *os.SyscallError
-	var space *store.SpaceError
-	if errors.As(err, &space) && space.What == store.SpaceOfArchive {
+	if space, ok := errors.AsType[*store.SpaceError](err); ok && space.What == store.SpaceOfArchive {
 		return "write it to another disk"
 	}
-	if errors.As(err, &path) && filepath.IsAbs(path.Path) && !errors.As(err, &written) {
+	if path, ok := errors.AsType[*os.PathError](err); ok && filepath.IsAbs(path.Path) && !errors.As(err, new(*os.SyscallError)) {
 		return fmt.Sprintf("the disk of %s is full; where that is the store's, mpull prune shows what can be freed", filepath.Dir(path.Path))
 	}
 	return "mpull prune shows what can be freed"
@@ -182,16 +178,10 @@ func askedHint(e *registry.AskError) string {
 
 // noTagHint names the tag that was meant, if one is near.
 func noTagHint(e *registry.AskError) string {
-	list := "mpull tags " + e.Repository
-	best, least := "", max(maxDistance, len(e.Tag)/3)+1
-	for _, t := range e.Tags {
-		if d := distance(e.Tag, t); d < least {
-			best, least = t, d
-		}
-	}
+	list, near := "mpull tags "+e.Repository, nearest(e.Tag, e.Tags, max(maxDistance, len(e.Tag)/3))
 	switch {
-	case best != "":
-		return fmt.Sprintf("did you mean %s:%s? %s lists them all", e.Repository, best, list)
+	case near != "":
+		return fmt.Sprintf("did you mean %s:%s? %s lists them all", e.Repository, near, list)
 	case len(e.Tags) > 0:
 		return fmt.Sprintf("%s lists the %s that there are", list, plural(len(e.Tags), "tag"))
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"github.com/urfave/cli/v2"
@@ -96,15 +97,19 @@ func (p *program) images(ctx context.Context, o imagesOptions, names []string) e
 	}
 	switch {
 	case o.quiet:
-		return printIDs(p.out, rows, o.noTrunc)
+		for _, r := range onePerImage(rows) {
+			fmt.Fprintln(p.out, imageID(r.ID, o.noTrunc))
+		}
 	case isJSON(o.format):
 		return printJSON(p.out, onePerImage(rows))
 	case o.format != "":
 		return printLayout(p.out, o.format, templateRows(rows, o.noTrunc), !o.noHeading)
 	case o.dangling:
-		return printDangling(p.out, rows, o)
+		printDangling(p.out, rows, o)
+	default:
+		printImages(p.out, rows, o)
 	}
-	return printImages(p.out, rows, o)
+	return nil
 }
 
 // parseFilters reads the values of --filter, which images and prune share.
@@ -129,8 +134,5 @@ func (p *program) imageTree(ctx context.Context, o imagesOptions, list engine.Li
 	if err != nil {
 		return err
 	}
-	if o.format != "" {
-		return printJSON(p.out, tree)
-	}
-	return printTree(p.out, tree, o)
+	return show(p.out, o.format, tree, tree, func() { printTree(p.out, tree, o) })
 }

@@ -3,15 +3,15 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/store"
 )
 
-func printImages(w io.Writer, rows []engine.ListedImage, o imagesOptions) error {
+func printImages(w io.Writer, rows []engine.ListedImage, o imagesOptions) {
 	t := &table{whole: o.noTrunc}
 	pins := slices.ContainsFunc(rows, func(r engine.ListedImage) bool { return r.Pinned })
 	if !o.noHeading {
@@ -37,7 +37,7 @@ func printImages(w io.Writer, rows []engine.ListedImage, o imagesOptions) error 
 		}
 		t.add(cells...)
 	}
-	return t.write(w)
+	t.write(w)
 }
 
 func platformCell(r engine.ListedImage) string {
@@ -51,18 +51,9 @@ func platformCell(r engine.ListedImage) string {
 	return cell
 }
 
-func printIDs(w io.Writer, rows []engine.ListedImage, noTrunc bool) error {
-	for _, r := range onePerImage(rows) {
-		if _, err := fmt.Fprintln(w, imageID(r.ID, noTrunc)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // printDangling lists images that lost their names: what each was, since when,
 // and which image took the name.
-func printDangling(w io.Writer, rows []engine.ListedImage, o imagesOptions) error {
+func printDangling(w io.Writer, rows []engine.ListedImage, o imagesOptions) {
 	t := &table{whole: o.noTrunc}
 	if !o.noHeading {
 		t.head = []string{"IMAGE ID", "WAS", "PLATFORM", "DISPLACED", "BY", "SIZE"}
@@ -71,12 +62,7 @@ func printDangling(w io.Writer, rows []engine.ListedImage, o imagesOptions) erro
 		was, displaced, by := "-", "-", "-"
 		switch {
 		case len(r.Displaced) > 0:
-			d := r.Displaced[0]
-			for _, other := range r.Displaced {
-				if other.At.After(d.At) {
-					d = other
-				}
-			}
+			d := slices.MaxFunc(r.Displaced, func(a, b store.Displacement) int { return a.At.Compare(b.At) })
 			was, displaced, by = d.Name, since(d.At), "removed"
 			if d.By.ID != "" {
 				by = strings.TrimSpace(imageID(d.By.ID, o.noTrunc) + " " + d.By.Platform)
@@ -86,11 +72,11 @@ func printDangling(w io.Writer, rows []engine.ListedImage, o imagesOptions) erro
 		}
 		t.add(imageID(r.ID, o.noTrunc), was, platformCell(r), displaced, by, size(r.Size))
 	}
-	return t.write(w)
+	t.write(w)
 }
 
 // printTree shows, for each name, the platforms that are here.
-func printTree(w io.Writer, tree []engine.Branch, o imagesOptions) error {
+func printTree(w io.Writer, tree []engine.Branch, o imagesOptions) {
 	t := &table{whole: o.noTrunc}
 	for _, b := range tree {
 		t.rows = append(t.rows, []string{escape(b.Name)})
@@ -104,7 +90,7 @@ func printTree(w io.Writer, tree []engine.Branch, o imagesOptions) error {
 			})
 		}
 	}
-	return t.write(w)
+	t.write(w)
 }
 
 func leafState(leaf engine.BranchLeaf) string {

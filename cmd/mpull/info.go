@@ -60,10 +60,10 @@ func (p *program) info(o infoOptions) error {
 	if err != nil {
 		return err
 	}
-	return showOne(p.out, o.format, info, func() error { return p.printInfo(&info) })
+	return showOne(p.out, o.format, info, func() { p.printInfo(&info) })
 }
 
-func (p *program) printInfo(info *engine.Info) error {
+func (p *program) printInfo(info *engine.Info) {
 	t := &table{whole: true}
 	user := "root"
 	if info.Rootless {
@@ -99,15 +99,10 @@ func (p *program) printInfo(info *engine.Info) error {
 		t.add(c.Name, text)
 	}
 	addCRIO(t, info)
-	if err := t.write(p.out); err != nil {
-		return err
-	}
+	t.write(p.out)
 	for _, m := range info.Missing {
-		if _, err := fmt.Fprintf(p.out, "missing: %s\n", escape(missingText(m))); err != nil {
-			return err
-		}
+		fmt.Fprintf(p.out, "missing: %s\n", escape(missingText(m)))
 	}
-	return nil
 }
 
 // addCRIO adds what CRI-O's configuration says, and that its store is another

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -149,7 +150,7 @@ func (p *program) inspectOne(ctx context.Context, o inspectOptions, image string
 
 // printDocument prints a document as skopeo does.
 func (p *program) printDocument(format string, doc any) error {
-	return showOne(p.out, format, doc, func() error { return printJSON(p.out, doc) })
+	return showOne(p.out, cmp.Or(format, "json"), doc, nil)
 }
 
 // inspectLocal prints podman's array. As podman, it prints what was found also

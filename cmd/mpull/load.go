@@ -17,8 +17,8 @@ import (
 )
 
 type loadOptions struct {
-	input, progress string
-	quiet           bool
+	input string
+	quiet bool
 }
 
 func (p *program) loadCommand() *cli.Command {
@@ -50,7 +50,7 @@ store failed.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "input", Aliases: []string{"i"}, Usage: "`FILE` to read (default: standard input)", Destination: &o.input},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors", Destination: &o.quiet},
-			progressFlag(&o.progress),
+			p.progressFlag(),
 		},
 		Action: action(0, 1, func(ctx context.Context, names []string) error { return p.load(ctx, o, cmp.Or(names...)) }),
 	}
@@ -64,16 +64,12 @@ func (p *program) load(ctx context.Context, o loadOptions, file string) (err err
 	if strings.HasPrefix(path, "https://") || strings.HasPrefix(path, "http://") {
 		return instead("curl -fL "+path+" | mpull load", "load reads files and standard input, no URLs: %s", path)
 	}
-	mode, err := p.progress(o.progress)
-	if err != nil {
-		return err
-	}
-	view := newPullView(p.streams, "Loading", mode, o.quiet)
+	view := p.newPullView("Loading", o.quiet)
 	defer view.close()
 	// First of all: for an ordinary user this starts the program again, which
 	// must not have taken anything from standard input.
 	p.inUserNamespace(false)
-	e := p.creatingEngine(view.event)
+	e := p.newEngine(nil, view.event)
 	in, name := p.in, "standard input"
 	if path != "" && path != "-" {
 		f, err := userfile.Open(ctx, path)

@@ -149,7 +149,6 @@ func (p *program) passwordFromInput(user, password string) (string, error) {
 // stillLoggedIn tries what is stored, before anything is asked.
 func (p *program) stillLoggedIn(ctx context.Context, a *registry.Account) (bool, error) {
 	user, err := a.CheckStored(ctx)
-	var wrong *registry.WrongPasswordError
 	switch {
 	case err == nil:
 		p.line("Authenticating with existing credentials for %s", a.Registry)
@@ -157,7 +156,7 @@ func (p *program) stillLoggedIn(ctx context.Context, a *registry.Account) (bool,
 		return true, nil
 	case errors.Is(err, registry.ErrNotLoggedIn):
 		return false, nil
-	case errors.As(err, &wrong):
+	case errors.As(err, new(*registry.WrongPasswordError)):
 		p.line("Existing credentials are invalid, please enter valid username and password")
 		return false, nil
 	}
@@ -173,19 +172,17 @@ func (p *program) askAccount(ctx context.Context, a *registry.Account, user, pas
 		return "", "", usagef("there is no terminal to ask on: use --username and --password-stdin")
 	}
 	if user == "" {
+		prompt := "Username"
 		known, err := a.User(ctx)
 		if err == nil {
-			fmt.Fprintf(p.err, "Username (%s): ", escape(known))
-		} else {
-			fmt.Fprint(p.err, "Username: ")
+			prompt += " (" + escape(known) + ")"
 		}
+		fmt.Fprint(p.err, prompt+": ")
 		line, err := bufio.NewReader(io.LimitReader(p.in, maxPassword)).ReadString('\n')
 		if err != nil {
 			return "", "", fmt.Errorf("reading the user name: %w", err)
 		}
-		if user = strings.TrimSpace(line); user == "" {
-			user = known
-		}
+		user = cmp.Or(strings.TrimSpace(line), known)
 	}
 	if password == "" {
 		var err error

@@ -59,7 +59,7 @@ func (p *program) match(ctx context.Context, o matchOptions, image string) error
 	if err != nil {
 		return err
 	}
-	if err := showOne(p.out, o.format, m, func() error { return p.printMatching(m) }); err != nil {
+	if err := showOne(p.out, o.format, m, func() { p.printMatching(m) }); err != nil {
 		return err
 	}
 	if m.Missing != nil {
@@ -78,7 +78,7 @@ func (p *program) match(ctx context.Context, o matchOptions, image string) error
 	return nil
 }
 
-func (p *program) printMatching(m *engine.Matching) error {
+func (p *program) printMatching(m *engine.Matching) {
 	for _, a := range m.Attempts {
 		wanted := a.Target
 		if a.Native {
@@ -94,9 +94,6 @@ func (p *program) printMatching(m *engine.Matching) error {
 			}
 			t.add(orDash(candidate.Platform), shortDigest(candidate.Digest.String()), string(candidate.Outcome), string(candidate.Rule), candidate.Why)
 		}
-		if err := t.write(p.out); err != nil {
-			return err
-		}
+		t.write(p.out)
 	}
-	return nil
 }

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -20,31 +22,36 @@ func nearestCommand(list []*cli.Command, word string, meant bool) string {
 	if strings.ContainsAny(word, "/:@.0123456789") {
 		return ""
 	}
-	best, bestDistance := "", maxDistance+1
+	var names []string
 	for _, c := range list {
 		for _, n := range c.Names() {
-			if d := distance(word, n); d < bestDistance && (meant || d < len(n)-1) {
-				best, bestDistance = n, d
+			if meant || distance(word, n) < len(n)-1 {
+				names = append(names, n)
 			}
 		}
 	}
-	return best
+	return nearest(word, names, maxDistance)
 }
 
+// nearestFlag is the flag that a mistyped word is nearest to; "" for a letter.
 func (l *line) nearestFlag(word string) string {
-	best, bestDistance := "", maxDistance+1
-	own := l.own
-	if l.command == nil {
-		own = l.pull
-	}
-	if word == "json" && own["format"] != nil {
+	switch {
+	case len(word) < 2:
+		return ""
+	case word == "json" && l.own["format"] != nil:
 		return "format json"
 	}
-	for _, t := range []map[string]cli.Flag{own, l.global} {
-		for n := range t {
-			if d := distance(word, n); len(n) > 1 && (d < bestDistance || d == bestDistance && n < best) {
-				best, bestDistance = n, d
-			}
+	names := slices.AppendSeq(slices.Collect(maps.Keys(l.own)), maps.Keys(l.global))
+	slices.Sort(names)
+	return nearest(word, slices.DeleteFunc(names, func(n string) bool { return len(n) < 2 }), maxDistance)
+}
+
+// nearest is the first of the candidates that a word differs least from, "" where
+// it differs from all in more than most.
+func nearest(word string, candidates []string, most int) (best string) {
+	for _, c := range candidates {
+		if d := distance(word, c); d <= most {
+			best, most = c, d-1
 		}
 	}
 	return best

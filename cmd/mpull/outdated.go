@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -99,20 +100,20 @@ func isFile(path string) bool {
 }
 
 func (p *program) printOutdated(o outdatedOptions, rows []engine.TagStatus) error {
-	t := &table{}
 	if o.quiet {
 		for _, r := range rows {
 			if r.State == engine.TagOutdated {
-				t.add(r.Name)
+				fmt.Fprintln(p.out, escape(r.Name))
 			}
 		}
-		return t.write(p.out)
+		return nil
 	}
+	t := &table{}
 	if !o.noHeading {
 		t.head = []string{"NAME", "STATE", "HAVE", "NOW"}
 	}
 	for _, r := range rows {
 		t.add(r.Name, string(r.State), orDash(shortDigest(r.Have.String())), orDash(shortDigest(r.Now.String())))
 	}
-	return show(p.out, o.format, rows, rows, func() error { return t.write(p.out) })
+	return show(p.out, o.format, rows, rows, func() { t.write(p.out) })
 }

@@ -85,7 +85,7 @@ func (p *program) platforms(ctx context.Context, o platformsOptions, image strin
 	if err != nil {
 		return err
 	}
-	if err := show(p.out, o.format, rows, rows, func() error { return printPlatforms(p.out, rows, o.noHeading) }); err != nil {
+	if err := show(p.out, o.format, rows, rows, func() { printPlatforms(p.out, rows, o.noHeading) }); err != nil {
 		return err
 	}
 	if len(rows) == 0 {
@@ -99,7 +99,7 @@ func (p *program) platforms(ctx context.Context, o platformsOptions, image strin
 	return nil
 }
 
-func printPlatforms(w io.Writer, rows []engine.OfferedPlatform, noHeading bool) error {
+func printPlatforms(w io.Writer, rows []engine.OfferedPlatform, noHeading bool) {
 	t := &table{}
 	if !noHeading {
 		t.head = []string{"OS/ARCH", "DIGEST", "SIZE", "HOST", "LOCAL"}
@@ -114,7 +114,7 @@ func printPlatforms(w io.Writer, rows []engine.OfferedPlatform, noHeading bool) 
 		}
 		t.add(orDash(r.Platform), r.Digest.String(), bytes, orDash(string(r.Host)), orDash(localIDs(r.Local)))
 	}
-	return t.write(w)
+	t.write(w)
 }
 
 // localIDs are the short IDs of local images, by which every command takes them.

@@ -23,49 +23,39 @@ const (
 	progressNone  progressMode = "none"  // nothing but what needs the user's attention
 )
 
-func progressFlag(to *string) cli.Flag {
-	return &cli.StringFlag{Name: "progress", Value: string(progressAuto), Destination: to,
+func (p *program) progressFlag() cli.Flag {
+	return &cli.StringFlag{Name: "progress", Value: string(progressAuto), Destination: (*string)(&p.progress),
 		Usage: "`HOW` to show progress on standard error: auto, plain, json (one event a line; see docs/events.md) or none"}
 }
 
-// progress reads the value of --progress. From then on, with json, all that goes
-// to standard error is events.
-func (p *program) progress(how string) (progressMode, error) {
-	switch mode := progressMode(how); mode {
+// applyProgress makes --progress count. From then on, with json, all that goes to
+// standard error is events.
+func (p *program) applyProgress() error {
+	switch p.progress {
 	case progressPlain, progressNone:
-		return mode, nil
 	case progressAuto:
-		if p.errTerminal && os.Getenv("TERM") != "dumb" {
-			return mode, nil
+		if !p.errTerminal || os.Getenv("TERM") == "dumb" {
+			p.progress = progressPlain
 		}
-		return progressPlain, nil
 	case progressJSON:
 		p.events = newEventWriter(striker{p.rawErr, p.secrets})
 		logrus.SetOutput(noteWriter{p.events})
-		return mode, nil
 	default:
-		return "", usagef("unknown --progress %q: use auto, plain, json or none", mode)
+		return usagef("unknown --progress %q: use auto, plain, json or none", p.progress)
 	}
+	return nil
 }
 
 // noteWriter turns each message of a library into an event.
 type noteWriter struct{ events *eventWriter }
 
 func (n noteWriter) Write(text []byte) (int, error) {
-	n.events.write("note", noteBody{strings.TrimSpace(string(text))})
+	n.events.note(strings.TrimSpace(string(text)))
 	return len(text), nil
 }
 
-// listen returns the event listener of a command that moves names but shows no
-// other progress.
-func (p *program) listen(how string) (func(engine.Event), error) {
-	if _, err := p.progress(how); err != nil {
-		return nil, err
-	}
-	return p.tellMoves, nil
-}
-
-// tellMoves tells what lost a name, and notes.
+// tellMoves is the event listener of commands that move names but show no other
+// progress: it tells what lost a name, and notes.
 func (p *program) tellMoves(ev engine.Event) {
 	switch {
 	case p.events != nil:

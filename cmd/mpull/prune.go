@@ -27,7 +27,7 @@ type pruneOptions struct {
 	free, whenUsed, untilUsed, minAge *string
 	apply                             *string
 	dryRun, force                     bool
-	format, progress                  string
+	format                            string
 }
 
 func (p *program) pruneCommand() *cli.Command {
@@ -81,7 +81,7 @@ doctor), or it changed since the plan of --apply was made.`,
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "show the plan and why all else stays; remove nothing", Destination: &o.dryRun},
 			&cli.StringFlag{Name: "apply", Usage: "remove exactly what `FILE` says, a plan printed by --dry-run --format json; - is standard input", Action: given(&o.apply)},
 			&cli.StringFlag{Name: "format", Usage: "print `FORMAT`: json", Destination: &o.format},
-			progressFlag(&o.progress),
+			p.progressFlag(),
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f", "yes", "y"}, Usage: "do not ask", Destination: &o.force},
 		},
 		Action: action(0, 0, func(ctx context.Context, _ []string) error { return p.prune(ctx, o) }),
@@ -92,9 +92,6 @@ func (p *program) prune(ctx context.Context, o pruneOptions) error {
 	asJSON := o.format == "json"
 	if o.format != "" && !asJSON {
 		return usagef("unknown --format %q: use json", o.format)
-	}
-	if _, err := p.progress(o.progress); err != nil {
-		return err
 	}
 	policy, err := o.policy(ctx)
 	if err != nil {
@@ -130,9 +127,7 @@ func (p *program) prune(ctx context.Context, o pruneOptions) error {
 		return p.reached(o, plan, 0)
 	}
 	if p.events == nil {
-		if err := showPlan(p.err, plan); err != nil {
-			return err
-		}
+		showPlan(p.err, plan)
 	}
 	if !o.force {
 		if err := p.agree("Remove them?"); err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,8 @@ func (p *program) showDryRun(plan *gc.Plan, asJSON bool) error {
 	}
 	if plan.Empty() {
 		fmt.Fprintln(p.out, "Nothing would be removed.")
-	} else if err := showPlan(p.out, plan); err != nil {
-		return err
+	} else {
+		showPlan(p.out, plan)
 	}
 	staying := plan.Images[len(plan.Removals()):]
 	if len(staying) == 0 {
@@ -29,19 +30,16 @@ func (p *program) showDryRun(plan *gc.Plan, asJSON bool) error {
 	}
 	fmt.Fprintln(p.out, "\nStaying:")
 	t := &table{head: []string{"IMAGE ID", "NAME", "PLATFORM", "WHY"}}
-	for i := range staying {
-		d := &staying[i]
-		name := d.Was
-		if len(d.Names) > 0 {
-			name = d.Names[0]
-		}
-		t.add(imageID(d.ID, false), orDash(name), orDash(d.Platform), whyStays(d))
+	for _, d := range staying {
+		name := cmp.Or(append(slices.Clone(d.Names), d.Was)...)
+		t.add(imageID(d.ID, false), orDash(name), orDash(d.Platform), whyStays(&d))
 	}
-	return t.write(p.out)
+	t.write(p.out)
+	return nil
 }
 
 // showPlan lists what would go.
-func showPlan(w io.Writer, plan *gc.Plan) error {
+func showPlan(w io.Writer, plan *gc.Plan) {
 	lost := plan.LostNames()
 	head := []string{"IMAGE ID", "WAS", "PLATFORM", "SINCE", "FREES"}
 	if len(lost) > 0 {
@@ -69,14 +67,11 @@ func showPlan(w io.Writer, plan *gc.Plan) error {
 			t.add(imageID(lastPart(l.ID), false), "("+leftoverWord(l.Kind)+" of an interrupted pull)", "-", since(l.Since), size(l.Bytes))
 		}
 	}
-	if err := t.write(w); err != nil {
-		return err
-	}
+	t.write(w)
 	if len(lost) > 0 {
 		fmt.Fprintf(w, "%s lost: %s\n", plural(len(lost), "name"), escape(strings.Join(lost, ", ")))
 	}
-	_, err := fmt.Fprintf(w, "%s, %s come free\n", plural(items, "item"), size(plan.Bytes))
-	return err
+	fmt.Fprintf(w, "%s, %s come free\n", plural(items, "item"), size(plan.Bytes))
 }
 
 func leftoverWord(kind gc.LeftoverKind) string {
@@ -95,15 +90,12 @@ func (p *program) showResult(result *gc.Result, asJSON bool) error {
 	if asJSON {
 		return errors.Join(printJSON(p.out, result), result.Err())
 	}
-	for i := range result.Outcomes {
-		o := &result.Outcomes[i]
+	for _, o := range result.Outcomes {
 		switch {
 		case o.Status == gc.Skipped && p.events == nil:
 			p.line("%s stays: it changed meanwhile (%s)", imageID(o.ID, false), o.Reason)
 		case o.Kind == "image" && o.Status != gc.Failed:
-			if _, err := fmt.Fprintln(p.out, o.ID); err != nil {
-				return err
-			}
+			fmt.Fprintln(p.out, o.ID)
 		}
 	}
 	if p.events == nil {
@@ -114,39 +106,23 @@ func (p *program) showResult(result *gc.Result, asJSON bool) error {
 
 // whyStays says in words what keeps an image.
 func whyStays(d *gc.Decision) string {
-	by := d.ByName
-	if by == "" {
-		by = imageID(d.By, false)
+	by := cmp.Or(d.ByName, imageID(d.By, false))
+	words := map[gc.Reason]string{
+		gc.UsedByContainer: "used by container " + by,
+		gc.Mounted:         "mounted",
+		gc.Parent:          "parent of " + by,
+		gc.ListMember:      "in manifest list " + by,
+		gc.Named:           "it has a name",
+		gc.Pinned:          "kept by a digest name",
+		gc.TooYoung:        "too young: it may be part of another tool's work",
+		gc.ReadOnly:        "in a read-only image store",
+		gc.PinnedByCRIO:    "pinned by CRI-O (" + d.By + ")",
+		gc.Protected:       "protected (" + d.By + ")",
+		gc.KeptByCount:     "among the newest of its name and platform",
+		gc.FilteredOut:     "not matched by " + d.By,
+		gc.TargetReached:   "enough comes free without it",
 	}
-	switch d.Reason {
-	case gc.UsedByContainer:
-		return "used by container " + by
-	case gc.Mounted:
-		return "mounted"
-	case gc.Parent:
-		return "parent of " + by
-	case gc.ListMember:
-		return "in manifest list " + by
-	case gc.Named:
-		return "it has a name"
-	case gc.Pinned:
-		return "kept by a digest name"
-	case gc.TooYoung:
-		return "too young: it may be part of another tool's work"
-	case gc.ReadOnly:
-		return "in a read-only image store"
-	case gc.PinnedByCRIO:
-		return "pinned by CRI-O (" + d.By + ")"
-	case gc.Protected:
-		return "protected (" + d.By + ")"
-	case gc.KeptByCount:
-		return "among the newest of its name and platform"
-	case gc.FilteredOut:
-		return "not matched by " + d.By
-	case gc.TargetReached:
-		return "enough comes free without it"
-	}
-	return string(d.Reason)
+	return cmp.Or(words[d.Reason], string(d.Reason))
 }
 
 // whyNothing says why nothing is planned: what of the images without a name
@@ -154,8 +130,7 @@ func whyStays(d *gc.Decision) string {
 func whyNothing(plan *gc.Plan, minAge time.Duration) string {
 	reasons, count, young := map[string]int{}, 0, 0
 	var last time.Time
-	for i := range plan.Images {
-		d := &plan.Images[i]
+	for _, d := range plan.Images {
 		switch {
 		case d.Reason == gc.TargetReached:
 			return ": the disk is not that full"
@@ -168,7 +143,7 @@ func whyNothing(plan *gc.Plan, minAge time.Duration) string {
 			continue
 		}
 		count++
-		reasons[whyStaysShort(d)]++
+		reasons[whyStaysShort(&d)]++
 	}
 	switch {
 	case count == 0:
@@ -196,15 +171,11 @@ func whyNothing(plan *gc.Plan, minAge time.Duration) string {
 // whyStaysShort is whyStays for several images at once: without what differs
 // from one to the next.
 func whyStaysShort(d *gc.Decision) string {
-	switch d.Reason {
-	case gc.UsedByContainer:
-		return "used by containers"
-	case gc.Parent:
-		return "with an image built on them"
-	case gc.ListMember:
-		return "in manifest lists"
-	case gc.TooYoung:
-		return "too young"
+	words := map[gc.Reason]string{
+		gc.UsedByContainer: "used by containers",
+		gc.Parent:          "with an image built on them",
+		gc.ListMember:      "in manifest lists",
+		gc.TooYoung:        "too young",
 	}
-	return whyStays(d)
+	return cmp.Or(words[d.Reason], whyStays(d))
 }

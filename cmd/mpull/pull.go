@@ -24,7 +24,7 @@ type pullOptions struct {
 	maxSize            string
 	maxEntries         int64
 	dryRun, quiet      bool
-	progress, format   string
+	format             string
 }
 
 func (p *program) pullCommand() *cli.Command {
@@ -82,7 +82,7 @@ there, or the store failed.`,
 			&cli.StringFlag{Name: "locked", Usage: "pull exactly the digests that the lock `FILE` has for IMAGE... or for all its names (mpull lock)", Destination: &o.locked, Action: filled("locked")},
 			&cli.BoolFlag{Name: "no-tag", Usage: "move no tag: the image gets its repo@digest name only", Destination: &o.noTag},
 			&cli.BoolFlag{Name: "keep", Usage: "give the image that loses the name its repo@digest name, so that nothing prunes it", Destination: &o.keep},
-			progressFlag(&o.progress),
+			p.progressFlag(),
 			&cli.StringFlag{Name: "max-size", Usage: "`SIZE` of disk, such as 2GB, that an image may take (default: what is free, less a reserve)", Destination: &o.maxSize, Action: filled("max-size")},
 			&cli.Int64Flag{Name: "max-entries", Usage: "`NUMBER` of files and folders that an image may have (default: any)", Destination: &o.maxEntries},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print nothing but image IDs and errors", Destination: &o.quiet},
@@ -98,10 +98,6 @@ func (p *program) pull(ctx context.Context, o pullOptions, names []string) error
 		return usagef("usage: mpull [pull] [flags] IMAGE...")
 	}
 	if err := p.applyRegistry(o.registry); err != nil {
-		return err
-	}
-	mode, err := p.progress(o.progress)
-	if err != nil {
 		return err
 	}
 	onOut := isJSON(o.format) && !o.dryRun
@@ -123,10 +119,10 @@ func (p *program) pull(ctx context.Context, o pullOptions, names []string) error
 	if o.dryRun {
 		return p.planPull(ctx, o.format, names, job)
 	}
-	view := newPullView(p.streams, "Pulling", mode, o.quiet)
+	view := p.newPullView("Pulling", o.quiet)
 	defer view.close()
 	p.inUserNamespace(false)
-	e := p.creatingEngine(view.event)
+	e := p.newEngine(nil, view.event)
 	defer runtime.KeepAlive(collectSooner())
 	results, err := e.Pull(ctx, names, job)
 	view.end(results)
@@ -190,12 +186,10 @@ func platformWords(o engine.PullOptions) string {
 		b.WriteString(" --all-platforms")
 	}
 	for _, list := range o.Platforms {
-		b.WriteString(" --platform ")
-		for i, r := range list {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(r.String())
+		separator := " --platform "
+		for _, r := range list {
+			b.WriteString(separator + r.String())
+			separator = ","
 		}
 	}
 	return b.String()

@@ -21,20 +21,15 @@ func (p *program) planPull(ctx context.Context, format string, names []string, j
 	if err != nil && len(plans) == 0 {
 		return err
 	}
-	return errors.Join(show(p.out, format, plans, plans, func() error {
+	return errors.Join(show(p.out, format, plans, plans, func() {
 		for i := range plans {
-			if err := printPlan(p.out, &plans[i]); err != nil {
-				return err
-			}
+			printPlan(p.out, &plans[i])
 		}
-		return nil
 	}), err)
 }
 
-func printPlan(w io.Writer, plan *engine.PullPlan) error {
-	if _, err := fmt.Fprintln(w, escape(plan.Reference)); err != nil {
-		return err
-	}
+func printPlan(w io.Writer, plan *engine.PullPlan) {
+	fmt.Fprintln(w, escape(plan.Reference))
 	t := &table{whole: true}
 	t.add("  instance", orNone(plan.Platform)+" "+plan.Digest.String()+": "+whyChosen(plan))
 	t.add("  image", plan.ID)
@@ -47,7 +42,7 @@ func printPlan(w io.Writer, plan *engine.PullPlan) error {
 	if plan.RateLimit != nil {
 		t.add("  rate limit", rateText(plan.RateLimit, plan.Requests.Manifests))
 	}
-	return t.write(w)
+	t.write(w)
 }
 
 func whyChosen(plan *engine.PullPlan) string {
@@ -86,12 +81,14 @@ func nameText(plan *engine.PullPlan) string {
 		return "none"
 	case m == nil:
 		return plan.Name
-	case m.Kept:
-		return fmt.Sprintf("%s moves from %.12s for %s, which is kept by its digest", plan.Name, m.ID, orNone(m.Platform))
-	case m.Dangling:
-		return fmt.Sprintf("%s moves from %.12s for %s, which becomes dangling and holds %s", plan.Name, m.ID, orNone(m.Platform), size(m.Bytes))
 	}
-	return fmt.Sprintf("%s moves from %.12s for %s, which stays in use otherwise", plan.Name, m.ID, orNone(m.Platform))
+	fate := "stays in use otherwise"
+	if m.Kept {
+		fate = "is kept by its digest"
+	} else if m.Dangling {
+		fate = "becomes dangling and holds " + size(m.Bytes)
+	}
+	return fmt.Sprintf("%s moves from %.12s for %s, which %s", plan.Name, m.ID, orNone(m.Platform), fate)
 }
 
 func rateText(l *registry.RateLimit, needed int) string {

@@ -23,10 +23,10 @@ type pullView struct {
 	began map[string]time.Time // of layers shown as lines, by digest
 }
 
-func newPullView(s *streams, verb string, mode progressMode, quiet bool) *pullView {
-	v := &pullView{s: s, verb: verb, mute: quiet, quiet: quiet || mode == progressNone, began: map[string]time.Time{}}
-	if mode == progressAuto {
-		v.bars = newBars(s.rawErr)
+func (p *program) newPullView(verb string, quiet bool) *pullView {
+	v := &pullView{s: p.streams, verb: verb, mute: quiet, quiet: quiet || p.progress == progressNone, began: map[string]time.Time{}}
+	if p.progress == progressAuto {
+		v.bars = newBars(p.rawErr)
 	}
 	return v
 }
@@ -93,9 +93,7 @@ func (v *pullView) end(results []engine.PullResult) {
 	switch {
 	case v.quiet || v.s.events != nil || len(results) == 0:
 	case len(results) > 1:
-		if err := arrivals(results).write(v.s.err); err != nil {
-			return // whoever reads it is gone
-		}
+		arrivals(results).write(v.s.err)
 	case results[0].Check != nil && results[0].Check.Verdict != preflight.Native && !results[0].Check.DataOnly:
 		v.line("On this machine it ends with: %s", verdictLine(results[0].Check))
 	}

@@ -13,10 +13,7 @@ import (
 	"github.com/mpull/mpull/engine/host"
 )
 
-type restoreOptions struct{ progress string }
-
 func (p *program) restoreCommand() *cli.Command {
-	var o restoreOptions
 	return &cli.Command{
 		Name:      "restore",
 		Usage:     "give an image the name back that it lost",
@@ -30,30 +27,15 @@ Examples:
   mpull restore 6587d5f44ca3 docker.io/library/alpine:3.15
 
 Exit codes: 0 done; 1 no such image; 125 failed, or several images are meant.`,
-		Flags: []cli.Flag{progressFlag(&o.progress)},
+		Flags: []cli.Flag{p.progressFlag()},
 		Action: action(1, 2, func(ctx context.Context, names []string) error {
-			return p.restore(ctx, o, names[0], cmp.Or(names[1:]...))
+			return p.tellRestored(p.engine(p.tellMoves).Restore(ctx, names[0], cmp.Or(names[1:]...)))
 		}),
 	}
 }
 
-// restore gives an image a name back, the one that it lost last when name is "".
-func (p *program) restore(ctx context.Context, o restoreOptions, image, name string) error {
-	listener, err := p.listen(o.progress)
-	if err != nil {
-		return err
-	}
-	r, err := p.engine(listener).Restore(ctx, image, name)
-	return p.tellRestored(r, err)
-}
-
-type useOptions struct {
-	platform platformFlags
-	progress string
-}
-
 func (p *program) useCommand() *cli.Command {
-	var o useOptions
+	var platform platformFlags
 	return &cli.Command{
 		Name:      "use",
 		Usage:     "switch a name to the local image of a platform",
@@ -68,38 +50,35 @@ Examples:
 
 Exit codes: 0 done; 1 no local image of that name or platform; 125 failed, or
 several images are meant.`,
-		Flags:  append(o.platform.flags(onePlatform), progressFlag(&o.progress)),
-		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.use(ctx, o, names[0]) }),
+		Flags:  append(platform.flags(onePlatform), p.progressFlag()),
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.use(ctx, platform, names[0]) }),
 	}
 }
 
-func (p *program) use(ctx context.Context, o useOptions, name string) error {
-	listener, err := p.listen(o.progress)
-	if err != nil {
-		return err
-	}
+func (p *program) use(ctx context.Context, platform platformFlags, name string) error {
 	const onePlease = "use takes exactly one platform: --platform OS/ARCH[/VARIANT]"
-	wanted, err := o.platform.one(host.Wants(), onePlease)
+	wanted, err := platform.one(host.Wants(), onePlease)
 	switch {
 	case err != nil:
 		return err
 	case wanted == nil:
 		return usagef(onePlease)
 	}
-	r, err := p.engine(listener).Use(ctx, name, *wanted)
-	return p.tellRestored(r, err)
+	return p.tellRestored(p.engine(p.tellMoves).Use(ctx, name, *wanted))
 }
 
 func (p *program) tellRestored(r engine.Restored, err error) error {
 	if err != nil {
 		return err
 	}
+	when := "already"
+	if r.Moved {
+		when = "now"
+	}
 	if p.events != nil {
-		p.events.restored(r)
-	} else if !r.Moved {
-		p.line("%s is %.12s%s already", escape(r.Name), r.ID, forWhat(r.Platform, r.IsList))
+		p.events.write("restored", r)
 	} else {
-		p.line("%s is %.12s%s now", escape(r.Name), r.ID, forWhat(r.Platform, r.IsList))
+		p.line("%s is %.12s%s %s", escape(r.Name), r.ID, forWhat(r.Platform, r.IsList), when)
 	}
 	_, err = fmt.Fprintln(p.out, r.ID)
 	return err

@@ -50,9 +50,9 @@ func cancelOnSignal(s *streams, cancel context.CancelCauseFunc, ended <-chan str
 		signal.Notify(signals, all...)
 	}
 	go func() {
-		sig, ok := <-signals
+		sig, ok := (<-signals).(unix.Signal)
 		if !ok {
-			return
+			return // the channel is closed
 		}
 		cancel(&signalError{sig})
 		select {
@@ -69,7 +69,7 @@ func cancelOnSignal(s *streams, cancel context.CancelCauseFunc, ended <-chan str
 }
 
 // outlast ends the program when it does not end by itself.
-func outlast(s *streams, sig os.Signal, ended <-chan struct{}) {
+func outlast(s *streams, sig unix.Signal, ended <-chan struct{}) {
 	limit := time.Now().Add(stopTime)
 	if outside() {
 		limit = limit.Add(innerTime)

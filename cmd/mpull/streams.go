@@ -95,8 +95,9 @@ func (e escaper) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// sink is standard output. It remembers the first write that failed, since not
-// every command looks at each of its writes, and fails all later ones likewise.
+// sink is standard output. It remembers the first write that failed, since
+// commands do not look at each of their writes, and fails all later ones likewise:
+// outcome tells of it.
 type sink struct {
 	w    io.Writer
 	mu   sync.Mutex
@@ -104,15 +105,13 @@ type sink struct {
 }
 
 func (s *sink) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	if err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.lost == nil {
-			s.lost = err
-		}
-		err = s.lost
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost != nil {
+		return 0, s.lost
 	}
+	n, err := s.w.Write(p)
+	s.lost = err
 	return n, err
 }
 
@@ -121,8 +120,7 @@ type lostError struct{ error }
 
 func (e *lostError) Error() string {
 	cause := e.error
-	var path *os.PathError
-	if errors.As(cause, &path) {
+	if path, ok := errors.AsType[*os.PathError](cause); ok {
 		cause = path.Err
 	}
 	return fmt.Sprintf("writing to standard output: %v", cause)
@@ -139,11 +137,10 @@ func (s *streams) outcome(err error) error {
 	}
 	out.mu.Lock()
 	defer out.mu.Unlock()
-	var coded *codeError
 	switch {
 	case out.lost == nil:
 		return err
-	case err == nil, errors.As(err, &coded), errors.Is(err, out.lost):
+	case err == nil, errors.As(err, new(*codeError)), errors.Is(err, out.lost):
 		return &lostError{out.lost}
 	}
 	return err

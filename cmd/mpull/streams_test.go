@@ -32,6 +32,10 @@ func TestLostOutputIsAFailure(t *testing.T) {
 			t.Errorf("%v becomes %v", tt.err, got)
 		}
 	}
+	s.rawOut.(*sink).w = io.Discard
+	if _, err := s.rawOut.Write([]byte("more")); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("behind what was lost something else is printed: %v", err)
+	}
 	if got := (&streams{rawOut: io.Discard}).outcome(other); !errors.Is(got, other) {
 		t.Error(got)
 	}

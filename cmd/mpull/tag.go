@@ -8,10 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-type tagOptions struct{ progress string }
-
 func (p *program) tagCommand() *cli.Command {
-	var o tagOptions
 	return &cli.Command{
 		Name:      "tag",
 		Usage:     "give an image more names",
@@ -24,19 +21,11 @@ Examples:
   mpull tag 6e30ab57aeee docker.io/library/alpine:3.15
 
 Exit codes: 0 done; 125 failed, also when IMAGE is not here, as podman has it.`,
-		Flags: []cli.Flag{progressFlag(&o.progress)},
+		Flags: []cli.Flag{p.progressFlag()},
 		Action: action(2, -1, func(ctx context.Context, names []string) error {
-			return asFailure(p.tag(ctx, o, names[0], names[1:]))
+			return asFailure(p.engine(p.tellMoves).Tag(ctx, names[0], names[1:]))
 		}),
 	}
-}
-
-func (p *program) tag(ctx context.Context, o tagOptions, image string, names []string) error {
-	listener, err := p.listen(o.progress)
-	if err != nil {
-		return err
-	}
-	return p.engine(listener).Tag(ctx, image, names)
 }
 
 func (p *program) untagCommand() *cli.Command {

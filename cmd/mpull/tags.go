@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 )
@@ -66,11 +67,9 @@ func (p *program) tags(ctx context.Context, o tagsOptions, name string) error {
 		p.line("%s of %d are shown", plural(o.limit, "tag"), len(tags))
 		tags = tags[:o.limit]
 	}
-	return showOne(p.out, o.format, tagList{repository, tags}, func() error {
-		t := &table{whole: true}
+	return showOne(p.out, o.format, tagList{repository, tags}, func() {
 		for _, tag := range tags {
-			t.add(tag)
+			fmt.Fprintln(p.out, escape(tag))
 		}
-		return t.write(p.out)
 	})
 }

@@ -4,10 +4,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -96,7 +98,8 @@ func printLayout[T any](w io.Writer, format string, rows []T, heading bool) erro
 	for line := range strings.Lines(b.String()) {
 		t.add(strings.Split(strings.TrimSuffix(line, "\n"), "\t")...)
 	}
-	return t.write(w)
+	t.write(w)
+	return nil
 }
 
 // execute prints one row; it ends its line unless the template did.
@@ -228,11 +231,7 @@ func (c *fieldCheck) value(node parse.Node, dot reflect.Type) (reflect.Type, err
 
 // element is what a range over a type sees.
 func element(t reflect.Type) reflect.Type {
-	if t == nil {
-		return nil
-	}
-	switch t.Kind() {
-	case reflect.Slice, reflect.Array, reflect.Map:
+	if t != nil && slices.Contains([]reflect.Kind{reflect.Slice, reflect.Array, reflect.Map}, t.Kind()) {
 		return t.Elem()
 	}
 	return nil
@@ -269,15 +268,9 @@ func fieldType(t reflect.Type, path []string) (reflect.Type, error) {
 }
 
 func kindName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Slice, reflect.Array:
-		return "list: use range"
-	case reflect.String:
-		return "text"
-	case reflect.Bool:
-		return "truth value"
-	}
-	return "number"
+	return cmp.Or(map[reflect.Kind]string{
+		reflect.Slice: "list: use range", reflect.Array: "list: use range", reflect.String: "text", reflect.Bool: "truth value",
+	}[t.Kind()], "number")
 }
 
 // noField names the nearest of the fields, else all.

@@ -2,7 +2,10 @@
 
 package main
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // foreign explains a word that is a verb of podman, docker or skopeo and none of
 // mpull: what mpull has instead, or which tool does it. Nothing is asked for,
@@ -13,7 +16,7 @@ func (l *line) foreign(word string) error {
 	}
 	group := strings.Join(l.path, " ")
 	v := foreignVerb(group, word)
-	if v.ours == "" && v.theirs == "" {
+	if v == nil {
 		return nil
 	}
 	var next []string
@@ -21,12 +24,12 @@ func (l *line) foreign(word string) error {
 		next = append(next, "did you mean \""+v.ours+"\"?")
 	}
 	if v.theirs != "" {
-		next = append(next, "use "+v.theirs)
+		next = append(next, "use "+strings.ReplaceAll(v.theirs, "VERB", word))
 	}
 	if group == "" {
 		next = append(next, "(an image of that name: mpull pull "+word+")")
 	}
-	return instead(strings.Join(next, " "), "there is no command %s", quoted(strings.TrimSpace(group+" "+word)))
+	return instead(strings.Join(next, " "), "there is no command \"%s\"", strings.TrimSpace(group+" "+word))
 }
 
 // foreignFlag explains a flag that podman's command of that name has for what
@@ -39,145 +42,99 @@ func (l *line) foreignFlag(arg, name string) error {
 	if l.command == nil {
 		return nil
 	}
-	switch l.command.Name + " --" + name {
-	case "run --v", "run --volume", "run --mount", "run --p", "run --publish", "run --P", "run --publish-all", "run --d", "run --detach",
-		"run --network", "run --net", "run --name", "run --pod", "run --privileged", "run --device":
-		return instead("use podman run", "mpull run has no flag %s: it only tries whether an image starts", arg)
-	case "pull --all":
-		return instead("mpull pull --all-platforms NAME, or mpull outdated -q | xargs -r mpull pull for what is outdated", "mpull pull has no flag %s", arg)
-	case "pull --all-tags":
-		return instead("mpull tags NAME lists them, and mpull pull takes several names", "mpull pull has no flag %s: it brings the images that are named", arg)
-	case "pull --decryption-key":
-		return instead("use skopeo copy --decryption-key KEY docker://NAME containers-storage:NAME", "mpull pull has no flag %s: it takes no encrypted images", arg)
-	case "pull --disable-content-trust":
-		return instead("leave it away: policy.json says which signatures are asked for", "mpull pull has no flag %s", arg)
-	case "images --history", "ls --history", "list --history":
-		return instead("mpull images --format '{{.Repository}}:{{.Tag}} {{.History}}'", "mpull images has no flag %s", arg)
-	case "save --compress", "save --uncompressed", "save --oci-accept-uncompressed-layers":
-		return instead("leave it away, or use podman save "+arg, "mpull save has no flag %s: it compresses layers as their registry had them", arg)
-	case "inspect --latest", "inspect --size":
-		return instead("use podman inspect "+arg, "mpull inspect has no flag %s: it knows images, not containers", arg)
-	case "prune --external", "prune --build-cache":
-		return instead("use podman image prune "+arg, "mpull prune has no flag %s: what builds left is podman's", arg)
-	case "inspect --registry-token", "inspect --shared-blob-dir", "inspect --daemon-host", "tags --registry-token":
-		return instead("use skopeo", "mpull %s has no flag %s", l.command.Name, arg)
-	case "login --secret":
-		return instead("mpull login --username NAME --password-stdin HOST < FILE", "mpull login has no flag %s: podman keeps its secrets to itself", arg)
+	for _, f := range foreignFlags() {
+		commands := strings.Fields(f.commands)
+		if slices.Contains(commands, l.command.Name) && slices.Contains(strings.Fields(f.flags), name) {
+			return instead(strings.ReplaceAll(f.next, "FLAG", arg), "mpull %s has no flag %s%s", commands[0], arg, f.why)
+		}
 	}
 	return nil
 }
 
-func quoted(s string) string { return `"` + s + `"` }
+// foreignFlags are the flags of other tools that commands of mpull have not: what
+// to type instead, where FLAG is the flag as it was written, and why it is so.
+func foreignFlags() []struct{ commands, flags, next, why string } {
+	return []struct{ commands, flags, next, why string }{
+		{"run", "v volume mount p publish P publish-all d detach name pod privileged device", "use podman run", ": it only tries whether an image starts"},
+		{"pull", "all", "mpull pull --all-platforms NAME, or mpull outdated -q | xargs -r mpull pull for what is outdated", ""},
+		{"pull", "all-tags", "mpull tags NAME lists them, and mpull pull takes several names", ": it brings the images that are named"},
+		{"pull", "decryption-key", "use skopeo copy --decryption-key KEY docker://NAME containers-storage:NAME", ": it takes no encrypted images"},
+		{"pull", "disable-content-trust", "leave it away: policy.json says which signatures are asked for", ""},
+		{"images ls", "history", "mpull images --format '{{.Repository}}:{{.Tag}} {{.History}}'", ""},
+		{"save", "compress uncompressed oci-accept-uncompressed-layers", "leave it away, or use podman save FLAG", ": it compresses layers as their registry had them"},
+		{"inspect", "latest size", "use podman inspect FLAG", ": it knows images, not containers"},
+		{"inspect", "registry-token shared-blob-dir daemon-host", "use skopeo", ""},
+		{"tags", "registry-token", "use skopeo", ""},
+		{"prune", "external build-cache", "use podman image prune FLAG", ": what builds left is podman's"},
+		{"login", "secret", "mpull login --username NAME --password-stdin HOST < FILE", ": podman keeps its secrets to itself"},
+	}
+}
 
 // verb is what becomes of a verb of another tool.
 type verb struct {
+	words  string // each of which is meant
 	ours   string // mpull's own command
-	theirs string // the tool that does it, with its words
+	theirs string // the tool that does it, with its words; VERB is the verb
 }
 
-// foreignVerb looks a verb up; group is "", image or manifest.
-func foreignVerb(group, word string) verb {
-	switch group {
-	case "image":
-		return imageVerb(word)
-	case "manifest":
-		return manifestVerb(word)
-	case "":
-	default:
-		return verb{}
+// foreignVerb looks a verb up, nil for what is none; group is "", image or
+// manifest, or what has none.
+func foreignVerb(group, word string) *verb {
+	for _, v := range foreignVerbs()[group] {
+		if slices.Contains(strings.Fields(v.words), word) {
+			return &v
+		}
 	}
-	switch word {
-	case "rm":
-		return verb{ours: "rmi", theirs: "podman rm for containers"}
-	case "remove":
-		return verb{ours: "rmi"}
-	case "delete":
-		return verb{ours: "rmi", theirs: "skopeo delete for a registry's images"}
-	case "copy":
-		return verb{ours: "pull", theirs: "mpull save IMAGE | mpull --root DIR load for another store, skopeo copy for a registry"}
-	case "list-tags":
-		return verb{ours: "tags"}
-	case "search":
-		return verb{ours: "tags", theirs: "podman search to find repositories"}
-	case "imagetools":
-		return verb{ours: "platforms"}
-	case "fsck":
-		return verb{ours: "doctor"}
-	case "retag":
-		return verb{ours: "tag"}
-	case "switch":
-		return verb{ours: "use"}
-	case "undo":
-		return verb{ours: "restore"}
-	case "update", "upgrade":
-		return verb{ours: "outdated -q | xargs -r mpull pull", theirs: "podman update for containers"}
-	case "pin", "freeze":
-		return verb{ours: "lock"}
-	case "log", "changes", "blame":
-		return verb{ours: "why"}
-	case "size", "du", "usage":
-		return verb{ours: "df"}
-	case "clean", "cleanup", "gc", "autoremove", "purge":
-		return verb{ours: "prune"}
-	case "exists":
-		return verb{ours: "image exists"}
-	case "mirror", "mirrors":
-		return verb{theirs: "a [[registry.mirror]] in registries.conf: mpull info names that file"}
-	case "auto-update":
-		return verb{ours: "outdated", theirs: "podman auto-update for containers of systemd units"}
-	case "system":
-		return verb{ours: "df", theirs: "mpull prune, info and doctor for what else podman system does with images"}
-	case "history":
-		return verb{theirs: "mpull inspect --format '{{json .History}}' IMAGE for the steps of its build, mpull why IMAGE for its names"}
-	case "import":
-		return verb{ours: "load", theirs: "podman import for a tar of plain files"}
-	case "export":
-		return verb{ours: "save", theirs: "podman export for a container's files"}
-	case "manifest-digest":
-		return verb{theirs: "mpull inspect --format '{{.Digest}}' docker://IMAGE, or skopeo manifest-digest for a file"}
-	case "ps", "exec", "start", "create", "stop", "restart", "kill", "wait", "pause", "unpause", "attach", "logs", "top", "stats",
-		"port", "rename", "cp", "commit", "diff", "container", "init", "pod", "play", "kube", "generate", "network", "volume",
-		"secret", "events", "healthcheck", "build", "push", "mount", "unmount", "umount", "unshare", "machine", "farm", "artifact",
-		"quadlet", "compose", "checkpoint":
-		return verb{theirs: "podman " + word}
-	case "builder", "buildx", "bake":
-		return verb{theirs: "podman build, or docker buildx"}
-	case "context", "plugin", "service", "stack", "swarm", "trust", "scout":
-		return verb{theirs: "docker " + word}
-	case "sync", "layers", "standalone-sign", "standalone-verify", "generate-sigstore-key":
-		return verb{theirs: "skopeo " + word}
+	if group == "image" && slices.Contains([]string{"history", "search", "import", "build", "push", "mount", "unmount", "umount"}, word) {
+		return foreignVerb("", word)
 	}
-	return verb{}
+	return nil
 }
 
-// imageVerb is foreignVerb for what stands behind image.
-func imageVerb(word string) verb {
-	switch word {
-	case "delete", "remove":
-		return verb{ours: "rmi"}
-	case "history":
-		return foreignVerb("", word)
-	case "tree":
-		return verb{ours: "images --tree", theirs: "podman image tree for an image's layers"}
-	case "search":
-		return foreignVerb("", word)
-	case "import", "build", "push", "mount", "unmount", "umount":
-		return foreignVerb("", word)
-	case "sign", "scp", "trust", "diff":
-		return verb{theirs: "podman image " + word}
+// foreignVerbs are the verbs by the group that they stand behind.
+func foreignVerbs() map[string][]verb {
+	return map[string][]verb{
+		"": {
+			{"rm", "rmi", "podman rm for containers"},
+			{"remove", "rmi", ""},
+			{"delete", "rmi", "skopeo delete for a registry's images"},
+			{"copy", "pull", "mpull save IMAGE | mpull --root DIR load for another store, skopeo copy for a registry"},
+			{"list-tags", "tags", ""},
+			{"search", "tags", "podman search to find repositories"},
+			{"imagetools", "platforms", ""},
+			{"fsck", "doctor", ""},
+			{"retag", "tag", ""},
+			{"switch", "use", ""},
+			{"undo", "restore", ""},
+			{"update upgrade", "outdated -q | xargs -r mpull pull", "podman update for containers"},
+			{"pin freeze", "lock", ""},
+			{"log changes blame", "why", ""},
+			{"size du usage", "df", ""},
+			{"clean cleanup gc autoremove purge", "prune", ""},
+			{"exists", "image exists", ""},
+			{"mirror mirrors", "", "a [[registry.mirror]] in registries.conf: mpull info names that file"},
+			{"auto-update", "outdated", "podman auto-update for containers of systemd units"},
+			{"system", "df", "mpull prune, info and doctor for what else podman system does with images"},
+			{"history", "", "mpull inspect --format '{{json .History}}' IMAGE for the steps of its build, mpull why IMAGE for its names"},
+			{"import", "load", "podman import for a tar of plain files"},
+			{"export", "save", "podman export for a container's files"},
+			{"manifest-digest", "", "mpull inspect --format '{{.Digest}}' docker://IMAGE, or skopeo manifest-digest for a file"},
+			{"ps exec start create stop restart kill wait pause unpause attach logs top stats port rename cp commit diff container", "", "podman VERB"},
+			{"init pod play kube generate network volume secret events healthcheck build push mount unmount umount unshare", "", "podman VERB"},
+			{"machine farm artifact quadlet compose checkpoint", "", "podman VERB"},
+			{"builder buildx bake", "", "podman build, or docker buildx"},
+			{"context plugin service stack swarm trust scout", "", "docker VERB"},
+			{"sync layers standalone-sign standalone-verify generate-sigstore-key", "", "skopeo VERB"},
+		},
+		"image": {
+			{"delete remove", "rmi", ""},
+			{"tree", "images --tree", "podman image tree for an image's layers"},
+			{"sign scp trust diff", "", "podman image VERB"},
+		},
+		"manifest": {
+			{"add annotate create push remove", "", "podman manifest VERB"},
+			{"rm", "rmi", ""},
+			{"exists", "image exists", ""},
+		},
 	}
-	return verb{}
-}
-
-// manifestVerb is foreignVerb for what stands behind manifest.
-func manifestVerb(word string) verb {
-	switch word {
-	case "add", "annotate", "create", "push", "remove":
-		return verb{theirs: "podman manifest " + word}
-	case "rm":
-		return verb{ours: "rmi"}
-	case "exists":
-		return verb{ours: "image exists"}
-	}
-	return verb{}
 }

@@ -4,7 +4,7 @@ package main
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -101,8 +101,5 @@ Exit codes: 0 always, but 125 for bad usage.`,
 
 func (p *program) version(format string) error {
 	v := readVersion()
-	return showOne(p.out, format, v, func() error {
-		_, err := io.WriteString(p.out, "mpull "+v.Version+" (commit "+v.Commit+")\n")
-		return err
-	})
+	return showOne(p.out, format, v, func() { fmt.Fprintf(p.out, "mpull %s (commit %s)\n", v.Version, v.Commit) })
 }

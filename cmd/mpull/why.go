@@ -14,10 +14,8 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
-type whyOptions struct{ format string }
-
 func (p *program) whyCommand() *cli.Command {
-	var o whyOptions
+	var format string
 	return &cli.Command{
 		Name:      "why",
 		Usage:     "tell which image lost which name, when, to what, by which command",
@@ -33,23 +31,23 @@ Examples:
   mpull why --format json alpine:3.15
 
 Exit codes: 0 told; 1 no image has or had that name; 125 failed.`,
-		Flags:  []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`", Destination: &o.format}},
-		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.why(ctx, o, names[0]) }),
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "format", Usage: "print json, or by a Go `TEMPLATE`", Destination: &format}},
+		Action: action(1, 1, func(ctx context.Context, names []string) error { return p.why(ctx, format, names[0]) }),
 	}
 }
 
-func (p *program) why(ctx context.Context, o whyOptions, image string) error {
-	if err := checkFormat[engine.Story](o.format); err != nil {
+func (p *program) why(ctx context.Context, format, image string) error {
+	if err := checkFormat[engine.Story](format); err != nil {
 		return err
 	}
 	story, err := p.engine(nil).Why(ctx, image)
 	if err != nil {
 		return err
 	}
-	return showOne(p.out, o.format, *story, func() error { return printStory(p.out, story) })
+	return showOne(p.out, format, *story, func() { printStory(p.out, story) })
 }
 
-func printStory(w io.Writer, story *engine.Story) error {
+func printStory(w io.Writer, story *engine.Story) {
 	for _, img := range story.Images {
 		fmt.Fprintf(w, "%.12s  %s%s\n", img.ID, whatItIs(img.Platform, img.IsList), nowCalled(img, story.Name))
 		if img.Problem != "" {
@@ -70,7 +68,6 @@ func printStory(w io.Writer, story *engine.Story) error {
 			fmt.Fprintln(w, "  lost no name")
 		}
 	}
-	return nil
 }
 
 // nowCalled says what an image is called now: by the name that the story is of,
