@@ -120,21 +120,18 @@ func missing(info Info, find func(string) (string, error)) []Missing {
 		return at >= 0 && len(info.Config[at].InForce) == 0
 	}
 	lacks := func(program string) bool { _, err := find(program); return err != nil }
+	add := func(isMissing bool, m Missing) {
+		if isMissing {
+			list = append(list, m)
+		}
+	}
 	const debianConf, fedoraConf = "golang-github-containers-common", "containers-common"
-	if absent("policy.json") {
-		list = append(list, Missing{"policy.json", "nothing can be pulled", debianConf, fedoraConf, "contrib/config/policy.json"})
-	}
-	if absent("registries.conf") {
-		list = append(list, Missing{"registries.conf", "names need their registry: docker.io/library/alpine, not alpine", debianConf, fedoraConf, "contrib/config/registries.conf"})
-	}
-	if info.Rootless && (lacks("newuidmap") || lacks("newgidmap")) {
-		list = append(list, Missing{"newuidmap", "an ordinary user cannot unpack images with files of several users", "uidmap", "shadow-utils", ""})
-	}
-	if len(info.Host.Emulated) == 0 {
-		list = append(list, Missing{"qemu-user-static", "images of other architectures can be pulled, but do not start", "qemu-user-static", "qemu-user-static", ""})
-	}
-	if lacks("runc") && lacks("crun") {
-		list = append(list, Missing{"crun or runc", "mpull run starts nothing", "crun", "crun", ""})
-	}
+	add(absent("policy.json"), Missing{"policy.json", "nothing can be pulled", debianConf, fedoraConf, "contrib/config/policy.json"})
+	add(absent("registries.conf"), Missing{"registries.conf", "names need their registry: docker.io/library/alpine, not alpine", debianConf, fedoraConf, "contrib/config/registries.conf"})
+	add(info.Rootless && (lacks("newuidmap") || lacks("newgidmap")),
+		Missing{"newuidmap", "an ordinary user cannot unpack images with files of several users", "uidmap", "shadow-utils", ""})
+	add(len(info.Host.Emulated) == 0,
+		Missing{"qemu-user-static", "images of other architectures can be pulled, but do not start", "qemu-user-static", "qemu-user-static", ""})
+	add(lacks("runc") && lacks("crun"), Missing{"crun or runc", "mpull run starts nothing", "crun", "crun", ""})
 	return list
 }

@@ -10,8 +10,10 @@ import (
 
 // imageCommand gathers what podman has under "image".
 func (p *program) imageCommand() *cli.Command {
-	list := p.imagesCommand()
+	list, inspect, info := p.imagesCommand(), p.inspectCommand(), p.platformsCommand()
 	list.Name, list.Aliases, list.UsageText = "ls", []string{"list"}, "image ls [flags] [NAME...]"
+	inspect.UsageText = "image inspect [flags] IMAGE..."
+	info.Name, info.UsageText = "info", "image info [flags] IMAGE" // oc's name
 	return &cli.Command{Name: "image", Usage: "the image commands under the names that podman has for them", UsageText: "image COMMAND",
 		Description: `image load, prune, pull, rm, save, tag and untag are the commands without
 image; rm is rmi.
@@ -22,7 +24,7 @@ Examples:
   mpull image rm alpine:3.15
 
 Exit codes: those of the command.`,
-		Subcommands: []*cli.Command{list, p.imageInspectCommand(), p.imageInfoCommand(), p.imageExistsCommand()}}
+		Subcommands: []*cli.Command{list, inspect, info, p.imageExistsCommand()}}
 }
 
 // imageExistsCommand is for scripts, as podman's is.

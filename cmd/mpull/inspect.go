@@ -67,13 +67,6 @@ func (p *program) inspectCommand() *cli.Command {
 	}
 }
 
-// imageInspectCommand is podman's other name for the same.
-func (p *program) imageInspectCommand() *cli.Command {
-	c := p.inspectCommand()
-	c.UsageText = "image inspect [flags] IMAGE..."
-	return c
-}
-
 func (p *program) inspect(ctx context.Context, o inspectOptions, names []string) error {
 	if o.kind != "all" && o.kind != "image" {
 		return usagef("mpull inspects images only: --type %s is podman's", o.kind)
@@ -164,7 +157,12 @@ func (p *program) inspectLocal(ctx context.Context, o inspectOptions, names []st
 	if ctx.Err() != nil {
 		return failed
 	}
-	if err := printImageData(p, o.format, found); err != nil {
+	if o.format == "" || o.format == "json" {
+		err = printPodmanJSON(p.out, found)
+	} else {
+		err = printTemplate(p.out, podmanFields(o.format), found)
+	}
+	if err != nil {
 		return err
 	}
 	for _, data := range found {
@@ -173,13 +171,6 @@ func (p *program) inspectLocal(ctx context.Context, o inspectOptions, names []st
 		}
 	}
 	return failed
-}
-
-func printImageData(p *program, format string, found []engine.ImageData) error {
-	if format == "" || format == "json" {
-		return printPodmanJSON(p.out, found)
-	}
-	return printTemplate(p.out, podmanFields(format), found)
 }
 
 // podmanFields rewrites the fields that podman has under two names.

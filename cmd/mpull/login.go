@@ -90,10 +90,9 @@ func (p *program) login(ctx context.Context, o loginOptions, host string) error 
 	}
 	if o.get {
 		user, err := a.User(ctx)
-		if err != nil {
-			return err
+		if err == nil {
+			fmt.Fprintln(p.out, escape(user))
 		}
-		_, err = fmt.Fprintln(p.out, escape(user))
 		return err
 	}
 	user, password := o.user, o.password
@@ -120,8 +119,8 @@ func (p *program) login(ctx context.Context, o loginOptions, host string) error 
 	if o.verbose {
 		p.line("Used: %s", escape(where))
 	}
-	_, err = fmt.Fprintln(p.out, "Login Succeeded!")
-	return err
+	fmt.Fprintln(p.out, "Login Succeeded!")
+	return nil
 }
 
 // maxPassword bounds what is read as a password; tokens are long.
@@ -227,16 +226,14 @@ func (p *program) logout(ctx context.Context, o logoutOptions, names []string) e
 	if err != nil {
 		return err
 	}
+	removed := "all registries"
 	if o.all {
-		if err := a.LogoutAll(ctx); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(p.out, "Removed login credentials for all registries")
-		return err
+		err = a.LogoutAll(ctx)
+	} else {
+		removed, err = a.Registry, a.Logout(ctx)
 	}
-	if err := a.Logout(ctx); err != nil {
-		return err
+	if err == nil {
+		fmt.Fprintf(p.out, "Removed login credentials for %s\n", removed)
 	}
-	_, err = fmt.Fprintf(p.out, "Removed login credentials for %s\n", a.Registry)
 	return err
 }

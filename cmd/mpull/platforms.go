@@ -62,13 +62,6 @@ not there, or bad usage.`,
 	}
 }
 
-// imageInfoCommand is platforms under oc's name.
-func (p *program) imageInfoCommand() *cli.Command {
-	c := p.platformsCommand()
-	c.Name, c.UsageText = "info", "image info [flags] IMAGE"
-	return c
-}
-
 func (p *program) platforms(ctx context.Context, o platformsOptions, image string) error {
 	if err := p.applyRegistry(o.registry); err != nil {
 		return err

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -64,16 +66,10 @@ func readVersion() (v versionInfo) {
 			v.Commit = s.Value
 		}
 	}
-	versions := make(map[string]string, len(info.Deps))
 	for _, d := range info.Deps {
-		if d.Replace != nil {
-			d = d.Replace
-		}
-		versions[d.Path] = d.Version
-	}
-	for _, path := range reportedLibraries() {
-		if known := versions[path]; known != "" {
-			v.Libraries[path] = known
+		d = cmp.Or(d.Replace, d)
+		if d.Version != "" && slices.Contains(reportedLibraries(), d.Path) {
+			v.Libraries[d.Path] = d.Version
 		}
 	}
 	return v

@@ -88,19 +88,14 @@ func (a *Asker) Each(ctx context.Context, input, doing string, f func(registry.S
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, source := range sources {
+	return registry.FirstOf(ctx, sources, func(source registry.Source) error {
 		err := registry.CheckPlace(source.Ref)
 		if err == nil {
 			err = f(source)
 		}
-		if err == nil {
-			return nil
+		if err != nil {
+			err = fmt.Errorf("%s %s: %w", doing, registry.RefName(source.Ref), a.Explain(ctx, source.Ref, err))
 		}
-		errs = append(errs, fmt.Errorf("%s %s: %w", doing, registry.RefName(source.Ref), a.Explain(ctx, source.Ref, err)))
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return errors.Join(errs...)
+		return err
+	})
 }

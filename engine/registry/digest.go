@@ -30,7 +30,7 @@ func HeadDigest(ctx context.Context, sys *types.SystemContext, ref types.ImageRe
 		return "", err
 	}
 	var found digest.Digest
-	err = firstOf(ctx, places, func(p place) error {
+	err = FirstOf(ctx, places, func(p place) error {
 		ref, own, err := p.reached(sys)
 		if err != nil {
 			return err
@@ -42,9 +42,9 @@ func HeadDigest(ctx context.Context, sys *types.SystemContext, ref types.ImageRe
 	return found, err
 }
 
-// firstOf asks one place after the other until one gives what is wanted, or ctx
-// ends. The error has those of all.
-func firstOf[T any](ctx context.Context, places []T, ask func(T) error) error {
+// FirstOf asks one place after the other until one gives what is wanted, or ctx
+// ends. The error has those of all that were asked.
+func FirstOf[T any](ctx context.Context, places []T, ask func(T) error) error {
 	var errs []error
 	for _, p := range places {
 		err := ask(p)

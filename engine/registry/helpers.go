@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,9 +45,9 @@ func EndHelpers(ctx context.Context, limit time.Duration) (stop func()) {
 		tick := time.NewTicker(helperPoll)
 		defer tick.Stop()
 		for {
-			least := limit - limit/10
-			if context.Cause(ctx) != nil && ctx.Err() != nil && !isHelperError(context.Cause(ctx)) {
-				least = 0
+			least := time.Duration(0)
+			if errors.As(context.Cause(ctx), new(*HelperError)) {
+				least = limit - limit/10
 			}
 			for _, h := range helpers(least) {
 				killTree(h.pid)
@@ -62,11 +63,6 @@ func EndHelpers(ctx context.Context, limit time.Duration) (stop func()) {
 		close(done)
 		<-ended // the caller's ctx may end next, and then a helper is another question's
 	}
-}
-
-func isHelperError(err error) bool {
-	_, ok := err.(*HelperError) //nolint:errorlint // a cause, as it was given
-	return ok
 }
 
 // Hung returns the credential helper that has run for as long as limit, nil when

@@ -236,10 +236,32 @@ func (i *Image) localDetail(one Instance) *Detail {
 }
 
 func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error) {
-	unparsed := i.Unparsed(one.Digest)
 	if one.Digest != i.Digest {
 		i.asked.Manifests++
 	}
+	unparsed := i.Unparsed(one.Digest)
+	d, err := i.manifestDetail(ctx, unparsed, one)
+	if err != nil {
+		return nil, err
+	}
+	i.asked.Blobs++
+	img, err := image.FromUnparsedImage(ctx, i.sys, unparsed)
+	if err != nil {
+		return nil, err
+	}
+	if d.ConfigBlob, err = img.ConfigBlob(ctx); err != nil {
+		return nil, err
+	}
+	if d.Config, err = img.OCIConfig(ctx); err != nil {
+		return nil, err
+	}
+	d.ConfigInfo = img.ConfigInfo()
+	return d, nil
+}
+
+// manifestDetail is what the manifest alone tells. It is there beside a
+// *NotImageError, where the manifest is that of an artifact.
+func (i *Image) manifestDetail(ctx context.Context, unparsed *image.UnparsedImage, one Instance) (*Detail, error) {
 	d := &Detail{Instance: one}
 	var err error
 	if d.Manifest, d.MediaType, err = unparsed.Manifest(ctx); err != nil {
@@ -257,20 +279,8 @@ func (i *Image) remoteDetail(ctx context.Context, one Instance) (*Detail, error)
 	}
 	d.Layers = m.LayerInfos()
 	if t := cmp.Or(notImage(d.Manifest, m.ConfigInfo().MediaType), notFiles(d.Layers)); t != "" {
-		return nil, &NotImageError{Name: RefName(i.Ref), Type: t}
+		return d, &NotImageError{Name: RefName(i.Ref), Type: t}
 	}
-	i.asked.Blobs++
-	img, err := image.FromUnparsedImage(ctx, i.sys, unparsed)
-	if err != nil {
-		return nil, err
-	}
-	if d.ConfigBlob, err = img.ConfigBlob(ctx); err != nil {
-		return nil, err
-	}
-	if d.Config, err = img.OCIConfig(ctx); err != nil {
-		return nil, err
-	}
-	d.ConfigInfo = img.ConfigInfo()
 	return d, nil
 }
 
@@ -305,27 +315,18 @@ func (i *Image) CompressedSize(ctx context.Context, one Instance) (int64, error)
 	if d := i.details[one.Digest]; d != nil {
 		return d.Size(), nil
 	}
-	var blob []byte
-	var mediaType string
+	var d *Detail
 	err := i.anywhere(ctx, func() (err error) {
-		blob, mediaType, err = i.Unparsed(one.Digest).Manifest(ctx)
+		d, err = i.manifestDetail(ctx, i.Unparsed(one.Digest), one)
 		return err
 	})
-	if one.Digest != i.Digest && isAbsent(err) {
-		return 0, &AbsentError{one, err}
+	switch {
+	case d != nil:
+		return d.Size(), err
+	case errors.As(err, new(*AbsentError)):
+		return 0, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, RefName(i.Ref), err)
-	}
-	m, err := manifest.FromBlob(blob, manifest.NormalizedMIMEType(cmp.Or(mediaType, manifest.GuessMIMEType(blob))))
-	if err != nil {
-		return 0, fmt.Errorf("reading a manifest: %w", err)
-	}
-	layers := m.LayerInfos()
-	if t := cmp.Or(notImage(blob, m.ConfigInfo().MediaType), notFiles(layers)); t != "" {
-		return layerBytes(layers), &NotImageError{Name: RefName(i.Ref), Type: t}
-	}
-	return layerBytes(layers), nil
+	return 0, fmt.Errorf("reading image %s of %s: %w", one.Digest, RefName(i.Ref), err)
 }
 
 // ManifestSize returns the compressed bytes of the layers that a manifest names,

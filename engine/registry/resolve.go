@@ -154,11 +154,9 @@ func stripTagOfDigested(name string) (string, error) {
 		return "", &NameError{Input: name, Err: err}
 	}
 	named, isNamed := ref.(reference.Named)
-	if _, tagged := ref.(reference.Tagged); !isNamed || !tagged {
-		return name, nil
-	}
-	digested, ok := ref.(reference.Digested)
-	if !ok {
+	_, isTagged := ref.(reference.Tagged)
+	digested, isDigested := ref.(reference.Digested)
+	if !isNamed || !isTagged || !isDigested {
 		return name, nil
 	}
 	canonical, err := reference.WithDigest(reference.TrimNamed(named), digested.Digest())

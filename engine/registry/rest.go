@@ -60,7 +60,7 @@ func (i *Image) eachPlace(ctx context.Context, want func(c *client) error) error
 	if err != nil {
 		return err
 	}
-	return firstOf(ctx, clients, func(c *client) error { return i.rests.ask(ctx, c, want) })
+	return FirstOf(ctx, clients, func(c *client) error { return i.rests.ask(ctx, c, want) })
 }
 
 // of makes the clients.
