@@ -76,7 +76,7 @@ func tooBig(err error) error {
 	if limit.What == "entries" {
 		what = "files and folders"
 	}
-	return fmt.Errorf("%w (%w)", &TooBigError{what, limit.Max}, err)
+	return fmt.Errorf("the image takes more than the %d %s that it may (%w)", limit.Max, what, err)
 }
 
 // fastLayers pairs the blobs of the manifest with the DiffIDs of the config.

@@ -40,17 +40,9 @@ func (e *GuardedError) user() string {
 // Unwrap makes it a store.ErrInUse.
 func (e *GuardedError) Unwrap() error { return store.ErrInUse }
 
-// guarded tells what a move of a name to another platform does to what uses it,
-// nil when there is nothing to tell; where names are guarded that is the error.
-func (e *Engine) guarded(ctx context.Context, w *store.Writer, m nameMove) (*GuardedError, error) {
-	target, err := w.Lookup(m.to)
-	if err != nil {
-		return nil, nil //nolint:nilerr // the move itself says so
-	}
-	return e.guard(ctx, w.Store, m.name, m.to, query.PlatformOf(target))
-}
-
-// guard is guarded for an image that need not be here yet.
+// guard tells what a move of a name to an image of another platform does to what
+// uses it, nil when there is nothing to tell; where names are guarded that is the
+// error. The image need not be here yet.
 func (e *Engine) guard(ctx context.Context, s *store.Store, name, to string, wanted platform.Platform) (*GuardedError, error) {
 	holder, err := s.Lookup(name)
 	if err != nil || holder.ID == to || holder.IsList {

@@ -22,21 +22,11 @@ func (l Limits) survey(w *store.Writer) (*unpack.Survey, error) {
 	return &unpack.Survey{MaxBytes: l.MaxBytes, MaxEntries: l.MaxEntries, Room: now.Free}, nil
 }
 
-// TooBigError says that an image takes more than Limits allow.
-type TooBigError struct {
-	What string // "bytes" or "files and folders"
-	Max  int64
-}
-
-func (e *TooBigError) Error() string {
-	return fmt.Sprintf("the image takes more than the %d %s that it may", e.Max, e.What)
-}
-
 // room refuses a pull whose layers cannot fit.
 func (p *pull) room(m lack) error {
 	most, need := p.o.Limits.MaxBytes, m.space()
 	if most > 0 && m.download > most {
-		return &TooBigError{"bytes", most}
+		return fmt.Errorf("the image takes more than the %d bytes that it may", most)
 	}
 	if need == 0 {
 		return nil

@@ -152,14 +152,7 @@ func (i LockedImage) fallbacks() []Fallback {
 	return all
 }
 
-// checkLock refuses a choice that is not the locked one.
-func (p *pull) checkLock(j *job) error {
-	if p.locked == nil || p.locked.has(j.choice.detail.Digest) {
-		return nil
-	}
-	return p.notLocked(j)
-}
-
+// notLocked refuses what the lock does not have.
 func (p *pull) notLocked(j *job) error {
 	return &NotLockedError{Name: p.o.As, Platform: j.requests[0].Target().String(), Locked: slices.Sorted(maps.Keys(p.locked.Platforms))}
 }

@@ -31,11 +31,6 @@ func (e *Engine) requests(o LookOptions) []platform.Request {
 // localTransport is how containers/image calls images of local storage.
 const localTransport = "containers-storage:"
 
-// IsTransport tells whether an input names where its image lies, as skopeo
-// wants it (docker://, oci:, docker-archive:, dir:, containers-storage:), and
-// is not a bare name.
-func IsTransport(input string) bool { return registry.HasTransport(input) }
-
 // look opens what an input stands for and hands it to f: an image of local
 // storage for containers-storage:, else the first of the input's sources that
 // answers. It changes nothing.

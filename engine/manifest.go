@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/manifest"
 
+	"github.com/mpull/mpull/engine/registry"
 	"github.com/mpull/mpull/store"
 	"github.com/mpull/mpull/store/query"
 )
@@ -25,14 +26,14 @@ type ManifestDocument struct {
 // one, else its own manifest. docker://IMAGE, and a bare name that is not here,
 // ask the registry, with one request.
 func (e *Engine) InspectManifest(ctx context.Context, input string, o LookOptions) (m *ManifestDocument, err error) {
-	if IsTransport(input) && !strings.HasPrefix(input, localTransport) {
+	if registry.HasTransport(input) && !strings.HasPrefix(input, localTransport) {
 		return e.RawManifest(ctx, input, o)
 	}
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		m, err = e.localManifest(s, snap, input)
 		return err
 	})
-	if query.IsUnknown(err) && !IsTransport(input) {
+	if query.IsUnknown(err) && !registry.HasTransport(input) {
 		return e.RawManifest(ctx, input, o)
 	}
 	return m, err

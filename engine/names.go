@@ -47,9 +47,12 @@ type nameMove struct {
 // kept has its other name before it loses this one; where it cannot have one,
 // nothing moves.
 func (e *Engine) moveName(ctx context.Context, w *store.Writer, m nameMove) error {
-	used, err := e.guarded(ctx, w, m)
-	if err != nil {
-		return err
+	var used *GuardedError
+	target, err := w.Lookup(m.to)
+	if err == nil { // else the move itself says so
+		if used, err = e.guard(ctx, w.Store, m.name, m.to, query.PlatformOf(target)); err != nil {
+			return err
+		}
 	}
 	kept := ""
 	if m.keep {

@@ -221,10 +221,10 @@ func (p *pull) chooseFor(ctx context.Context, img *registry.Image, instances []r
 	if p.o.All && (errors.As(err, &j.absent) || errors.As(err, &j.artifact)) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err == nil && p.locked != nil && !p.locked.has(j.choice.detail.Digest) {
+		err = p.notLocked(j)
 	}
-	return p.checkLock(j)
+	return err
 }
 
 // stored returns the manifest and the config of an image that is here: what a

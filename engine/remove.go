@@ -35,10 +35,6 @@ type Removed struct {
 	Err      error
 }
 
-// ErrSeveralNames is returned when an image with several names was to be
-// removed by ID without force.
-var ErrSeveralNames = errors.New("image has several names: remove them one by one, or use --force")
-
 // Remove removes images as podman does: a name of an image with other names is
 // only taken away; the last name goes with the image, and so do its nameless
 // parents. Each input has its own result; the error is about the store itself.
@@ -101,7 +97,7 @@ func (e *Engine) removeOne(ctx context.Context, d *store.Deleter, snap *store.Sn
 		return fmt.Errorf("image %s is in a read-only image store: %w", query.ShortID(img.ID), store.ErrReadOnly)
 	}
 	if name == "" && len(img.Names) > 1 && !o.Force && !o.All {
-		return fmt.Errorf("%s: %w (%s)", query.ShortID(img.ID), ErrSeveralNames, strings.Join(img.Names, ", "))
+		return fmt.Errorf("%s: image has several names: remove them one by one, or use --force (%s)", query.ShortID(img.ID), strings.Join(img.Names, ", "))
 	}
 	if err := e.unpinned(img, name, o.Force); err != nil {
 		return err
@@ -176,7 +172,7 @@ func removalOf(fresh *store.Snapshot, img *store.Image, keepParents bool) (remov
 		return removal, err
 	}
 	if gained := slices.DeleteFunc(slices.Clone(now.Names), func(n string) bool { return slices.Contains(img.Names, n) }); len(gained) > 0 {
-		return removal, fmt.Errorf("%w: image %s has the name %s since a moment ago, from another tool", ErrChanged, query.ShortID(img.ID), strings.Join(gained, ", "))
+		return removal, fmt.Errorf("the store changed meanwhile: image %s has the name %s since a moment ago, from another tool", query.ShortID(img.ID), strings.Join(gained, ", "))
 	}
 	if keepParents {
 		return removal, nil
@@ -194,10 +190,6 @@ func removalOf(fresh *store.Snapshot, img *store.Image, keepParents bool) (remov
 	}
 	return removal, nil
 }
-
-// ErrChanged is returned when what was to be removed is not any more what was
-// looked at: nothing was removed.
-var ErrChanged = errors.New("the store changed meanwhile")
 
 // unused is an error when a container or a mount uses an image.
 func unused(snap *store.Snapshot, img *store.Image) error {

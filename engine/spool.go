@@ -9,14 +9,6 @@ import (
 	"github.com/mpull/mpull/store"
 )
 
-// unpackingIn is the engine with a directory of its own for the archives that
-// the image library unpacks before it reads them.
-func (e *Engine) unpackingIn(dir string) *Engine {
-	c := e.config
-	c.Registry.TempDir, c.Events = dir, e.emit
-	return newEngine(c, e.host, e.native)
-}
-
 // beside hands f an engine that unpacks archives beside the store, where what
 // a kill leaves is found again. It is e itself where no input is one.
 func (e *Engine) beside(ctx context.Context, s *store.Store, inputs []string, f func(*Engine) error) (err error) {
@@ -28,7 +20,9 @@ func (e *Engine) beside(ctx context.Context, s *store.Store, inputs []string, f 
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return f(e.unpackingIn(dir))
+	c := e.config
+	c.Registry.TempDir, c.Events = dir, e.emit
+	return f(newEngine(c, e.host, e.native))
 }
 
 // besideStore is beside for who reads the archive alone. Where the store cannot

@@ -34,13 +34,8 @@ Exit codes: 0 done; 125 bad usage.`,
 	}
 }
 
-// completionFile is the script of a shell, "" for one that there is none for.
-func completionFile(shell string) string {
-	return map[string]string{"bash": "mpull.bash", "zsh": "_mpull", "fish": "mpull.fish"}[shell]
-}
-
 func printCompletion(s *streams, shell string) error {
-	file := completionFile(shell)
+	file := map[string]string{"bash": "mpull.bash", "zsh": "_mpull", "fish": "mpull.fish"}[shell]
 	if file == "" {
 		return instead("mpull completion bash, zsh or fish", "there is no completion for %q", shell)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/host"
+	"github.com/mpull/mpull/engine/registry"
 )
 
 const inspectHelp = `A bare name, an ID or the beginning of one means images of local storage: prints
@@ -74,7 +75,7 @@ func (p *program) inspect(ctx context.Context, o inspectOptions, names []string)
 	if o.raw && o.format != "" {
 		return usagef("--raw prints bytes as they are and cannot go with --format")
 	}
-	remote := slices.ContainsFunc(names, engine.IsTransport)
+	remote := slices.ContainsFunc(names, registry.HasTransport)
 	if err := o.checkFormat(remote); err != nil {
 		return err
 	}

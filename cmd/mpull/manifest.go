@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/mpull/mpull/engine"
+	"github.com/mpull/mpull/engine/registry"
 )
 
 type manifestOptions struct {
@@ -61,7 +62,7 @@ func (p *program) manifestInspect(ctx context.Context, o manifestOptions, image 
 	if o.insecure {
 		p.registry.TLSVerify = new(bool)
 	}
-	e := p.lookEngine(engine.IsTransport(image) && !strings.HasPrefix(image, "containers-storage:"), image)
+	e := p.lookEngine(registry.HasTransport(image) && !strings.HasPrefix(image, "containers-storage:"), image)
 	m, err := e.InspectManifest(ctx, image, engine.LookOptions{Retry: p.retry})
 	if err != nil {
 		return err

@@ -64,7 +64,7 @@ func showPlan(w io.Writer, plan *gc.Plan) {
 	for _, l := range plan.Leftovers {
 		if l.Goes {
 			items++
-			t.add(imageID(lastPart(l.ID), false), "("+leftoverWord(l.Kind)+" of an interrupted pull)", "-", since(l.Since), size(l.Bytes))
+			t.add(imageID(lastPart(l.ID), false), "("+string(l.Kind)+" of an interrupted pull)", "-", since(l.Since), size(l.Bytes))
 		}
 	}
 	t.write(w)
@@ -72,13 +72,6 @@ func showPlan(w io.Writer, plan *gc.Plan) {
 		fmt.Fprintf(w, "%s lost: %s\n", plural(len(lost), "name"), escape(strings.Join(lost, ", ")))
 	}
 	fmt.Fprintf(w, "%s, %s come free\n", plural(items, "item"), size(plan.Bytes))
-}
-
-func leftoverWord(kind gc.LeftoverKind) string {
-	if kind == gc.LeftoverDownload {
-		return "download"
-	}
-	return "layer"
 }
 
 // showResult prints the ID of each image removed, and on the error stream the

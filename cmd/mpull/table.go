@@ -224,11 +224,7 @@ const (
 // isWhole tells whether a column is of no use when it is cut: a platform, an age,
 // a size.
 func isWhole(head string) bool {
-	switch head {
-	case "PLATFORM", "CREATED", "SINCE", "DISPLACED", "SIZE", "FREES":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"PLATFORM", "CREATED", "SINCE", "DISPLACED", "SIZE", "FREES"}, head)
 }
 
 // floors are the widths below which the columns are not cut.

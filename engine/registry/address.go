@@ -21,12 +21,6 @@ const (
 	unusual // written or meant in a way that no registry needs
 )
 
-// carrierGrade tells whether an address is of the shared address space (RFC
-// 6598): clouds keep services in it that are meant for one machine only.
-func carrierGrade(addr netip.Addr) bool {
-	return netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10).Contains(addr)
-}
-
 // classOf classifies a host by how it is written. A name other than localhost
 // is public: it is not looked up.
 func classOf(host string) class {
@@ -47,10 +41,13 @@ func classOf(host string) class {
 
 func classOfAddr(addr netip.Addr) class {
 	addr = addr.Unmap().WithZone("")
+	// The shared address space (RFC 6598): clouds keep services in it that are meant
+	// for one machine only.
+	carrierGrade := netip.MustParsePrefix("100.64.0.0/10")
 	switch {
 	case addr.IsLoopback(), addr.IsUnspecified():
 		return loopback
-	case addr.IsPrivate(), carrierGrade(addr):
+	case addr.IsPrivate(), carrierGrade.Contains(addr):
 		return private
 	case addr.IsLinkLocalUnicast():
 		return linkLocal

@@ -11,12 +11,6 @@ import (
 	"go.podman.io/image/v5/types"
 )
 
-// nameAnnotations are where tools write the name of an image in an OCI layout,
-// in podman's order: containerd's own annotation, then the specification's.
-func nameAnnotations() []string {
-	return []string{"io.containerd.image.name", imgspecv1.AnnotationRefName}
-}
-
 // ArchiveSource is an image in an archive that gives it names, which may be
 // short: then they are of localhost, as podman has it. What is no name counts
 // as none.
@@ -51,13 +45,14 @@ func dockerArchiveNames(sys *types.SystemContext, ref types.ImageReference) []st
 	return names
 }
 
-// archiveName returns the name that an OCI archive gives to its image.
+// archiveName returns the name that an OCI archive gives to its image: by
+// containerd's own annotation, else by the specification's, which is podman's order.
 func archiveName(sys *types.SystemContext, ref types.ImageReference) reference.Named {
 	desc, err := ociarchive.LoadManifestDescriptorWithContext(sys, ref)
 	if err != nil {
 		return nil // opening the archive reports the error
 	}
-	for _, key := range nameAnnotations() {
+	for _, key := range []string{"io.containerd.image.name", imgspecv1.AnnotationRefName} {
 		if name := namedOrNil(desc.Annotations[key]); name != nil {
 			return name
 		}

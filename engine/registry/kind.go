@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/docker/distribution/registry/api/errcode"
@@ -95,12 +96,8 @@ func artifactType(d imgspecv1.Descriptor) string {
 
 // isConfigType tells whether a config of this media type is an image's.
 func isConfigType(t string) bool {
-	switch t {
-	case "", imgspecv1.MediaTypeImageConfig, manifest.DockerV2Schema2ConfigMediaType,
-		"application/octet-stream": // of the first versions of docker's format
-		return true
-	}
-	return false
+	const first = "application/octet-stream" // of the first versions of docker's format
+	return slices.Contains([]string{"", imgspecv1.MediaTypeImageConfig, manifest.DockerV2Schema2ConfigMediaType, first}, t)
 }
 
 // notImage returns the type of the artifact that a manifest describes, "" for an

@@ -188,8 +188,9 @@ func LocalNames(sys *types.SystemContext, input string) ([]string, error) {
 	return names, nil
 }
 
-// HasTransport tells whether an input names its transport (docker://, oci:,
-// docker-archive:, dir:, ...), and is not a bare name such as host:5000/app.
+// HasTransport tells whether an input names where its image lies, as skopeo wants
+// it (docker://, oci:, docker-archive:, dir:, containers-storage:), and is not a
+// bare name such as host:5000/app.
 func HasTransport(input string) bool {
 	return alltransports.TransportFromImageName(input) != nil
 }
