@@ -188,17 +188,13 @@ func (b *batch) chainMounted(id string) bool {
 }
 
 func (b *batch) drop(id string) {
-	for {
-		at, ok := b.layers.at[id]
-		if !ok {
-			return // none, or in a read-only store
-		}
+	// One that is not listed is none, or in a read-only store.
+	for at, ok := b.layers.at[id]; ok; at, ok = b.layers.at[b.layers.rows[at].Parent] {
 		b.refs[at]--
 		if b.refs[at] > 0 {
 			return
 		}
 		b.freed = append(b.freed, at)
-		id = b.layers.rows[at].Parent
 	}
 }
 

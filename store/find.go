@@ -15,12 +15,9 @@ import (
 // drivers are the storage drivers that a store may have been written by.
 func drivers() []string { return []string{"overlay", "vfs", "btrfs", "zfs"} }
 
-// DriverAt tells which driver wrote the store that lies in a folder, "" for none.
-func DriverAt(root string) string { return driverOf(root) }
-
-// driverOf tells which driver wrote the store that is there, "" for none: of
+// DriverAt tells which driver wrote the store that lies in a folder, "" for none: of
 // several, the first that has images.
-func driverOf(root string) string {
+func DriverAt(root string) string {
 	first := ""
 	for _, driver := range drivers() {
 		dir := filepath.Join(root, driver+"-images")
@@ -39,7 +36,7 @@ func driverOf(root string) string {
 // which may be "". podman keeps to the driver that its database tells, whatever
 // storage.conf and STORAGE_DRIVER name later.
 func driverFor(root, named string) string {
-	switch found := driverOf(root); {
+	switch found := DriverAt(root); {
 	case named == "":
 		return found
 	case found == "" || exists(filepath.Join(root, named+"-images")):

@@ -54,9 +54,4 @@ func (b *batch) endOther() error {
 	return b.endJournal()
 }
 
-func (b *batch) endJournal() error {
-	if err := os.Remove(filepath.Join(b.store.Root(), journalFile)); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return nil
-}
+func (b *batch) endJournal() error { return os.RemoveAll(filepath.Join(b.store.Root(), journalFile)) }

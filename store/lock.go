@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // Names of mpull's own lock files, in the graph root. They are taken with
@@ -20,9 +22,8 @@ const (
 	namesLockFile = "mpull-names.lock" // exclusive: record and name move as one step
 )
 
-// lockPoll is how often a waiting lock is tried: waiting must end when the
-// context does, which a blocking flock cannot.
-const lockPoll = 20 * time.Millisecond
+// otherMpull is who is said to hold a lock that is waited for.
+const otherMpull = "another mpull"
 
 // While a deleter waits, new adders wait at the gate, so that it has its turn
 // beside any number of them. It keeps the gate for gateTime and then lets them
@@ -35,7 +36,7 @@ func flockDir(ctx context.Context, path string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
-	return waitFlock(ctx, f, unix.LOCK_EX)
+	return unpack.Flock(ctx, f, unix.LOCK_EX, otherMpull)
 }
 
 // flock opens path and takes the lock how (unix.LOCK_SH or unix.LOCK_EX). The
@@ -48,27 +49,7 @@ func flock(ctx context.Context, path string, how int) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
-	return waitFlock(ctx, f, how)
-}
-
-// waitFlock takes the lock of an open file, or closes it.
-func waitFlock(ctx context.Context, f *os.File, how int) (*os.File, error) {
-	tick := time.NewTicker(lockPoll)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for the lock %s, held by another mpull: %w", f.Name(), context.Cause(ctx)), f.Close())
-		case <-tick.C:
-		}
-	}
+	return unpack.Flock(ctx, f, how, otherMpull)
 }
 
 // Writer adds to a store: images, layers, names, records. It holds mpull's

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store/unpack"
 )
 
 // TestDeleterHasItsTurn lets no writer pass a deleter that waits for those that
@@ -74,7 +76,7 @@ func TestGateOpensAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		f, err := s.exclusive(ctx, 3*lockPoll)
+		f, err := s.exclusive(ctx, 3*unpack.LockPoll)
 		if err == nil {
 			err = errors.Join(errors.New("it came in beside a writer"), f.Close())
 		}
@@ -96,7 +98,7 @@ func TestGateOpensAgain(t *testing.T) {
 	if err := stays.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := s.exclusive(t.Context(), lockPoll); err != nil {
+	if f, err := s.exclusive(t.Context(), unpack.LockPoll); err != nil {
 		t.Error(err)
 	} else if err := f.Close(); err != nil {
 		t.Error(err)

@@ -188,7 +188,7 @@ func openReadOnly(options types.StoreOptions) (*Store, error) {
 	primary := options
 	primary.GraphRoot, primary.RunRoot, primary.ImageStore = filepath.Join(temp, "root"), filepath.Join(temp, "run"), ""
 	if primary.GraphDriverName == "" {
-		primary.GraphDriverName = driverOf(additionalStores(options.GraphDriverOptions)[0])
+		primary.GraphDriverName = DriverAt(additionalStores(options.GraphDriverOptions)[0])
 	}
 	if present(options) {
 		primary.GraphDriverOptions = append([]string{"imagestore=" + options.GraphRoot}, options.GraphDriverOptions...)

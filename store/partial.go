@@ -100,13 +100,7 @@ func (p *Partial) Clear() error {
 }
 
 // Remove removes the file and closes it.
-func (p *Partial) Remove() error {
-	err := os.Remove(p.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, p.Close())
-}
+func (p *Partial) Remove() error { return errors.Join(os.RemoveAll(p.path), p.Close()) }
 
 // Close gives the file back, for the next pull.
 func (p *Partial) Close() error { return p.file.Close() }

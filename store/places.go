@@ -16,31 +16,27 @@ type places struct {
 }
 
 func placesOf(graphRoot, runRoot, imageStore, driver string, transient bool) places {
-	in := func(root, kind string, more ...string) string {
-		return filepath.Join(append([]string{root, driver + "-" + kind}, more...)...)
+	in := func(folders []string, name string) (paths []string) {
+		for _, folder := range folders {
+			paths = append(paths, filepath.Join(folder, name))
+		}
+		return paths
 	}
-	p := places{
-		layers: []string{in(graphRoot, "layers", "layers.json")}, layerLocks: []string{in(graphRoot, "layers", "layers.lock")},
-		images: []string{in(graphRoot, "images", "images.json")}, imageLocks: []string{in(graphRoot, "images", "images.lock")},
-		mounts: in(runRoot, "layers", "mountpoints.json"), mountLock: in(runRoot, "layers", "mountpoints.lock"),
-		layerDirs: []string{in(graphRoot, "layers")}, imageDirs: []string{in(graphRoot, "images")}, containerDirs: []string{in(graphRoot, "containers")},
-		homes: []string{filepath.Join(graphRoot, driver)},
-	}
+	layerRoots, imageRoots, volatile := []string{graphRoot}, []string{graphRoot}, graphRoot
 	if imageStore != "" {
-		p.layers = append(p.layers, in(imageStore, "layers", "layers.json"))
-		p.layerLocks = append(p.layerLocks, in(imageStore, "layers", "layers.lock"))
-		p.layerDirs = append(p.layerDirs, in(imageStore, "layers"))
-		p.images = []string{in(imageStore, "images", "images.json"), p.images[0]}
-		p.imageLocks = []string{in(imageStore, "images", "images.lock"), p.imageLocks[0]}
-		p.imageDirs = []string{in(imageStore, "images"), p.imageDirs[0]}
-		p.homes = append(p.homes, filepath.Join(imageStore, driver))
+		layerRoots, imageRoots = []string{graphRoot, imageStore}, []string{imageStore, graphRoot}
 	}
-	volatile := graphRoot
 	if transient {
 		volatile = runRoot
 	}
-	p.layers = append(p.layers, in(volatile, "layers", "volatile-layers.json"))
-	p.containers = []string{in(graphRoot, "containers", "containers.json"), in(volatile, "containers", "volatile-containers.json")}
-	p.containerLock = in(volatile, "containers", "containers.lock")
+	layers, images, containers := driver+"-layers", driver+"-images", driver+"-containers"
+	p := places{
+		layerDirs: in(layerRoots, layers), imageDirs: in(imageRoots, images), containerDirs: in([]string{graphRoot}, containers), homes: in(layerRoots, driver),
+		mounts: filepath.Join(runRoot, layers, "mountpoints.json"), mountLock: filepath.Join(runRoot, layers, "mountpoints.lock"),
+		containerLock: filepath.Join(volatile, containers, "containers.lock"),
+	}
+	p.layers = append(in(p.layerDirs, "layers.json"), filepath.Join(volatile, layers, "volatile-layers.json"))
+	p.images, p.layerLocks, p.imageLocks = in(p.imageDirs, "images.json"), in(p.layerDirs, "layers.lock"), in(p.imageDirs, "images.lock")
+	p.containers = append(in(p.containerDirs, "containers.json"), filepath.Join(volatile, containers, "volatile-containers.json"))
 	return p
 }

@@ -71,9 +71,7 @@ func (w *Writer) appendRecord(id string, d Displacement) error {
 	// however often a tag moves.
 	entries = slices.DeleteFunc(entries, func(e Displacement) bool { return e.Name == d.Name })
 	entries = append(entries, d)
-	if extra := len(entries) - maxEntries; extra > 0 {
-		entries = entries[extra:]
-	}
+	entries = entries[max(0, len(entries)-maxEntries):]
 	data, err = json.Marshal(record{Version: recordVersion, Entries: entries})
 	if err != nil {
 		return err

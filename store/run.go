@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +9,7 @@ import (
 	"path/filepath"
 
 	"go.podman.io/storage"
+	"go.podman.io/storage/pkg/stringid"
 )
 
 // RunDir is the directory under the graph root that holds one directory for
@@ -41,9 +40,7 @@ type Run struct {
 // Remove must be called; when the process dies before, RemoveDeadRuns of a
 // later one does it.
 func (w *Writer) CreateRun(ctx context.Context, imageID string) (*Run, error) {
-	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails
-	id := hex.EncodeToString(random[:])
+	id := stringid.GenerateRandomID()
 	r := &Run{ID: id, Name: "mpull-" + id[:12], store: w.Store}
 	if err := r.claim(ctx); err != nil {
 		return nil, fmt.Errorf("making a container: %w", err)

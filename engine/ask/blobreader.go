@@ -152,7 +152,8 @@ func (r *blobReader) reopen() error {
 	if closed {
 		return errors.Join(os.ErrClosed, r.drop())
 	}
-	if _, err := io.CopyN(aliveWriter{r}, body, r.offset-at); err != nil {
+	alive := told(func(n int64) { r.watch.Alive(r.layer.Digest.String(), n, false) })
+	if _, err := io.CopyN(alive, body, r.offset-at); err != nil {
 		if err == io.EOF { //nolint:errorlint // io.CopyN's own
 			err = io.ErrUnexpectedEOF // it was longer the last time
 		}
@@ -213,14 +214,6 @@ func (r *blobReader) Close() error {
 	}
 	r.came()
 	return r.body.Close()
-}
-
-// aliveWriter tells the watchdog of bytes that are dropped.
-type aliveWriter struct{ *blobReader }
-
-func (w aliveWriter) Write(p []byte) (int, error) {
-	w.watch.Alive(w.layer.Digest.String(), int64(len(p)), false)
-	return len(p), nil
 }
 
 // usedUpError is an error after which a blob was tried as often as the user

@@ -221,16 +221,16 @@ func (b *wideBody) fetch(offset, length int64) (data []byte, err error) {
 		return nil, errNoRanges
 	}
 	data = make([]byte, length)
-	for n := 0; n < len(data) && err == nil; {
-		var m int
-		m, err = body.Read(data[n:])
-		b.alive(int64(m))
-		if n += m; n == len(data) {
-			return data, nil
-		}
-	}
-	if err == io.EOF { //nolint:errorlint // io.Reader's own
+	if _, err = io.ReadFull(io.TeeReader(body, told(b.alive)), data); err == io.EOF { //nolint:errorlint // io.Reader's own
 		err = io.ErrUnexpectedEOF
 	}
-	return nil, err
+	return data, err
+}
+
+// told tells of how many bytes are written to it.
+type told func(n int64)
+
+func (t told) Write(p []byte) (int, error) {
+	t(int64(len(p)))
+	return len(p), nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -75,12 +74,7 @@ func tryIA32(handlers Binfmt) (runs, known bool) {
 	if _, taken := handlers.Match(program, ""); taken {
 		return false, false
 	}
-	fd, err := inMemory("ia32", program)
-	if err != nil {
-		return false, false
-	}
-	defer unix.Close(fd)
-	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), []string{"ia32"}, &syscall.ProcAttr{Env: []string{}})
+	pid, err := start("ia32", program, false)
 	if err != nil {
 		return false, errors.Is(err, syscall.ENOEXEC)
 	}

@@ -50,15 +50,9 @@ func execute(program []byte) (exe started, err error) {
 	if err := traceable(); err != nil {
 		return exe, err
 	}
-	fd, err := inMemory("probe", program)
-	if err != nil {
-		return exe, err
-	}
-	defer unix.Close(fd)
 	runtime.LockOSThread() // which traces
 	defer runtime.UnlockOSThread()
-	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), []string{"probe"},
-		&syscall.ProcAttr{Env: []string{}, Sys: &syscall.SysProcAttr{Ptrace: true}})
+	pid, err := start("probe", program, true)
 	if err != nil {
 		return exe, err
 	}
@@ -96,13 +90,15 @@ func wait(pid int) (ws syscall.WaitStatus, err error) {
 	}
 }
 
-// inMemory returns a file without a name on any disk that holds a program.
-func inMemory(name string, program []byte) (fd int, err error) {
-	if fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC); err != nil {
-		return -1, err
+// start executes a program from memory, where no name on any disk leads to it.
+func start(name string, program []byte, traced bool) (pid int, err error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return 0, err
 	}
+	defer unix.Close(fd)
 	if _, err := unix.Write(fd, program); err != nil {
-		return -1, errors.Join(err, unix.Close(fd))
+		return 0, err
 	}
-	return fd, nil
+	return syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), []string{name}, &syscall.ProcAttr{Env: []string{}, Sys: &syscall.SysProcAttr{Ptrace: traced}})
 }

@@ -107,7 +107,7 @@ func TestWeakerOfArm64(t *testing.T) {
 		"v8": "", "v8.1": "v8", "v8.2": "v8.1 v8", "v9": "v8.5 v8.4 v8.3 v8.2 v8.1 v8", "v9.1": "v9 v8.6 v8.5 v8.4 v8.3 v8.2 v8.1 v8",
 		"v9.9": "v9.8 v9.7 v9.6 v9.5 v9.4 v9.3 v9.2 v9.1 v9 v8.9 v8.8 v8.7 v8.6 v8.5 v8.4 v8.3 v8.2 v8.1 v8", "v7": "", "v10": "", "v8.10": "",
 	} {
-		if got := strings.Join(weakerArm64(variant), " "); got != want {
+		if got := strings.Join(weaker("arm64", variant), " "); got != want {
 			t.Errorf("below %s: %s, not %s", variant, got, want)
 		}
 	}

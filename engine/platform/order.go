@@ -2,7 +2,6 @@ package platform
 
 import (
 	"slices"
-	"strconv"
 )
 
 // want is one acceptable variant and the rule that accepts it.
@@ -55,9 +54,6 @@ func unnamed(arch string) []want {
 // "" where that is not known. arm has none: its code without a variant may be of
 // any level.
 func baseline(arch string) string {
-	if arch == "arm64" {
-		return "v8"
-	}
 	if all := levels(arch); arch != "arm" && len(all) > 0 {
 		return all[len(all)-1]
 	}
@@ -72,24 +68,30 @@ func isBaseline(arch, variant string) bool { return variant != "" && variant == 
 // Reference Manual, where v9.N contains v8.(N+5), the Power ISA's versions and the
 // RISC-V profiles, by the names of GOPPC64 and GORISCV64.
 func weaker(arch, variant string) []string {
-	if arch == "arm64" {
-		return weakerArm64(variant)
-	}
 	all := levels(arch)
-	if i := slices.Index(all, variant); i >= 0 {
-		return all[i+1:]
+	i, v8 := slices.Index(all, variant), 10 // where v8.9 begins the rest of arm64
+	switch {
+	case i < 0:
+		return nil
+	case arch == "arm64" && i < v8:
+		return slices.Concat(all[i+1:v8], all[v8+max(i-5, 0):])
 	}
-	return nil
+	return all[i+1:]
 }
 
-// levels returns the variants of an architecture whose levels are one chain, the
-// strongest first.
+// levels returns the variants of an architecture whose order is known, the
+// strongest first. They are one chain, but for arm64: see weaker.
 func levels(arch string) []string {
 	switch arch {
 	case "amd64":
 		return []string{"v4", "v3", "v2", "v1"}
 	case "arm":
 		return []string{"v8", "v7", "v6", "v5"}
+	case "arm64":
+		return []string{
+			"v9.9", "v9.8", "v9.7", "v9.6", "v9.5", "v9.4", "v9.3", "v9.2", "v9.1", "v9",
+			"v8.9", "v8.8", "v8.7", "v8.6", "v8.5", "v8.4", "v8.3", "v8.2", "v8.1", "v8",
+		}
 	case "ppc64le":
 		return []string{"power11", "power10", "power9", "power8"}
 	case "riscv64":
@@ -98,51 +100,9 @@ func levels(arch string) []string {
 	return nil
 }
 
-func weakerArm64(variant string) []string {
-	major, minor, ok := arm64Version(variant)
-	if !ok {
-		return nil
-	}
-	var list []string
-	for n := minor - 1; n >= 0; n-- {
-		list = append(list, arm64Variant(major, n))
-	}
-	if major == 9 {
-		for n := min(minor+5, 9); n >= 0; n-- {
-			list = append(list, arm64Variant(8, n))
-		}
-	}
-	return list
-}
-
-// arm64Version reads v8, v9, v8.1 to v8.9 and v9.1 to v9.9.
-func arm64Version(variant string) (major, minor int, ok bool) {
-	for major = 8; major <= 9; major++ {
-		for minor = 0; minor <= 9; minor++ {
-			if variant == arm64Variant(major, minor) {
-				return major, minor, true
-			}
-		}
-	}
-	return 0, 0, false
-}
-
-func arm64Variant(major, minor int) string {
-	if minor == 0 {
-		return "v" + strconv.Itoa(major)
-	}
-	return "v" + strconv.Itoa(major) + "." + strconv.Itoa(minor)
-}
-
 // isLevel reports whether the order of the variant among its architecture's
 // variants is known.
-func isLevel(arch, variant string) bool {
-	if arch == "arm64" {
-		_, _, ok := arm64Version(variant)
-		return ok
-	}
-	return slices.Contains(levels(arch), variant)
-}
+func isLevel(arch, variant string) bool { return slices.Contains(levels(arch), variant) }
 
 // contains32 reports whether processors of arch may run code of the 32-bit small.
 func contains32(arch, small string) bool {

@@ -30,7 +30,10 @@ func OpenDir(dir string) (*Dir, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &Dir{fd: fd, overridden: sync.OnceValue(func() bool { return hasOverride(fd) })}, nil
+	return &Dir{fd: fd, overridden: sync.OnceValue(func() bool {
+		_, err := unix.Getxattr(procFD(fd), overrideXattr, nil)
+		return err == nil
+	})}, nil
 }
 
 // Close releases the directory.

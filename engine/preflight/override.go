@@ -13,15 +13,9 @@ import (
 // overrideXattr holds the owner and mode that a file of a store with
 // force_mask stands for; fuse-overlayfs shows those instead of the ones on
 // disk (containers-storage.conf(5), force_mask; pkg/idtools of the storage
-// library, FormatContainersOverrideXattr).
+// library, FormatContainersOverrideXattr). The directory of a layer of such a
+// store has it too.
 const overrideXattr = "user.containers.override_stat"
-
-// hasOverride tells whether a layer is of such a store: its directory has the
-// attribute too.
-func hasOverride(fd int) bool {
-	_, err := unix.Getxattr(procFD(fd), overrideXattr, nil)
-	return err == nil
-}
 
 // override applies the attribute of a file, if it has one.
 func override(fd int, fi FileInfo) (FileInfo, error) {

@@ -3,7 +3,6 @@ package preflight
 import (
 	"bytes"
 	"fmt"
-	"io"
 
 	"github.com/moby/sys/user"
 )
@@ -16,11 +15,11 @@ const maxAccounts = 4 << 20
 // /etc/passwd and /etc/group. Numeric IDs need no entry; groups in which the
 // user is listed count when no group is given.
 func (w *walker) lookupUser(spec string) (cred, error) {
-	passwd, err := w.accounts("/etc/passwd")
+	passwd, err := w.read("/etc/passwd", maxAccounts)
 	if err != nil {
 		return cred{}, err
 	}
-	group, err := w.accounts("/etc/group")
+	group, err := w.read("/etc/group", maxAccounts)
 	if err != nil {
 		return cred{}, err
 	}
@@ -35,8 +34,9 @@ func (w *walker) lookupUser(spec string) (cred, error) {
 	return c, nil
 }
 
-// accounts reads one of the two files; a missing one is empty.
-func (w *walker) accounts(name string) ([]byte, error) {
+// read reads a file of at most so many bytes; one that is missing, or that may
+// not be read, is empty.
+func (w *walker) read(name string, most int) ([]byte, error) {
 	n, f := w.walk("/", name)
 	if f != nil {
 		if f.errno == 0 {
@@ -44,7 +44,7 @@ func (w *walker) accounts(name string) ([]byte, error) {
 		}
 		return nil, nil
 	}
-	if n.info.Type != 0 {
+	if n.info.Type != 0 || !w.cred.may(n.info, 4) {
 		return nil, nil
 	}
 	file, err := w.root.Open(n.path)
@@ -52,12 +52,12 @@ func (w *walker) accounts(name string) ([]byte, error) {
 		return nil, fmt.Errorf("opening %s: %w", name, err)
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.NewSectionReader(file, 0, maxAccounts+1))
+	data, err := readAt(file, 0, int(min(n.info.Size, int64(most)))+1)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	if len(data) > maxAccounts {
-		return nil, fmt.Errorf("%s is longer than %d bytes", name, maxAccounts)
+	if len(data) > most {
+		return nil, fmt.Errorf("%s is longer than %d bytes", name, most)
 	}
 	return data, nil
 }

@@ -52,17 +52,13 @@ func (v *View) Family(name string) []*store.Image {
 // and no name.
 func (v *View) Relatives(input string) (name string, family []*store.Image, err error) {
 	found, err := v.Find(input)
-	if err == nil && found.Name == "" {
-		return "", []*store.Image{found.Image}, nil
-	}
-	if err == nil {
-		return found.Name, v.Family(found.Name), nil
-	}
-	if !IsUnknown(err) {
-		return "", nil, err
-	}
 	p := parse(input)
-	if p.name == "" || p.digest != "" {
+	switch {
+	case err == nil && found.Name == "":
+		return "", []*store.Image{found.Image}, nil
+	case err == nil:
+		return found.Name, v.Family(found.Name), nil
+	case !IsUnknown(err), p.name == "", p.digest != "":
 		return "", nil, err
 	}
 	names, nameErr := v.fullNames(p.name)

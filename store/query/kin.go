@@ -72,11 +72,7 @@ func (k *Kinship) Children(i int) []int { return k.children[i] }
 
 // Lists returns the local manifest lists, other than itself, that name image i.
 func (k *Kinship) Lists(i int) []int {
-	lists := k.lists[k.images[i].Digest]
-	if !slices.Contains(lists, i) {
-		return lists
-	}
-	return slices.DeleteFunc(slices.Clone(lists), func(list int) bool { return list == i })
+	return slices.DeleteFunc(slices.Clone(k.lists[k.images[i].Digest]), func(list int) bool { return list == i })
 }
 
 // Members returns the images, other than itself, that local list i names.

@@ -34,9 +34,8 @@ type Sizes struct {
 // A damaged store may hold a circle of layers: no chain is longer than all.
 func (s *Sizes) Layers(img *store.Image) []*store.Layer {
 	var chain []*store.Layer
-	for id := img.TopLayer; id != "" && s.layers[id] != nil && len(chain) <= len(s.layers); {
-		chain = append(chain, s.layers[id])
-		id = s.layers[id].Parent
+	for l := s.layers[img.TopLayer]; l != nil && len(chain) <= len(s.layers); l = s.layers[l.Parent] {
+		chain = append(chain, l)
 	}
 	return chain
 }

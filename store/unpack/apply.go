@@ -30,11 +30,14 @@ func (f *fetcher) apply(ctx context.Context, i int, from staged) (applied bool, 
 	// under a running container. Of several processes of ours only one is
 	// between looking and applying. The lock is not on the staging directory:
 	// storage before 1.54 (podman 4) removes that whole when it shuts down.
-	unlock, err := lockDir(ctx, f.store.GraphRoot())
+	root, err := os.Open(f.store.GraphRoot())
+	if err == nil {
+		root, err = Flock(ctx, root, unix.LOCK_EX, "another process")
+	}
 	if err != nil {
 		return false, err
 	}
-	defer unlock()
+	defer root.Close() // unlocks it
 	if f.whole(i) {
 		return false, nil
 	}
@@ -88,28 +91,26 @@ func (f *fetcher) diff(i int) string {
 	return filepath.Join(f.store.GraphRoot(), "overlay", f.chain[i], "diff")
 }
 
-// lockPoll is how often a lock that another process holds is tried.
-const lockPoll = 10 * time.Millisecond
+// LockPoll is how often a waiting lock is tried: waiting must end when the
+// context does, which a blocking flock cannot.
+const LockPoll = 10 * time.Millisecond
 
-// lockDir waits for an exclusive flock(2) on a directory, or until ctx ends.
-func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(lockPoll)
+// Flock takes the flock(2) how (unix.LOCK_SH or unix.LOCK_EX) of an open file, or
+// closes it: holder, who may have the lock, is waited for until ctx ends.
+func Flock(ctx context.Context, f *os.File, how int, holder string) (*os.File, error) {
+	tick := time.NewTicker(LockPoll)
 	defer tick.Stop()
 	for {
-		err = unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		if err == nil {
-			return func() { _ = d.Close() }, nil // closing unlocks
+			return f, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(&os.PathError{Op: "flock", Path: dir, Err: err}, d.Close())
+			return nil, errors.Join(fmt.Errorf("locking %s: %w", f.Name(), err), f.Close())
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for the lock %s, held by another process: %w", dir, context.Cause(ctx)), d.Close())
+			return nil, errors.Join(fmt.Errorf("waiting for the lock %s, held by %s: %w", f.Name(), holder, context.Cause(ctx)), f.Close())
 		case <-tick.C:
 		}
 	}

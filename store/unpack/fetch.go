@@ -152,14 +152,11 @@ func (f *fetcher) whole(i int) bool {
 	if f.spools() {
 		return true // the library replaces nothing there
 	}
-	_, err := os.Lstat(f.diff(i))
-	return !errors.Is(err, os.ErrNotExist) || f.elsewhere(i)
-}
-
-// elsewhere reports whether a layer is in an additional, read-only image store.
-func (f *fetcher) elsewhere(i int) bool {
+	if _, err := os.Lstat(f.diff(i)); !errors.Is(err, os.ErrNotExist) {
+		return true
+	}
 	l, err := f.store.Layer(f.chain[i])
-	return err == nil && l.ReadOnly
+	return err == nil && l.ReadOnly // of an additional image store
 }
 
 // mapIDs finds out, as the library does when it creates a layer, how the owners

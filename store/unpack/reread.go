@@ -37,23 +37,17 @@ func tarIn(ctx context.Context, dir, record string, place func(name string) stri
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return tarOf(ctx, files, f, place)
-}
-
-// tarOf is Tar of what is open already, and closes that. place tells where a
-// file lies in the tree, nil under its name.
-func tarOf(ctx context.Context, files *tree, record io.ReadCloser, place func(name string) string) (io.ReadCloser, error) {
-	plain, err := newGzip(bufio.NewReaderSize(record, copyBuffer))
+	plain, err := newGzip(bufio.NewReaderSize(f, copyBuffer))
 	if err != nil {
 		files.close()
-		return nil, errors.Join(fmt.Errorf("reading the tar-split record: %w", err), record.Close())
+		return nil, errors.Join(fmt.Errorf("reading the tar-split record: %w", err), f.Close())
 	}
 	read, write := io.Pipe()
 	t := &tarReader{PipeReader: read, done: make(chan struct{})}
 	t.stop = context.AfterFunc(ctx, func() { _ = write.CloseWithError(context.Cause(ctx)) })
 	go func() {
 		defer close(t.done)
-		defer record.Close()
+		defer f.Close()
 		defer plain.Close()
 		defer files.close()
 		r := &rereader{tree: files, Unpacker: splitstorage.NewJSONUnpacker(plain), out: holes{out: write}, lossy: &t.lossy, place: place}

@@ -97,32 +97,24 @@ func mapOf(raw []byte) ([]span, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return spansOf(paxNumbers(hdr.PAXRecords["GNU.sparse.map"]))
+	return spansOf(hdr.PAXRecords["GNU.sparse.map"])
 }
 
-// paxNumbers reads a map of the formats 0.0 and 0.1: offsets and lengths.
-func paxNumbers(text string) (all []int64, ok bool) {
-	for _, word := range strings.Split(text, ",") {
-		n, err := strconv.ParseInt(word, 10, 64)
-		if err != nil {
-			return nil, false
-		}
-		all = append(all, n)
-	}
-	return all, true
-}
-
-// spansOf makes spans of offsets and lengths, in their order.
-func spansOf(numbers []int64, ok bool) ([]span, bool) {
-	spans := []span{}
-	var end int64
-	for i := 0; ok && i+1 < len(numbers); i += 2 {
-		offset, length := numbers[i], numbers[i+1]
-		if offset < end || length < 0 || offset+length < offset {
+// spansOf reads a map of the formats 0.0 and 0.1: offsets and lengths, in their
+// order.
+func spansOf(text string) ([]span, bool) {
+	spans, end := []span{}, int64(0)
+	for more := true; more; {
+		var first, second string
+		first, text, _ = strings.Cut(text, ",")
+		second, text, more = strings.Cut(text, ",")
+		offset, err := strconv.ParseInt(first, 10, 64)
+		length, lengthErr := strconv.ParseInt(second, 10, 64)
+		if err != nil || lengthErr != nil || offset < end || length < 0 || offset+length < offset {
 			return nil, false
 		}
 		end = offset + length
 		spans = append(spans, span{offset, end})
 	}
-	return spans, ok && len(numbers)%2 == 0
+	return spans, true
 }
