@@ -121,9 +121,9 @@ func TestAsOrdinaryUser(t *testing.T) {
 		return
 	}
 	u := testuser.New(t)
-	tests := "TestSame|TestFetch|TestRandom"
+	tests := "TestSame|TestFetch|TestRandom|TestChunked"
 	if testenv.Short(t) {
-		tests = "TestSameAsLibrary|TestFetch"
+		tests = "TestSameAsLibrary|TestFetch|TestChunkedSame"
 	}
 	cmd := u.Self([]string{userEnv + "=1"}, "-test.v", "-test.run", tests, "-test.short="+fmt.Sprint(testing.Short()), testenv.Timeout())
 	out, err := cmd.CombinedOutput()
