@@ -86,7 +86,7 @@ func (s *stager) stageChunked(ctx context.Context, index int, l Layer) (*graphdr
 		return nil, nil
 	}
 	var counted tallied
-	is := &listedTree{seen: map[string]described{}}
+	is := newListedTree()
 	p := &pieces{ctx: ctx, layer: l, open: c.Parts, onRead: func(n int64) {
 		if s.opts.OnRead != nil {
 			s.opts.OnRead(index, n)

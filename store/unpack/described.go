@@ -3,6 +3,7 @@ package unpack
 import (
 	"archive/tar"
 	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,16 +12,37 @@ import (
 	"time"
 
 	jsoniter "github.com/json-iterator/go"
-	"golang.org/x/sys/unix"
+	"go.podman.io/storage/pkg/archive"
 )
 
 // described is an entry of a layer's list.
 type described struct {
 	Type, Name, Linkname, Digest string
 	Size, ChunkSize              int64
+	Mode, DevMajor, DevMinor     int64
 	UID, GID                     int
 	ModTime, AccessTime          time.Time
-	Attributes                   bool // it has extended ones
+	Attributes                   map[string]string // values are in base64
+}
+
+// header is the entry as a tar has it.
+func (e *described) header() (*tar.Header, error) {
+	kinds := map[string]byte{
+		"reg": tar.TypeReg, "hardlink": tar.TypeLink, "symlink": tar.TypeSymlink, "dir": tar.TypeDir,
+		"char": tar.TypeChar, "block": tar.TypeBlock, "fifo": tar.TypeFifo,
+	}
+	hdr := &tar.Header{
+		Typeflag: kinds[e.Type], Name: e.Name, Linkname: e.Linkname, Mode: e.Mode, Uid: e.UID, Gid: e.GID,
+		ModTime: e.ModTime, AccessTime: e.AccessTime, Devmajor: e.DevMajor, Devminor: e.DevMinor, PAXRecords: map[string]string{},
+	}
+	for name, text := range e.Attributes {
+		value, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, fmt.Errorf("its list gives %q no attribute: %w", e.Name, err)
+		}
+		hdr.PAXRecords[archive.PaxSchilyXattr+name] = string(value)
+	}
+	return hdr, nil
 }
 
 // eachListed reads the list of a layer as the library does, with the parser that
@@ -67,6 +89,12 @@ func readDescribed(in *jsoniter.Iterator) (e described) {
 			e.Size = in.ReadInt64()
 		case "chunksize":
 			e.ChunkSize = in.ReadInt64()
+		case "mode":
+			e.Mode = in.ReadInt64()
+		case "devmajor":
+			e.DevMajor = in.ReadInt64()
+		case "devminor":
+			e.DevMinor = in.ReadInt64()
 		case "uid":
 			e.UID = in.ReadInt()
 		case "gid":
@@ -76,9 +104,9 @@ func readDescribed(in *jsoniter.Iterator) (e described) {
 		case "accesstime":
 			e.AccessTime = readTime(in)
 		case "xattrs":
+			e.Attributes = map[string]string{}
 			for key := in.ReadObject(); key != ""; key = in.ReadObject() {
-				e.Attributes = true
-				in.Skip()
+				e.Attributes[key] = in.ReadString()
 			}
 		default:
 			in.Skip()
@@ -96,15 +124,20 @@ func readTime(in *jsoniter.Iterator) time.Time {
 }
 
 // listedTree is what a list says of the entries of its layer. The library makes
-// no more of it than podman needs: it leaves out devices and pipes, gives to
-// root what it has to make for others to be in, and to links, takes attributes
-// from a file that another link leads to, and what comes into a directory later
-// changes its time. What can be set right, amend does; the rest is refused, so
-// that such a layer comes whole.
+// no more of it than podman needs: it leaves out devices and pipes, gives links
+// to root, takes attributes from a file that a second link leads to, and what
+// comes into a directory later changes its time. That is set right by amend.
+// What the list does not tell, as the modes of directories that it does not
+// name, is refused, so that such a layer comes whole.
 type listedTree struct {
-	seen  map[string]described // by their names, "/" the uppermost
-	later []described          // directories and symbolic links
+	seen  map[string]*tar.Header // by their names, "/" the uppermost; plain for most
+	later []*tar.Header          // what there is to set right
 }
+
+// plain is a file without attributes.
+var plain = &tar.Header{Typeflag: tar.TypeReg} //nolint:gochecknoglobals // a mark, never changed
+
+func newListedTree() *listedTree { return &listedTree{seen: map[string]*tar.Header{}} }
 
 // add takes the next entry.
 func (t *listedTree) add(e *described) error {
@@ -112,23 +145,31 @@ func (t *listedTree) add(e *described) error {
 		return nil
 	}
 	name := path.Clean("/" + e.Name)
-	if _, twice := t.seen[name]; twice {
+	if t.seen[name] != nil {
 		return fmt.Errorf("its list names %q twice", e.Name)
 	}
-	if dir := path.Dir(name); dir != "/" && t.seen[dir].Type != "dir" {
+	if dir := path.Dir(name); dir != "/" && (t.seen[dir] == nil || t.seen[dir].Typeflag != tar.TypeDir) {
 		return fmt.Errorf("its list names no directory that %q is in", e.Name)
 	}
-	switch e.Type {
-	case "char", "block", "fifo":
-		return fmt.Errorf("%q is a device or a pipe", e.Name)
-	case "hardlink":
-		if to := t.seen[path.Clean("/"+e.Linkname)]; to.Type != "reg" || to.Attributes {
-			return fmt.Errorf("%q is a link to no file, or to one with attributes", e.Name)
-		}
-	case "dir", "symlink":
-		t.later = append(t.later, *e)
+	if e.Type == "reg" && len(e.Attributes) == 0 {
+		t.seen[name] = plain
+		return nil
 	}
-	t.seen[name] = *e
+	hdr, err := e.header()
+	if err != nil {
+		return err
+	}
+	t.seen[name] = hdr
+	if e.Type == "hardlink" {
+		to := t.seen[path.Clean("/"+e.Linkname)]
+		if to == nil || to.Typeflag != tar.TypeReg {
+			return fmt.Errorf("%q is a link to no file", e.Name)
+		}
+		if to == plain {
+			return nil
+		}
+	}
+	t.later = append(t.later, hdr)
 	return nil
 }
 
@@ -139,21 +180,24 @@ func (t *listedTree) amend(dest string, to manner) error {
 		return err
 	}
 	defer files.close()
-	for _, e := range t.later {
-		dir, base := split(e.Name)
+	x := &extractor{tree: files, manner: to}
+	for _, hdr := range t.later {
+		dir, base := split(hdr.Name)
 		parent, err := files.open(dir)
 		if err != nil {
 			return err
 		}
-		at, hdr := entry{parent, base}, &tar.Header{Name: e.Name, Typeflag: tar.TypeDir, Uid: e.UID, Gid: e.GID, ModTime: e.ModTime, AccessTime: e.AccessTime}
-		if e.Type == "dir" {
-			err = setTimes(at, sinceEpoch(accessTime(hdr)), sinceEpoch(hdr.ModTime))
-		} else if err = to.chown(hdr, func(uid, gid int) error { return unix.Fchownat(parent, base, uid, gid, unix.AT_SYMLINK_NOFOLLOW) }); err == nil {
-			err = setTimes(at, timespec(accessTime(hdr)), timespec(hdr.ModTime))
+		switch e := (entry{parent, base}); {
+		case hdr.Typeflag == tar.TypeDir:
+			x.dirs = append(x.dirs, dirTimes{hdr.Name, hdr.AccessTime, hdr.ModTime})
+		case hdr.Typeflag == tar.TypeSymlink || hdr.Typeflag == tar.TypeReg || hdr.Typeflag == tar.TypeLink:
+			err = x.setMetadata(hdr, e)
+		case !x.leftOut(hdr):
+			err = x.create(hdr, dir, e, nil)
 		}
 		if err != nil {
-			return fmt.Errorf("setting the owner and time of %q: %w", e.Name, err)
+			return fmt.Errorf("setting %q right: %w", hdr.Name, err)
 		}
 	}
-	return nil
+	return x.finish()
 }
