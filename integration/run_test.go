@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/testbed"
 	"github.com/mpull/mpull/integration/testenv"
 )
 
@@ -110,13 +111,13 @@ func (m *machine) left() []string {
 			}
 		}
 	}
-	table, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := testbed.Mounts(root)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], root) && strings.HasSuffix(f[4], "/merged") {
-			left = append(left, f[4])
+	for _, mount := range mounts {
+		if filepath.Base(mount) == "merged" {
+			left = append(left, mount)
 		}
 	}
 	return left

@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/mpull/mpull/integration/testbed"
 	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testregistry"
 )
@@ -152,15 +153,12 @@ func rootsOf(dir string) (mine, podmans testenv.Roots) {
 
 // unmountBelow undoes what a tool left mounted in a directory.
 func unmountBelow(dir string) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := testbed.Mounts(dir)
 	if err != nil {
 		return
 	}
-	lines := strings.Split(string(table), "\n")
-	for i := len(lines) - 1; i >= 0; i-- { // inner mounts come last
-		if f := strings.Fields(lines[i]); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			_ = unix.Unmount(f[4], unix.MNT_DETACH)
-		}
+	for _, m := range mounts {
+		_ = unix.Unmount(m, unix.MNT_DETACH)
 	}
 }
 

@@ -208,12 +208,13 @@ func (d *demonstration) terminal(columns, lines int) (*terminal, error) {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return nil, err
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexec %s --policy-file %s \"$@\"\n", d.binary, filepath.Join(d.dir, "policy.json"))
+	const script = "#!/bin/sh\nexec \"$STORY_MPULL\" --policy-file \"$STORY_POLICY\" \"$@\"\n"
 	if err := os.WriteFile(filepath.Join(bin, "mpull"), []byte(script), 0o755); err != nil {
 		return nil, err
 	}
 	t := &terminal{socket: filepath.Join(d.dir, fmt.Sprintf("tmux-%d", columns))}
-	t.env = append(d.env, "PATH="+bin+":"+os.Getenv("PATH"), "PROMPT_COMMAND=", "LC_ALL=C.UTF-8", "TZ=UTC", "TMUX=")
+	t.env = append(d.env, "PATH="+bin+":"+os.Getenv("PATH"), "PROMPT_COMMAND=", "LC_ALL=C.UTF-8", "TZ=UTC", "TMUX=",
+		"STORY_MPULL="+d.binary, "STORY_POLICY="+filepath.Join(d.dir, "policy.json"))
 	err := t.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines), "env PS1='$ ' bash --norc --noprofile")
 	if err != nil {
 		return nil, err

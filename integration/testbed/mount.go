@@ -5,22 +5,21 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
 // Mounts lists the mount points below dir, deepest first.
 func Mounts(dir string) ([]string, error) {
-	data, err := os.ReadFile("/proc/self/mountinfo")
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir)) // undoes what the file does to blanks
 	if err != nil {
 		return nil, err
 	}
 	var found []string
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(line)
-		if len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
-			found = append(found, fields[4])
+	for _, m := range mounts {
+		if m.Mountpoint != dir {
+			found = append(found, m.Mountpoint)
 		}
 	}
 	slices.Sort(found)

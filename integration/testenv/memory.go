@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +33,7 @@ func folder() (string, error) {
 	if dir := os.Getenv(dirVar); dir != "" {
 		return dir, os.Unsetenv(dirVar)
 	}
-	dir, err := os.MkdirTemp("", "mt-") // short: podman takes a run root of 50 characters at most
+	dir, err := os.MkdirTemp(plainParent(), "mt-") // short: podman takes a run root of 50 characters at most
 	if err != nil {
 		return "", err
 	}
@@ -43,6 +44,22 @@ func folder() (string, error) {
 		return dir, nil
 	}
 	return dir, startInMemory(dir)
+}
+
+// plain is a path that is one word of a command line, a script and an option of
+// a mount alike.
+var plain = regexp.MustCompile(`^[\pL\pN/._+-]+$`)
+
+// plainParent is TMPDIR where its path is plain, as the lines, scripts and mounts
+// of many tests have paths below it. That mpull takes any other path has a test
+// of its own: testdata/script/blanks.txtar.
+func plainParent() string {
+	for _, dir := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() && plain.MatchString(dir) {
+			return dir
+		}
+	}
+	return os.TempDir()
 }
 
 // memory is this machine's, in bytes; 0 when it is not known.
