@@ -146,7 +146,7 @@ func TestGCUsesValuesOnly(t *testing.T) {
 // executes something on this machine is behind the interface that it asks.
 func TestPreflightAsks(t *testing.T) {
 	usesOnly(t, "engine/preflight", "host", []string{
-		"Binfmt", "DecodeELF", "ELFClass32", "ELFClass64", "ELFHeader", "ELFPlatform", "ELFTypeDyn", "ELFTypeExec", "EmulatorPackages",
+		"Binfmt", "DecodeELF", "ELFClass32", "ELFClass64", "ELFHeader", "ELFOrder", "ELFPlatform", "ELFTypeDyn", "ELFTypeExec", "EmulatorPackages",
 		"Facts", "Handler", "Loader", "OpenedFile", "UsualStack",
 	})
 }
