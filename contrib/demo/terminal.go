@@ -152,6 +152,7 @@ func (g *gate) open() { close(g.opened) }
 
 func (g *gate) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Range") // a layer that comes slowly, here or on a busy machine, is not to come over several connections
 		next.ServeHTTP(&gated{ResponseWriter: w, gate: g}, r)
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -220,10 +219,20 @@ func TestFetchCancelledWithTheLibrary(t *testing.T) {
 	}
 }
 
-// waitFor returns when the store has a layer; the test's deadline bounds it.
-func waitFor(ctx context.Context, store storage.Store, id string) {
-	for ctx.Err() == nil && !store.Exists(id) {
-		runtime.Gosched()
+// onceIn returns what waits until a layer is in, read back where it has to be,
+// and the callback that tells.
+func onceIn(layer int) (wait func(context.Context), onIn func(int)) {
+	in := make(chan struct{})
+	wait = func(ctx context.Context) {
+		select {
+		case <-in:
+		case <-ctx.Done():
+		}
+	}
+	return wait, func(n int) {
+		if n == layer {
+			close(in)
+		}
 	}
 }
 
@@ -234,15 +243,15 @@ func TestFetchKeepsFinishedLayers(t *testing.T) { eachWay(t, fetchKeepsFinishedL
 func fetchKeepsFinishedLayers(t *testing.T, in setting) {
 	store := in.newStore(t)
 	img := newImage(t, numbered(t, 4)...)
-	ids := chainIDs(img.layers)
+	wait, onIn := onceIn(1)
 	broken := errors.New("connection reset")
 	_, err := in.fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 		if l.Digest == img.layers[2].Digest {
-			waitFor(ctx, store, ids[1])
+			wait(ctx)
 			return nil, broken
 		}
 		return img.open(ctx, l)
-	}, Options{})
+	}, Options{OnIn: onIn})
 	if !errors.Is(err, broken) {
 		t.Fatalf("error is %v", err)
 	}
@@ -356,15 +365,16 @@ func fetchParentGone(t *testing.T, in setting) {
 	store := in.newStore(t)
 	img := newImage(t, numbered(t, 2)...)
 	ids := chainIDs(img.layers)
+	wait, onIn := onceIn(0)
 	_, err := in.fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 		if l.Digest == img.layers[1].Digest {
-			waitFor(ctx, store, ids[0])
+			wait(ctx)
 			if err := store.DeleteLayer(ids[0]); err != nil {
 				return nil, err
 			}
 		}
 		return img.open(ctx, l)
-	}, Options{})
+	}, Options{OnIn: onIn})
 	var gone *ParentGoneError
 	if !errors.As(err, &gone) || gone.Parent != ids[0] {
 		t.Fatalf("error is %v", err)
