@@ -159,15 +159,13 @@ func notLists(blob []byte) (why, hint string) {
 // CheckRemote guesses from index and config alone whether an image that is not
 // here would start.
 func (e *Engine) CheckRemote(ctx context.Context, input string, requests Fallback, r Retry) (result preflight.Result, err error) {
-	if len(requests) == 0 {
-		requests = Fallback{platform.Native(e.Platform())}
-	}
-	err = e.look(ctx, input, LookOptions{Requests: requests, Retry: r}, func(ctx context.Context, img *registry.Image, source registry.Source) error {
+	o := LookOptions{Requests: requests, Retry: r}
+	err = e.look(ctx, input, o, func(ctx context.Context, img *registry.Image, source registry.Source) error {
 		instances, err := img.Instances(ctx)
 		if err != nil {
 			return err
 		}
-		c, err := e.choose(ctx, img, instances, requests)
+		c, err := e.choose(ctx, img, instances, e.requests(o))
 		if err == nil {
 			result = preflight.RemoteGuess(c.detail.Platform(), e.Host())
 			result.Image = registry.RefName(source.Ref)

@@ -175,18 +175,8 @@ func (e *Engine) absent(ctx context.Context, input string) error {
 	return e.readImage(ctx, input, func(*store.Store, *store.Image, string) error { return nil })
 }
 
-// remove is write with the right to delete.
-func (e *Engine) remove(ctx context.Context, f func(*store.Deleter, *store.Snapshot) error) error {
-	return e.deleter(ctx, func(d *store.Deleter) error {
-		snap, err := d.Snapshot(ctx)
-		if err != nil {
-			return err
-		}
-		return f(d, snap)
-	})
-}
-
-// deleter is remove without a snapshot: what deletes in one step takes its own.
+// deleter is write with the right to delete, and without a snapshot: each deletion
+// takes its own.
 func (e *Engine) deleter(ctx context.Context, f func(*store.Deleter) error) (err error) {
 	s, err := store.Create(e.config.Store)
 	if err != nil {

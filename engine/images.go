@@ -64,10 +64,9 @@ type ListedImage struct {
 
 // Images lists local images by podman's rule: one entry for each tag of an
 // image, else one for its digest names, or one with <none> without any name.
-func (e *Engine) Images(ctx context.Context, o ListOptions) ([]ListedImage, error) {
+func (e *Engine) Images(ctx context.Context, o ListOptions) (rows []ListedImage, err error) {
 	go e.Host() // to be known when the images are
-	var rows []ListedImage
-	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		selected, err := e.selectImages(snap, o)
 		if err != nil {
 			return err

@@ -73,10 +73,10 @@ type RootFS struct {
 func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *platform.Request) ([]ImageData, error) {
 	found := []ImageData{}
 	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
-		inspector := &inspector{engine: e, store: s, view: e.view(snap)}
+		view := e.view(snap)
 		var errs []error
 		for _, input := range inputs {
-			data, err := inspector.inspect(ctx, input, wanted)
+			data, err := e.inspect(ctx, s, view, input, wanted)
 			if errs = append(errs, err); err == nil {
 				found = append(found, *data)
 			}
@@ -86,14 +86,8 @@ func (e *Engine) InspectImages(ctx context.Context, inputs []string, wanted *pla
 	return found, err
 }
 
-type inspector struct {
-	engine *Engine
-	store  *store.Store
-	view   *query.View
-}
-
-func (i *inspector) inspect(ctx context.Context, input string, wanted *platform.Request) (data *ImageData, err error) {
-	found, err := i.engine.one(ctx, i.store, i.view, input, wanted)
+func (e *Engine) inspect(ctx context.Context, s *store.Store, view *query.View, input string, wanted *platform.Request) (data *ImageData, err error) {
+	found, err := e.one(ctx, s, view, input, wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -101,16 +95,16 @@ func (i *inspector) inspect(ctx context.Context, input string, wanted *platform.
 	if img.IsList {
 		return nil, fmt.Errorf("%s is a manifest list, not an image: mpull manifest inspect %s shows it", input, input)
 	}
-	ref, err := i.store.Reference(img, "")
+	ref, err := s.Reference(img, "")
 	if err != nil {
 		return nil, err
 	}
-	err = i.engine.open(ctx, registry.Source{Ref: ref}, Retry{}, func(ctx context.Context, opened *registry.Image, _ registry.Source) error {
+	err = e.open(ctx, registry.Source{Ref: ref}, Retry{}, func(ctx context.Context, opened *registry.Image, _ registry.Source) error {
 		detail, err := opened.Detail(ctx, registry.Instance{Digest: opened.Digest})
 		if err != nil {
 			return err
 		}
-		data, err = i.describe(ctx, img, detail)
+		data, err = e.describe(ctx, s, view, img, detail)
 		return err
 	})
 	if err != nil {
@@ -119,25 +113,25 @@ func (i *inspector) inspect(ctx context.Context, input string, wanted *platform.
 	return data, nil
 }
 
-func (i *inspector) describe(ctx context.Context, img *store.Image, d *registry.Detail) (*ImageData, error) {
+func (e *Engine) describe(ctx context.Context, s *store.Store, view *query.View, img *store.Image, d *registry.Detail) (*ImageData, error) {
 	info, err := d.Info()
 	if err != nil {
 		return nil, err
 	}
-	driver, err := i.store.DriverData(img)
+	driver, err := s.DriverData(img)
 	if err != nil {
 		return nil, err
 	}
-	config, size := d.Config, i.view.Sizes().Of(img)
+	config, size := d.Config, view.Sizes().Of(img)
 	data := &ImageData{
-		ID: img.ID, Digest: img.Digest, RepoTags: repoTags(img), RepoDigests: repoDigests(img), Parent: i.view.Parents()(img),
+		ID: img.ID, Digest: img.Digest, RepoTags: repoTags(img), RepoDigests: repoDigests(img), Parent: view.Parents()(img),
 		Created: config.Created, Config: &config.Config, Version: info.DockerVersion, Author: config.Author,
 		Architecture: config.Architecture, Os: config.OS, Platform: img.Platform(), Size: size, VirtualSize: size,
-		GraphDriver: &DriverData{Name: i.store.Driver(), Data: driver},
+		GraphDriver: &DriverData{Name: s.Driver(), Data: driver},
 		RootFS:      &RootFS{Type: config.RootFS.Type, Layers: config.RootFS.DiffIDs},
 		Labels:      info.Labels, Annotations: map[string]string{}, ManifestType: d.MediaType, User: config.Config.User,
 		History: config.History, NamesHistory: img.NamesHistory, Displaced: append([]store.Displacement{}, img.Displaced...),
-		PlatformCheck: i.engine.actualPlatform(ctx, i.store, img),
+		PlatformCheck: e.actualPlatform(ctx, s, img),
 	}
 	if img.Config != nil {
 		data.Variant = img.Config.Variant

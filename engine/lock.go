@@ -142,8 +142,7 @@ func (e *Engine) inLock(l *Lock, inputs []string) ([]string, error) {
 }
 
 // fallbacks is one wish for each locked platform.
-func (i LockedImage) fallbacks() []Fallback {
-	var all []Fallback
+func (i LockedImage) fallbacks() (all []Fallback) {
 	for _, text := range slices.Sorted(maps.Keys(i.Platforms)) {
 		if p, err := platform.Parse(text); err == nil {
 			all = append(all, Fallback{{Platform: p, Native: true, Explicit: true}})

@@ -23,9 +23,8 @@ type KnownImage struct {
 }
 
 // Known lists the local images for completion.
-func (e *Engine) Known(ctx context.Context) ([]KnownImage, error) {
-	var known []KnownImage
-	err := e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
+func (e *Engine) Known(ctx context.Context) (known []KnownImage, err error) {
+	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		for i := range snap.Images {
 			img := &snap.Images[i]
 			known = append(known, KnownImage{ID: img.ID, Platform: img.Platform(), Names: img.Names, Lost: query.LostNames(img), Offers: offers(s, img)})
@@ -37,8 +36,7 @@ func (e *Engine) Known(ctx context.Context) ([]KnownImage, error) {
 
 // offers reads the platforms of the index that lies with an image. What cannot
 // be read offers nothing.
-func offers(s *store.Store, img *store.Image) []string {
-	var all []string
+func offers(s *store.Store, img *store.Image) (all []string) {
 	eachOffer(s, img, func(_ digest.Digest, p platform.Platform) {
 		if p.Complete() {
 			all = append(all, p.String())

@@ -134,8 +134,7 @@ func (e *Engine) heldTags(ctx context.Context, inputs []string, l *Lock) (tags [
 	return tags, err
 }
 
-func allTags(snap *store.Snapshot) []heldTag {
-	var tags []heldTag
+func allTags(snap *store.Snapshot) (tags []heldTag) {
 	for i := range snap.Images {
 		img := &snap.Images[i]
 		for _, n := range img.Names {

@@ -94,8 +94,7 @@ type pull struct {
 }
 
 // results are those of the jobs that are done.
-func (p *pull) results() []PullResult {
-	var done []PullResult
+func (p *pull) results() (done []PullResult) {
 	for _, j := range p.jobs {
 		if j.done {
 			done = append(done, j.result)

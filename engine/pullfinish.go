@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/types"
 
 	"github.com/mpull/mpull/engine/ask"
 	"github.com/mpull/mpull/engine/platform"
@@ -93,29 +94,23 @@ func (p *pull) commit(ctx context.Context, img *registry.Image, j *job) (err err
 
 // allowed asks the signature policy about an image.
 // Signatures may have to be fetched for that.
-func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) (err error) {
-	sys, err := p.engine.config.Registry.SystemContext()
-	if err != nil {
-		return err
-	}
-	ctx, watch := ask.Watch(ctx, p.o.Retry.IdleLimit())
-	defer watch.Stop()
-	defer registry.EndHelpers(ctx, p.o.Retry.IdleLimit())()
-	defer func() { err = ask.WithCause(ctx, err) }()
-	policy, err := registry.Policy(sys)
-	if err != nil {
-		return err
-	}
-	defer policy.Destroy()
-	for _, d := range []digest.Digest{"", c.detail.Digest} {
-		if ok, err := policy.IsRunningImageAllowed(ctx, img.Unparsed(d)); !ok || err != nil {
-			return registry.Disallowed(err)
+func (p *pull) allowed(ctx context.Context, img *registry.Image, c *choice) error {
+	return p.engine.asker.Once(ctx, p.o.Retry, func(ctx context.Context, sys *types.SystemContext, _ *ask.Watchdog) error {
+		policy, err := registry.Policy(sys)
+		if err != nil {
+			return err
 		}
-		if c.detail.Digest == img.Digest {
-			break
+		defer policy.Destroy()
+		for _, d := range []digest.Digest{"", c.detail.Digest} {
+			if ok, err := policy.IsRunningImageAllowed(ctx, img.Unparsed(d)); !ok || err != nil {
+				return registry.Disallowed(err)
+			}
+			if c.detail.Digest == img.Digest {
+				break
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // target is the name that the image gets: the one asked for, else the

@@ -152,24 +152,20 @@ func (p *pull) choices(ctx context.Context, r *reading) error {
 		return nil
 	}
 	// Once: from tries again, with what was reached.
-	return p.engine.asker.Once(ctx, p.o.Retry, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) error {
-		return p.choicesOf(ctx, sys, watch, r)
-	})
-}
-
-func (p *pull) choicesOf(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog, r *reading) (err error) {
-	if r.img == nil {
-		if r.img, err = registry.Open(ctx, sys, r.source.Ref); err != nil {
-			return err
+	return p.engine.asker.Once(ctx, p.o.Retry, func(ctx context.Context, sys *types.SystemContext, watch *ask.Watchdog) (err error) {
+		if r.img == nil {
+			if r.img, err = registry.Open(ctx, sys, r.source.Ref); err != nil {
+				return err
+			}
+			r.img.Local, p.asked = p.stored, registry.Asked{}
+			p.tellSkipped(r.img)
 		}
-		r.img.Local, p.asked = p.stored, registry.Asked{}
-		p.tellSkipped(r.img)
-	}
-	r.img.Guard().Observe(ctx, watch.Asked)
-	defer r.img.Guard().Observe(ctx, nil)
-	err = p.choose(ctx, r.img)
-	r.chosen = err == nil
-	return err
+		r.img.Guard().Observe(ctx, watch.Asked)
+		defer r.img.Guard().Observe(ctx, nil)
+		err = p.choose(ctx, r.img)
+		r.chosen = err == nil
+		return err
+	})
 }
 
 // tellSkipped tells of mirrors that did not give the image: pulls go on without

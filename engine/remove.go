@@ -42,22 +42,24 @@ func (e *Engine) Remove(ctx context.Context, inputs []string, o RemoveOptions) (
 	if !store.Present(e.config.Store) {
 		return e.removeNowhere(ctx, inputs, o), nil
 	}
-	err = e.remove(ctx, func(d *store.Deleter, snap *store.Snapshot) error {
-		if o.All {
+	err = e.deleter(ctx, func(d *store.Deleter) error {
+		snap, err := d.Snapshot(ctx)
+		if err == nil && o.All {
 			inputs, o.Ignore = writable(snap), true
 		}
 		for _, input := range inputs {
+			if err != nil {
+				return err
+			}
 			r := Removed{Input: input}
 			r.Err = e.removeOne(ctx, d, snap, o, &r)
 			if query.IsUnknown(r.Err) && o.Ignore {
 				r.Err = nil
 			}
 			results = append(results, r)
-			if snap, err = d.Snapshot(ctx); err != nil {
-				return err
-			}
+			snap, err = d.Snapshot(ctx)
 		}
-		return nil
+		return err
 	})
 	return results, err
 }

@@ -78,10 +78,7 @@ func stopUnpackers() {
 }
 
 func unpacks(pid int) bool {
-	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		return false
-	}
+	cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // nothing of one that has ended
 	name, _, _ := strings.Cut(string(cmdline), "\x00")
 	return name == "storage-untar" || name == "storage-applyLayer"
 }

@@ -69,9 +69,8 @@ type BranchLeaf struct {
 // Tree lists the local images by the names that they hold or held: for each
 // name the platforms that are here. An image without any name, now or before,
 // is under "<none>".
-func (e *Engine) Tree(ctx context.Context, o ListOptions) ([]Branch, error) {
-	var tree []Branch
-	err := e.read(ctx, func(st *store.Store, snap *store.Snapshot) error {
+func (e *Engine) Tree(ctx context.Context, o ListOptions) (tree []Branch, err error) {
+	err = e.read(ctx, func(st *store.Store, snap *store.Snapshot) error {
 		selected, err := e.selectImages(snap, o)
 		if err != nil {
 			return err

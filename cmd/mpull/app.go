@@ -42,26 +42,21 @@ func run(ctx context.Context, args []string, s *streams) int {
 // command carries out one command line.
 func command(ctx context.Context, args []string, s *streams) error {
 	app := newApp(s)
-	args, path, err := arrange(app, args)
+	l := newLine(app)
+	var err error
+	if len(args) > 1 && args[1] == completeName { // what shells hand over to be completed is no command line yet
+		args = completionArgs(app, args)
+	} else {
+		args, err = l.straighten(args)
+	}
 	if err == nil {
 		err = app.RunContext(ctx, args)
 	}
-	err = seeHelp(err, path)
+	err = seeHelp(err, l.path)
 	if help, ok := errors.AsType[*helpRequest](err); ok {
 		return printHelp(s, app, help)
 	}
 	return err
-}
-
-// arrange puts a command line into order. What shells hand over to be completed
-// is no command line yet. The path leads to the command that is meant.
-func arrange(app *cli.App, args []string) (ordered, path []string, err error) {
-	if len(args) > 1 && args[1] == completeName {
-		return completionArgs(app, args), nil, nil
-	}
-	l := newLine(app)
-	ordered, err = l.straighten(args)
-	return ordered, l.path, err
 }
 
 // program is what commands share: streams, and global flags once parsed.

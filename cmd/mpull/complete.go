@@ -174,16 +174,14 @@ func (p *program) candidates(ctx context.Context, u *unfinished, current string)
 }
 
 // alsoUnderImage are the commands that podman has under image too.
-func (u *unfinished) alsoUnderImage() []candidate {
-	var found []candidate
+func (u *unfinished) alsoUnderImage() (found []candidate) {
 	for _, word := range underImage() {
 		found = append(found, candidate{word, u.app.Command(withoutImage(word)).Usage})
 	}
 	return found
 }
 
-func commandNames(list []*cli.Command) []candidate {
-	var found []candidate
+func commandNames(list []*cli.Command) (found []candidate) {
 	for _, c := range list {
 		if !c.Hidden {
 			found = append(found, candidate{c.Name, c.Usage})
@@ -219,8 +217,6 @@ func (p *program) values(ctx context.Context, u *unfinished, flag string) ([]can
 		return nil, ":files\n"
 	case "root", "runroot", "imagestore", "cert-dir", "workdir":
 		return nil, ":dirs\n"
-	case "as":
-		return nil, ""
 	}
 	return plain(map[string][]string{
 		"policy": {"always", "missing", "newer", "never"}, "progress": {"auto", "plain", "json", "none"},
@@ -243,8 +239,7 @@ func filterWords() []string {
 	return words
 }
 
-func plain(values []string) []candidate {
-	var found []candidate
+func plain(values []string) (found []candidate) {
 	for _, v := range values {
 		found = append(found, candidate{value: v})
 	}
@@ -318,8 +313,7 @@ func (p *program) arguments(ctx context.Context, u *unfinished, current string) 
 
 // imageNames are the names that local images hold, in the form that was begun:
 // with the registry, or without.
-func (p *program) imageNames(ctx context.Context, current string) []candidate {
-	var found []candidate
+func (p *program) imageNames(ctx context.Context, current string) (found []candidate) {
 	for _, k := range p.known(ctx) {
 		for _, n := range k.Names {
 			found = append(found, forms(n, current, k.Platform)...)
@@ -333,8 +327,7 @@ func (p *program) imageNames(ctx context.Context, current string) []candidate {
 
 // lostNames are the images that lost a name, and the names; behind an image,
 // the names that this one lost.
-func (p *program) lostNames(ctx context.Context, u *unfinished, current string) []candidate {
-	var found []candidate
+func (p *program) lostNames(ctx context.Context, u *unfinished, current string) (found []candidate) {
 	for _, k := range p.known(ctx) {
 		if len(k.Lost) == 0 || len(u.names) > 0 && !strings.HasPrefix(k.ID, u.names[0]) {
 			continue

@@ -78,8 +78,7 @@ func (d *commandDoc) takeText(description string) {
 	d.Text = strings.Join(text, "\n\n")
 }
 
-func flagDocs(flags []cli.Flag) []flagDoc {
-	var docs []flagDoc
+func flagDocs(flags []cli.Flag) (docs []flagDoc) {
 	for _, f := range flags {
 		d, ok := f.(cli.DocGenerationFlag)
 		if !ok || f.Names()[0] == "help" {

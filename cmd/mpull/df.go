@@ -130,10 +130,6 @@ func (p *program) printUse(use engine.DiskUse) {
 		}
 		images.add(imageID(u.ID, false), name, orDash(u.Platform), size(u.Shared), size(u.Own), goes)
 	}
-	if len(images.rows) > 0 {
-		fmt.Fprintln(p.out)
-		images.write(p.out)
-	}
 	left := &table{head: []string{"LEFT BEHIND", "NAME", "SINCE", "SIZE", "GOES WITH"}}
 	for _, u := range use.LeftoversList {
 		what, goes := "a layer", "prune, once it is a day old"
@@ -148,9 +144,11 @@ func (p *program) printUse(use engine.DiskUse) {
 		}
 		left.add(what, imageID(strings.TrimPrefix(lastPart(u.ID), "sha256-"), false), since(u.Since), size(u.Bytes), goes)
 	}
-	if len(left.rows) > 0 {
-		fmt.Fprintln(p.out)
-		left.write(p.out)
+	for _, t := range []*table{images, left} {
+		if len(t.rows) > 0 {
+			fmt.Fprintln(p.out)
+			t.write(p.out)
+		}
 	}
 	p.printFreed(use)
 }

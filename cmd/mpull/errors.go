@@ -77,10 +77,7 @@ type signalError struct{ signal unix.Signal }
 func (e *signalError) Error() string { return "stopped by " + unix.SignalName(e.signal) }
 
 // crashError is a panic: a fault of mpull's own.
-type crashError struct {
-	value any
-	stack []byte
-}
+type crashError struct{ value any }
 
 func (e *crashError) Error() string {
 	return fmt.Sprintf("mpull failed by a fault of its own: %v", e.value)
@@ -91,9 +88,8 @@ func (e *crashError) Error() string {
 func guarded(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			crash := &crashError{v, debug.Stack()}
-			logrus.Debugf("%v\n%s", crash, crash.stack)
-			err = crash
+			err = &crashError{v}
+			logrus.Debugf("%v\n%s", err, debug.Stack())
 		}
 	}()
 	return f()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -49,19 +50,14 @@ func steers(r rune) bool {
 }
 
 func escapeRune(r rune) string {
-	switch r {
-	case '\n':
-		return `\n`
-	case '\r':
-		return `\r`
-	case '\t':
-		return `\t`
+	format := `\u%04x`
+	switch {
+	case strings.ContainsRune("\n\r\t", r):
+		return strings.Trim(strconv.QuoteRune(r), "'")
+	case r < 0x100:
+		format = `\x%02x`
+	case r > 0xffff:
+		format = `\U%08x`
 	}
-	if r < 0x100 {
-		return fmt.Sprintf(`\x%02x`, r)
-	}
-	if r > 0xffff {
-		return fmt.Sprintf(`\U%08x`, r)
-	}
-	return fmt.Sprintf(`\u%04x`, r)
+	return fmt.Sprintf(format, r)
 }

@@ -59,7 +59,7 @@ func TestHints(t *testing.T) {
 		{&engine.PinnedError{}, "mpull rmi --force"},
 		{store.ErrNotWhole, "mpull doctor --repair"},
 		{&lostError{unix.EPIPE}, ""},
-		{&crashError{"x", nil}, "please report it"},
+		{&crashError{"x"}, "please report it"},
 		{&fs.PathError{Op: "write", Path: "/mnt/a.tar", Err: unix.ENOSPC}, "the disk of /mnt is full"},
 		{asked(registry.NeedsLogin, nil), "mpull login quay.io, if it is there"},
 		{asked(registry.NeedsLogin, func(e *registry.AskError) { e.LoggedIn = true }), "with another account"},

@@ -31,8 +31,7 @@ const (
 
 // stopSignals ask a program to end. One that was started with one of them
 // ignored (nohup) goes on ignoring it.
-func stopSignals() []os.Signal {
-	var all []os.Signal
+func stopSignals() (all []os.Signal) {
 	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
 		if !signal.Ignored(s) {
 			all = append(all, s)

@@ -86,8 +86,7 @@ type helper struct {
 
 // helpers lists the credential helpers among the children of this process that
 // have run for so long.
-func helpers(least time.Duration) []helper {
-	var found []helper
+func helpers(least time.Duration) (found []helper) {
 	for _, pid := range children.Of(os.Getpid()) {
 		if name, age := helperName(pid), age(pid); name != "" && age >= least {
 			found = append(found, helper{pid, name, age})
@@ -99,10 +98,7 @@ func helpers(least time.Duration) []helper {
 // helperName is the name of the helper that a process is, "" when it is none.
 // One that is a script is the argument of its interpreter.
 func helperName(pid int) string {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		return ""
-	}
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // nothing of one that has ended
 	words := strings.Split(string(data), "\x00")
 	for _, w := range words[:min(len(words), 3)] {
 		if name := filepath.Base(w); strings.HasPrefix(name, "docker-credential-") {
@@ -128,10 +124,7 @@ const ticks = 100
 
 // age is how long a process has run.
 func age(pid int) time.Duration {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	const started = 19 // of the fields behind the name
 	f := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
 	var now unix.Timespec
