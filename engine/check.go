@@ -33,7 +33,7 @@ type CheckOptions struct {
 // Check predicts whether a local image starts on the host. Nothing of it is run or
 // mounted.
 func (e *Engine) Check(ctx context.Context, input string, o CheckOptions) (result preflight.Result, err error) {
-	go e.Host() // to be known when the image is
+	go e.host() // to be known when the image is
 	if o.Platform != nil {
 		err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 			found, err := e.of(ctx, s, e.view(snap), input, *o.Platform)
@@ -59,7 +59,7 @@ func (e *Engine) checkImage(ctx context.Context, s *store.Store, img *store.Imag
 		return preflight.Result{ID: img.ID}, e.listError(ctx, s, img, platform.Native(e.Platform()))
 	}
 	err = e.onFiles(s, img, nil, o, func(root preflight.RootFS, command preflight.Command) {
-		result = preflight.Check(ctx, root, command, e.Host())
+		result = preflight.Check(ctx, root, command, e.host())
 	})
 	result.ID = img.ID
 	if img.Schema1 {
@@ -167,7 +167,7 @@ func (e *Engine) CheckRemote(ctx context.Context, input string, requests Fallbac
 		}
 		c, err := e.choose(ctx, img, instances, e.requests(o))
 		if err == nil {
-			result = preflight.RemoteGuess(c.detail.Platform(), e.Host())
+			result = preflight.RemoteGuess(c.detail.Platform(), e.host())
 			result.Image = registry.RefName(source.Ref)
 		}
 		return err

@@ -236,7 +236,7 @@ func (e *Engine) advise(n *platform.NotFoundError) string {
 	if len(n.Versions) > 0 {
 		return "name one: " + pulls(n.Versions[0])
 	}
-	on := e.Host()
+	on := e.host()
 	if len(n.Requests) > 0 && n.Requests[0].Platform.OS == "wasi" {
 		return wasmAdvice
 	}

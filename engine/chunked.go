@@ -42,14 +42,13 @@ func like(snap *store.Snapshot, name string) []string {
 	if len(of) > 1 {
 		slices.SortStableFunc(of[1:], func(a, b *store.Image) int { return b.Created.Compare(a.Created) })
 	}
-	parents := make(map[string]string, len(snap.Layers))
-	for i := range snap.Layers {
-		parents[snap.Layers[i].ID] = snap.Layers[i].Parent
-	}
+	sizes := query.New(snap, nil).Sizes()
 	var layers []string
 	for _, img := range of[:min(len(of), likeImages)] {
-		for id := img.TopLayer; id != "" && !slices.Contains(layers, id); id = parents[id] {
-			layers = append(layers, id)
+		for _, l := range sizes.Layers(img) {
+			if !slices.Contains(layers, l.ID) {
+				layers = append(layers, l.ID)
+			}
 		}
 	}
 	return layers

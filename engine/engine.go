@@ -61,10 +61,7 @@ func newEngine(c Config, on func() preflight.Host, native func() platform.Platfo
 	return e
 }
 
-// Host returns the machine that images are for.
-func (e *Engine) Host() preflight.Host { return e.host() }
-
-// Platform returns what is wanted on that machine when nobody asks for a platform,
+// Platform returns what is wanted on the host when nobody asks for a platform,
 // Facts.Wants, without reading the other facts about it. It is what this
 // program was built for; what starts there is the kernel's business.
 func (e *Engine) Platform() platform.Platform { return e.native() }

@@ -65,7 +65,7 @@ type ListedImage struct {
 // Images lists local images by podman's rule: one entry for each tag of an
 // image, else one for its digest names, or one with <none> without any name.
 func (e *Engine) Images(ctx context.Context, o ListOptions) (rows []ListedImage, err error) {
-	go e.Host() // to be known when the images are
+	go e.host() // to be known when the images are
 	err = e.read(ctx, func(s *store.Store, snap *store.Snapshot) error {
 		selected, err := e.selectImages(snap, o)
 		if err != nil {
@@ -147,7 +147,7 @@ func (e *Engine) markPinned(rows []ListedImage) error {
 // is asked of its program, which may be for another platform than its config
 // says; so the listing says what check does.
 func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool {
-	on, native := e.Host(), make([]bool, len(s.images))
+	on, native := e.host(), make([]bool, len(s.images))
 	facts, sizes := on.Facts(), s.view.Sizes()
 	var g errgroup.Group
 	g.SetLimit(runtime.GOMAXPROCS(0))

@@ -52,7 +52,7 @@ type Missing struct {
 // Info reads what is in force. It opens no store and asks no registry; an
 // error is about configuration that cannot be read.
 func (e *Engine) Info() (Info, error) {
-	info := Info{Rootless: unshare.IsRootless() || os.Geteuid() != 0, Host: hostInfo(e.Host())}
+	info := Info{Rootless: unshare.IsRootless() || os.Geteuid() != 0, Host: hostInfo(e.host())}
 	described, err := e.config.Store.Describe()
 	if err != nil {
 		return info, err

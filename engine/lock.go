@@ -127,18 +127,7 @@ func (e *Engine) inLock(l *Lock, inputs []string) ([]string, error) {
 	if len(inputs) == 0 {
 		return l.Names(), nil
 	}
-	var names []string
-	for _, input := range inputs {
-		name, err := e.view(&store.Snapshot{}).Named(l.Names(), input)
-		if err != nil {
-			return nil, err
-		}
-		if name == "" {
-			return nil, &NotLockedError{Name: input, Locked: l.Names()}
-		}
-		names = append(names, name)
-	}
-	return names, nil
+	return fullNames(e.view(&store.Snapshot{}), l.Names(), inputs, func(input string) error { return &NotLockedError{Name: input, Locked: l.Names()} })
 }
 
 // fallbacks is one wish for each locked platform.

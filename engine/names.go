@@ -167,16 +167,21 @@ func namesOf(view *query.View, img *store.Image, inputs []string) ([]string, err
 	if len(inputs) == 0 {
 		return slices.Clone(img.Names), nil
 	}
-	var taken []string
+	return fullNames(view, img.Names, inputs, func(input string) error { return &query.UnknownError{Input: input, Image: query.ShortID(img.ID)} })
+}
+
+// fullNames finds what the user wrote among full names; absent is the error for
+// what is not among them.
+func fullNames(view *query.View, full, inputs []string, absent func(input string) error) (names []string, err error) {
 	for _, input := range inputs {
-		name, err := view.Named(img.Names, input)
+		name, err := view.Named(full, input)
+		if err == nil && name == "" {
+			err = absent(input)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if name == "" {
-			return nil, &query.UnknownError{Input: input, Image: query.ShortID(img.ID)}
-		}
-		taken = append(taken, name)
+		names = append(names, name)
 	}
-	return taken, nil
+	return names, nil
 }

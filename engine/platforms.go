@@ -110,7 +110,7 @@ func (e *Engine) offered(ctx context.Context, img *registry.Image, instances []r
 			return nil, err
 		}
 	}
-	on := e.Host()
+	on := e.host()
 	wanted := []platform.Request{platform.Native(e.Platform())}
 	own, _ := platform.Choose(wanted, candidatesOf(instances))
 	if hasTwins(own) {

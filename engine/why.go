@@ -81,10 +81,17 @@ func (e *Engine) Tree(ctx context.Context, o ListOptions) (tree []Branch, err er
 	return tree, err
 }
 
-func branches(s selection, rows []ListedImage) []Branch {
-	t := &treeMaker{view: s.view, rows: map[string]ListedImage{}, shown: map[string]bool{}}
+// branches grow first from the tags, with all that belongs to each; the images that
+// no tag leads to hang on their digest names.
+func branches(s selection, rows []ListedImage) (tree []Branch) {
+	byID, shown := map[string]ListedImage{}, map[string]bool{} // by image ID
 	for _, r := range rows {
-		t.rows[r.ID] = r
+		byID[r.ID] = r
+	}
+	grow := func(names map[string]bool) {
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			tree = append(tree, branchOf(name, s.view, byID, shown))
+		}
 	}
 	tags, others := map[string]bool{}, map[string]bool{}
 	for _, img := range s.images {
@@ -94,53 +101,42 @@ func branches(s selection, rows []ListedImage) []Branch {
 			}
 		}
 	}
-	t.grow(tags)
+	grow(tags)
 	for _, img := range s.images {
 		for _, n := range img.Names {
-			if !t.shown[img.ID] {
+			if !shown[img.ID] {
 				others[n] = true
 			}
 		}
 	}
-	t.grow(others)
+	grow(others)
 	var unnamed []BranchLeaf
 	for _, img := range s.images {
-		if !t.shown[img.ID] {
-			unnamed = append(unnamed, BranchLeaf{ListedImage: t.rows[img.ID]})
+		if !shown[img.ID] {
+			unnamed = append(unnamed, BranchLeaf{ListedImage: byID[img.ID]})
 		}
 	}
 	if unnamed != nil {
-		t.tree = append(t.tree, Branch{query.None, unnamed})
+		tree = append(tree, Branch{query.None, unnamed})
 	}
-	return t.tree
+	return tree
 }
 
-// treeMaker grows the branches of a tree. A tag's branch has all that belongs
-// to the tag; images that no tag leads to hang on their digest names.
-type treeMaker struct {
-	view  *query.View
-	rows  map[string]ListedImage
-	shown map[string]bool // by image ID
-	tree  []Branch
-}
-
-func (t *treeMaker) grow(names map[string]bool) {
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		b := Branch{Name: name}
-		for _, img := range t.view.Family(name) {
-			row, selected := t.rows[img.ID]
-			if !selected {
-				continue
-			}
-			t.shown[img.ID] = true
-			leaf := BranchLeaf{ListedImage: row, Holds: slices.Contains(img.Names, name)}
-			leaf.Names, leaf.RepoTags, leaf.RepoDigests, leaf.History = nil, nil, nil, nil
-			leaf.Kept = firstOther(img.Names, name)
-			b.Images = append(b.Images, leaf)
+// branchOf is the branch of a name, and marks as shown what is on it.
+func branchOf(name string, view *query.View, rows map[string]ListedImage, shown map[string]bool) Branch {
+	b := Branch{Name: name}
+	for _, img := range view.Family(name) {
+		row, selected := rows[img.ID]
+		if !selected {
+			continue
 		}
-		slices.SortStableFunc(b.Images, func(a, b BranchLeaf) int { return cmp.Compare(a.Platform, b.Platform) })
-		t.tree = append(t.tree, b)
+		shown[img.ID] = true
+		leaf := BranchLeaf{ListedImage: row, Holds: slices.Contains(img.Names, name), Kept: firstOther(img.Names, name)}
+		leaf.Names, leaf.RepoTags, leaf.RepoDigests, leaf.History = nil, nil, nil, nil
+		b.Images = append(b.Images, leaf)
 	}
+	slices.SortStableFunc(b.Images, func(a, b BranchLeaf) int { return cmp.Compare(a.Platform, b.Platform) })
+	return b
 }
 
 // mostKept bounds the other names on a leaf: an image of many names is on a

@@ -70,7 +70,7 @@ func show[T any](w io.Writer, format string, all any, rows []T, text func()) err
 	case isJSON(format):
 		return printJSON(w, all)
 	case format != "":
-		return printTemplate(w, format, rows)
+		return printTemplate(w, format, rows, true)
 	}
 	text()
 	return nil

@@ -48,12 +48,12 @@ func TestPrintTemplate(t *testing.T) {
 		{"{{pad \"a\" 1 2}}|{{truncate \"abcdef\" 3}}|{{index (split \"a,b\" \",\") 1}}", " a  |abc|b\n"},
 	} {
 		var b bytes.Buffer
-		if err := printTemplate(&b, c.format, []any{row}); err != nil || b.String() != c.want {
+		if err := printTemplate(&b, c.format, []any{row}, true); err != nil || b.String() != c.want {
 			t.Errorf("%s: %q, want %q (%v)", c.format, b.String(), c.want, err)
 		}
 	}
 	for _, bad := range []string{"{{", "{{.Nope}}", "{{nofunc .Name}}"} {
-		if err := printTemplate(&bytes.Buffer{}, bad, []any{row}); err == nil {
+		if err := printTemplate(&bytes.Buffer{}, bad, []any{row}, true); err == nil {
 			t.Errorf("%s is accepted", bad)
 		}
 	}

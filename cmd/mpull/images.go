@@ -103,7 +103,7 @@ func (p *program) images(ctx context.Context, o imagesOptions, names []string) e
 	case isJSON(o.format):
 		return printJSON(p.out, onePerImage(rows))
 	case o.format != "":
-		return printLayout(p.out, o.format, templateRows(rows, o.noTrunc), !o.noHeading)
+		return printTemplate(p.out, o.format, templateRows(rows, o.noTrunc), !o.noHeading)
 	case o.dangling:
 		printDangling(p.out, rows, o)
 	default:

@@ -161,7 +161,7 @@ func (p *program) inspectLocal(ctx context.Context, o inspectOptions, names []st
 	if o.format == "" || o.format == "json" {
 		err = printPodmanJSON(p.out, found)
 	} else {
-		err = printTemplate(p.out, podmanFields(o.format), found)
+		err = printTemplate(p.out, podmanFields(o.format), found, true)
 	}
 	if err != nil {
 		return err

@@ -62,13 +62,8 @@ func checkFormat[T any](format string) error {
 }
 
 // printTemplate prints each row by a Go template that the user wrote, or nothing
-// when one of them cannot be printed.
-func printTemplate[T any](w io.Writer, format string, rows []T) error {
-	return printLayout(w, format, rows, true)
-}
-
-// printLayout is printTemplate, with the heading of a table or without.
-func printLayout[T any](w io.Writer, format string, rows []T, heading bool) error {
+// when one of them cannot be printed; a table with a heading or without.
+func printTemplate[T any](w io.Writer, format string, rows []T, heading bool) error {
 	row := reflect.TypeFor[T]()
 	if row.Kind() == reflect.Interface && len(rows) > 0 {
 		row = reflect.TypeOf(rows[0])

@@ -39,7 +39,7 @@ func TestWrongFields(t *testing.T) {
 func TestTableLayout(t *testing.T) {
 	rows := []templateRow{{ID: "0123456789ab", ListedImage: engine.ListedImage{Repository: "a", Tag: "1"}}, {ID: "0123456789ac", ListedImage: engine.ListedImage{Repository: "long/name"}}}
 	var b bytes.Buffer
-	if err := printLayout(&b, "table {{.ID}} {{.Repository}}:{{.Tag}}\\t{{.CreatedAt}}{{.CreatedSince}}", rows, true); err != nil {
+	if err := printTemplate(&b, "table {{.ID}} {{.Repository}}:{{.Tag}}\\t{{.CreatedAt}}{{.CreatedSince}}", rows, true); err != nil {
 		t.Fatal(err)
 	}
 	want := "IMAGE ID      REPOSITORY:TAG  CREATED ATCREATED\n0123456789ab  a:1             \n0123456789ac  long/name:      \n"
@@ -47,11 +47,11 @@ func TestTableLayout(t *testing.T) {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 	b.Reset()
-	if err := printLayout(&b, "{{range .}}{{.Repository}}\\n{{end}}", rows, true); err != nil || b.String() != "a\nlong/name\n" {
+	if err := printTemplate(&b, "{{range .}}{{.Repository}}\\n{{end}}", rows, true); err != nil || b.String() != "a\nlong/name\n" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
 	b.Reset()
-	if err := printTemplate(&b, "{{index .Names 0}}", append(rows, templateRow{})); err == nil || b.Len() > 0 {
+	if err := printTemplate(&b, "{{index .Names 0}}", append(rows, templateRow{}), true); err == nil || b.Len() > 0 {
 		t.Errorf("a row that cannot be printed: %q, %v", b.String(), err)
 	}
 }
