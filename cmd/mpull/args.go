@@ -117,7 +117,7 @@ func (l *line) enter(arg string) bool {
 		}
 	}
 	if len(l.path) == 1 && l.path[0] == "image" {
-		if name := withoutImage(arg); name != "" {
+		if name := underImage()[arg]; name != "" {
 			l.command, l.path = nil, nil
 			return l.enter(name)
 		}
@@ -125,20 +125,9 @@ func (l *line) enter(arg string) bool {
 	return false
 }
 
-// withoutImage is the command that podman has under image too, "" for none.
-func withoutImage(word string) string {
-	switch {
-	case word == "rm":
-		return "rmi"
-	case slices.Contains(underImage(), word):
-		return word
-	}
-	return ""
-}
-
-// underImage are the words behind image that mean a command of its own.
-func underImage() []string {
-	return []string{"load", "prune", "pull", "rm", "save", "tag", "untag"}
+// underImage are the commands that podman has under image too, by the word there.
+func underImage() map[string]string {
+	return map[string]string{"load": "load", "prune": "prune", "pull": "pull", "rm": "rmi", "save": "save", "tag": "tag", "untag": "untag"}
 }
 
 // name takes arg as a name; without a command before it, the command is pull,

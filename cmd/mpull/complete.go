@@ -166,19 +166,13 @@ func (p *program) candidates(ctx context.Context, u *unfinished, current string)
 	case u.command != nil && u.command.Action == nil:
 		found := commandNames(u.command.Subcommands)
 		if u.path[0] == "image" {
-			found = append(found, u.alsoUnderImage()...)
+			for _, word := range slices.Sorted(maps.Keys(underImage())) {
+				found = append(found, candidate{word, u.app.Command(underImage()[word]).Usage})
+			}
 		}
 		return found, ""
 	}
 	return p.arguments(ctx, u, current)
-}
-
-// alsoUnderImage are the commands that podman has under image too.
-func (u *unfinished) alsoUnderImage() (found []candidate) {
-	for _, word := range underImage() {
-		found = append(found, candidate{word, u.app.Command(withoutImage(word)).Usage})
-	}
-	return found
 }
 
 func commandNames(list []*cli.Command) (found []candidate) {

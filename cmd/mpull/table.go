@@ -247,11 +247,8 @@ func (t *table) floors(lines [][]string, widths []int) []int {
 
 // fit takes from the widest columns what a terminal of the given width does
 // not have, down to their floors. What cannot be taken stays, and the terminal
-// wraps it. A width of 0 means no terminal.
+// wraps it.
 func fit(widths, floors []int, columns int) {
-	if columns <= 0 {
-		return
-	}
 	for over := lineWidth(widths) - columns; over > 0; over-- {
 		widest := -1
 		for i, w := range widths {

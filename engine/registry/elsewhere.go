@@ -49,9 +49,6 @@ func (g *Guard) giveUp(mirrors []spot) bool {
 	defer g.mu.Unlock()
 	for _, m := range mirrors {
 		if m == g.last && !g.givenUp[m] {
-			if g.givenUp == nil {
-				g.givenUp = map[spot]bool{}
-			}
 			g.givenUp[m] = true
 			return true
 		}

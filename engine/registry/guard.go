@@ -64,7 +64,7 @@ func NewGuard(sys *types.SystemContext, ref types.ImageReference) *Guard {
 		return nil
 	}
 	own := *sys // what the caller changes later must not reach the guard
-	g := &Guard{sys: &own, ref: named, hosts: map[string]bool{asked(reference.Domain(named)): true}, proxy: sys.DockerProxy}
+	g := &Guard{sys: &own, ref: named, hosts: map[string]bool{asked(reference.Domain(named)): true}, proxy: sys.DockerProxy, givenUp: map[spot]bool{}}
 	if g.proxy == nil {
 		g.proxy = func(u *url.URL) (*url.URL, error) { return http.ProxyFromEnvironment(&http.Request{URL: u}) }
 	}
