@@ -270,6 +270,10 @@ func (t *terminal) prompt() (string, error) {
 // tables shows what commands print, each on a screen of its own.
 func (t *terminal) tables(b *strings.Builder, lines []string) error {
 	for _, line := range lines {
+		// An empty screen does not tell whether it was cleared.
+		if _, err := t.run(":"); err != nil {
+			return err
+		}
 		if err := t.typed("clear"); err != nil {
 			return err
 		}

@@ -23,7 +23,8 @@ func (n *crio) textfile(t *testing.T, args ...string) (map[string]float64, testb
 		t.Fatal(err)
 	}
 	cmd := exec.Command("../../contrib/fleet/node-exporter/mpull-textfile.sh", append([]string{dir}, args...)...)
-	cmd.Env = append(os.Environ(), "MPULL="+strings.Join(n.Command().Args, " "))
+	// A line of words, in which a path to the binary may be none.
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(testenv.Binary())+":"+os.Getenv("PATH"), "MPULL=mpull "+strings.Join(n.Command().Args[1:], " "))
 	r := n.StartCommand(cmd).Wait()
 	if left, err := filepath.Glob(dir + "/.mpull*"); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
