@@ -214,19 +214,13 @@ func (p *planner) why(img *store.Image) Reason {
 // unblock frees the images that image i kept as their child or their list.
 func (p *planner) unblock(i int) {
 	img := &p.snap.Images[i]
-	free := func(at int) {
+	for _, at := range slices.Concat(p.kin.Parents(i), p.kin.Members(i)) {
 		p.blocked[at]--
 		d := &p.decisions[at]
 		if p.blocked[at] == 0 && d.Reason == "" {
 			d.Reason, d.By, d.ByName = ParentRemoved, img.ID, first(img.Names)
 			heap.Push(&p.ready, ready{at, d.Since, d.ID})
 		}
-	}
-	for _, parent := range p.kin.Parents(i) {
-		free(parent)
-	}
-	for _, member := range p.kin.Members(i) {
-		free(member)
 	}
 }
 

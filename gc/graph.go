@@ -27,10 +27,9 @@ func newGraph(snap *store.Snapshot) *graph {
 		users: make(map[string]*store.Container, len(snap.Containers)),
 	}
 	for i := range snap.Layers {
-		if snap.Layers[i].ReadOnly && g.find(snap.Layers[i].ID) != none {
-			continue
+		if l := &snap.Layers[i]; !l.ReadOnly || g.find(l.ID) == none {
+			g.layer[l.ID] = i
 		}
-		g.layer[snap.Layers[i].ID] = i
 	}
 	for i := range snap.Layers {
 		g.above[i] = g.findNear(i-1, snap.Layers[i].Parent)

@@ -61,15 +61,10 @@ func mountedLayer(homes []string, m *mountinfo.Info) string {
 		return ""
 	}
 	for option := range strings.SplitSeq(m.VFSOptions, ",") {
-		lower, ok := strings.CutPrefix(option, "lowerdir=")
-		if !ok {
-			lower, ok = strings.CutPrefix(option, "lowerdir+=")
+		if key, lower, _ := strings.Cut(option, "="); key == "lowerdir" || key == "lowerdir+" {
+			top, _, _ := strings.Cut(lower, ":")
+			return lowerLayer(homes, top)
 		}
-		if !ok {
-			continue
-		}
-		top, _, _ := strings.Cut(lower, ":")
-		return lowerLayer(homes, top)
 	}
 	return ""
 }

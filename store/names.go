@@ -47,8 +47,7 @@ func (w *Writer) MoveName(ctx context.Context, name, to, command string) (*Moved
 		moved.Hidden = holder // nothing can be written there, and nothing is lost
 	case err == nil && slices.Contains(holder.Names, name):
 		moved.Loser = holder
-		moved.Entry = &Displacement{Name: name, At: now(), By: target.party(), Was: holder.party(), Command: command}
-		moved.Entry.Was.ID = "" // it is the image that the record lies on
+		moved.Entry = &Displacement{Name: name, At: now(), By: target.party(), Was: holder.loser(), Command: command}
 		if err := w.appendRecord(holder.ID, *moved.Entry); err != nil {
 			return nil, err
 		}
@@ -86,8 +85,7 @@ func (w *Writer) RemoveName(ctx context.Context, name, command string) (*Moved, 
 	if holder.ReadOnly {
 		return nil, fmt.Errorf("removing the name %s: image %s is in a read-only image store: %w", name, holder.ID, ErrReadOnly)
 	}
-	entry := Displacement{Name: name, At: now(), Was: holder.party(), Command: command}
-	entry.Was.ID = ""
+	entry := Displacement{Name: name, At: now(), Was: holder.loser(), Command: command}
 	if err := w.appendRecord(holder.ID, entry); err != nil {
 		return nil, err
 	}
@@ -143,9 +141,10 @@ func (s *Store) Lookup(name string) (*Image, error) {
 	return img, nil
 }
 
-func (i *Image) party() Party {
-	return Party{ID: i.ID, Digest: i.Digest, Platform: i.Platform()}
-}
+// loser is an image that loses a name: the record lies on it, and needs no ID.
+func (i *Image) loser() Party { return Party{Digest: i.Digest, Platform: i.Platform()} }
+
+func (i *Image) party() Party { return Party{ID: i.ID, Digest: i.Digest, Platform: i.Platform()} }
 
 // now is the time written into records: seconds are enough for people and
 // keep the records short.

@@ -82,10 +82,11 @@ func ParseRecord(data []byte) (*Record, error) {
 	r := &Record{}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	if err := d.Decode(r); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", recordFile, err)
+	err := d.Decode(r)
+	if err == nil {
+		err = r.check()
 	}
-	if err := r.check(); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", recordFile, err)
 	}
 	return r, nil

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -116,19 +117,15 @@ func (a *Archive) scan() error {
 		switch h.Typeflag {
 		case tar.TypeSymlink:
 			links[name] = path.Join(path.Dir(name), h.Linkname)
-			continue
 		case tar.TypeLink:
 			links[name] = path.Clean(h.Linkname)
-			continue
 		case tar.TypeReg:
-		default:
-			continue
+			offset, err := a.file.Seek(0, io.SeekCurrent)
+			if err != nil {
+				return err
+			}
+			a.files[name] = section{offset, h.Size}
 		}
-		offset, err := a.file.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return err
-		}
-		a.files[name] = section{offset, h.Size}
 	}
 }
 
@@ -216,10 +213,8 @@ func (a *Archive) layoutImages() (images []Foreign, err error) {
 			continue
 		}
 		image := Foreign{Ref: a.Reference(&Image{Manifest: d.Digest}, d.Digest)}
-		for _, key := range []string{containerdName, imgspecv1.AnnotationRefName} {
-			if name := d.Annotations[key]; name != "" && len(image.Names) == 0 {
-				image.Names = []string{name}
-			}
+		if name := cmp.Or(d.Annotations[containerdName], d.Annotations[imgspecv1.AnnotationRefName]); name != "" {
+			image.Names = []string{name}
 		}
 		images = append(images, image)
 	}

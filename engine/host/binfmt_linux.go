@@ -85,12 +85,11 @@ func readOpened(path string) *OpenedFile {
 	if err != nil || !st.Mode().IsRegular() {
 		return nil
 	}
-	head := make([]byte, maxOpenedHead)
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+	head, err := io.ReadAll(io.LimitReader(f, maxOpenedHead))
+	if err != nil {
 		return nil
 	}
-	return &OpenedFile{Size: st.Size(), Head: trimHead(head[:n])}
+	return &OpenedFile{Size: st.Size(), Head: trimHead(head)}
 }
 
 // trimHead keeps what a kernel reads of a program without a loader: its

@@ -52,14 +52,10 @@ func ia32Program() []byte {
 	const base, start = 0x400000, 52 + 32
 	o := binary.LittleEndian
 	b := make([]byte, start, start+len(code))
-	copy(b, "\x7fELF\x01\x01\x01")
-	o.PutUint16(b[16:], ELFTypeExec)
-	o.PutUint16(b[18:], machine486)
-	o.PutUint32(b[20:], 1)
+	copy(b, elfArch{class: ELFClass32, data: 1, machine: machine486}.head(ELFTypeExec)[:52])
 	o.PutUint32(b[24:], base+start)
-	for at, v := range map[int]uint16{28: 52, 40: 52, 42: 32, 44: 1} {
-		o.PutUint16(b[at:], v)
-	}
+	o.PutUint32(b[28:], 52) // one program header
+	o.PutUint16(b[44:], 1)
 	size := uint32(start + len(code))
 	for i, v := range []uint32{1, 0, base, base, size, size, 5, 4096} { // PT_LOAD, readable and executable
 		o.PutUint32(b[52+4*i:], v)

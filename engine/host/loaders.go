@@ -7,10 +7,8 @@ import (
 
 // ByteOrder is the order in which the host's kernel reads an ELF header.
 func (f Facts) ByteOrder() binary.ByteOrder {
-	for _, a := range elfArches {
-		if a.arch == f.Platform.Architecture && a.data == 2 {
-			return binary.BigEndian
-		}
+	if slices.ContainsFunc(elfArches, func(a elfArch) bool { return a.arch == f.Platform.Architecture && a.data == 2 }) {
+		return binary.BigEndian
 	}
 	return binary.LittleEndian
 }

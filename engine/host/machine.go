@@ -13,7 +13,7 @@ type Machine struct {
 	facts   Facts
 	hidden  bool     // it may have handlers that are not to be seen
 	nested  bool     // the handlers to be seen need not be those in force
-	answers sync.Map // what the kernel answered, by program
+	answers sync.Map // what the kernel answered, by program: a Handler, or nil for none
 }
 
 // Facts returns what was read of this machine.
@@ -87,16 +87,15 @@ func (m *Machine) confirm(head []byte, seen Handler, found bool) (Handler, bool)
 
 // ask is askKernel, once for each kind of program.
 func (m *Machine) ask(head []byte) (Handler, bool) {
-	type answer struct {
-		handler Handler
-		taken   bool
-	}
 	key := string(emptyProgram(head))
-	if a, ok := m.answers.Load(key); ok {
-		return a.(answer).handler, a.(answer).taken
+	answer, asked := m.answers.Load(key)
+	if !asked {
+		if h, taken := askKernel(head); taken {
+			answer = h
+		}
+		m.answers.Store(key, answer)
 	}
-	h, taken := askKernel(head)
-	m.answers.Store(key, answer{h, taken})
+	h, taken := answer.(Handler)
 	return h, taken
 }
 
@@ -111,10 +110,6 @@ func asks(head []byte) bool {
 func emptyProgram(head []byte) []byte {
 	b := make([]byte, 64)
 	copy(b, head[:20])
-	if b[5] == 2 {
-		b[23] = 1 // e_version
-	} else {
-		b[20] = 1
-	}
+	ELFOrder(b).PutUint32(b[20:], 1) // e_version
 	return b
 }

@@ -166,21 +166,16 @@ func judge(target Platform, list []want, c Candidate) (Verdict, int) {
 	if p.isUnknown() {
 		return Verdict{Refused, ruleUnknown}, 0
 	}
-	if p.OS == target.OS && p.Architecture == target.Architecture {
-		for i, w := range list {
-			if w.variant != p.Variant {
-				continue
-			}
-			if target.OSVersion != "" && !sameVersion(p.OSVersion, target.OSVersion) {
-				return Verdict{Refused, ruleOtherVersion}, 0
-			}
-			if p != *c.Platform {
-				return Verdict{PassedOver, ruleSpelling}, len(list) + i
-			}
-			return Verdict{PassedOver, w.rule}, i
-		}
+	at := slices.IndexFunc(list, func(w want) bool { return w.variant == p.Variant })
+	switch {
+	case at < 0, p.OS != target.OS, p.Architecture != target.Architecture:
+		return Verdict{Refused, refusal(target, p)}, 0
+	case target.OSVersion != "" && !sameVersion(p.OSVersion, target.OSVersion):
+		return Verdict{Refused, ruleOtherVersion}, 0
+	case p != *c.Platform:
+		return Verdict{PassedOver, ruleSpelling}, len(list) + at
 	}
-	return Verdict{Refused, refusal(target, p)}, 0
+	return Verdict{PassedOver, list[at].rule}, at
 }
 
 // refusal names the first field in which p fails target.

@@ -52,8 +52,8 @@ func newNotFoundError(requests []Request, candidates []Candidate) *NotFoundError
 
 // nearest prefers the asked architecture with the weakest variant, which asks
 // least of the processor, then the 32-bit relative with the strongest.
-func nearest(target Platform, offered []Platform) *Platform {
-	best, bestScore := -1, 0
+func nearest(target Platform, offered []Platform) (best *Platform) {
+	bestScore := 0
 	for i, p := range offered {
 		level := len(weaker(p.Architecture, p.Variant))
 		score := 0
@@ -65,13 +65,10 @@ func nearest(target Platform, offered []Platform) *Platform {
 			score = 100 + level
 		}
 		if score > bestScore {
-			best, bestScore = i, score
+			best, bestScore = &offered[i], score
 		}
 	}
-	if best < 0 {
-		return nil
-	}
-	return &offered[best]
+	return best
 }
 
 // Explicit reports whether the user asked for any of the requests.

@@ -53,13 +53,10 @@ func ParseRequest(s string, host Platform) (Request, error) {
 		if better := reordered(s); better != "" {
 			return Request{}, fmt.Errorf("platform %q names no operating system first: write %s", s, better)
 		}
-		if err == nil {
-			err = checkAsked(p)
-		}
 		if err != nil {
 			return Request{}, err
 		}
-		return p.Request(), nil
+		return p.Request(), checkAsked(p)
 	}
 	if lower(s) == "native" {
 		r := Native(host)

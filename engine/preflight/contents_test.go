@@ -91,7 +91,7 @@ func TestISANotes(t *testing.T) {
 		{"a head alone", whole[:12], 0, false},
 		{"less than a head", whole[:11], 0, false},
 	} {
-		if got, ok := isaNeeded(tt.b, true); got != tt.want || ok != tt.ok {
+		if got, ok := isaNeeded(tt.b, 8); got != tt.want || ok != tt.ok {
 			t.Errorf("%s: %d %t", tt.name, got, ok)
 		}
 	}

@@ -204,13 +204,10 @@ func (d *Dir) entry(at, part string) (e *FileInfo, removed bool, err error) {
 	fd, err := d.open(at)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err := d.Lstat(path.Join(path.Dir(at), archiveMark+part))
-		switch {
-		case err == nil:
-			return nil, true, nil
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENAMETOOLONG):
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG) {
 			return nil, false, nil
 		}
-		return nil, false, err
+		return nil, err == nil, err
 	}
 	if err != nil {
 		return nil, false, err

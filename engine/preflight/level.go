@@ -108,7 +108,7 @@ func (p *program) x86Level() int {
 			if err != nil {
 				continue
 			}
-			if needed, ok := isaNeeded(b, p.loader.Class64); ok {
+			if needed, ok := isaNeeded(b, p.sized(4, 8)); ok {
 				return highest(needed)
 			}
 		}
@@ -129,11 +129,7 @@ func highest(set uint32) int {
 }
 
 // isaNeeded looks through a segment of notes for the property.
-func isaNeeded(b []byte, class64 bool) (uint32, bool) {
-	align := 4
-	if class64 {
-		align = 8
-	}
+func isaNeeded(b []byte, align int) (uint32, bool) {
 	o := binary.LittleEndian
 	for len(b) >= 12 {
 		name, desc, typ := uint64(o.Uint32(b)), uint64(o.Uint32(b[4:])), o.Uint32(b[8:])

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -50,10 +51,8 @@ func (c *Config) Present() bool { return len(c.Files) > 0 }
 // since it is not anchored, else the whole name; upper and lower case are one.
 func (c *Config) Pins(names ...string) string {
 	for _, pattern := range c.Pinned {
-		for _, name := range names {
-			if matches(pattern, name) {
-				return pattern
-			}
+		if slices.ContainsFunc(names, func(name string) bool { return matches(pattern, name) }) {
+			return pattern
 		}
 	}
 	return ""

@@ -46,9 +46,7 @@ type NotHereError struct {
 func (e *NotHereError) Error() string {
 	here := make([]string, len(e.Here))
 	for i, p := range e.Here {
-		if here[i] = p.String(); here[i] == "" {
-			here[i] = "one that names no platform"
-		}
+		here[i] = cmp.Or(p.String(), "one that names no platform")
 	}
 	return fmt.Sprintf("no local image of %s is for %s; here are %s", e.Name, e.Request.Target(), strings.Join(here, ", "))
 }

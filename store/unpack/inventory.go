@@ -77,8 +77,7 @@ func (v *inventory) intact(dir string) bool {
 		return false
 	}
 	defer t.close()
-	type inode struct{ dev, ino uint64 }
-	seen := make(map[inode]bool, len(v.files))
+	seen := make(map[[2]uint64]bool, len(v.files)) // by device and inode
 	for _, f := range v.files {
 		dir, base := split(f.name)
 		parent, err := t.open(dir)
@@ -86,7 +85,7 @@ func (v *inventory) intact(dir string) bool {
 			return false
 		}
 		st, err := entry{parent, base}.lstat()
-		at := inode{st.Dev, st.Ino}
+		at := [2]uint64{uint64(st.Dev), st.Ino} //nolint:unconvert // 32 bits on mips
 		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != f.size || seen[at] {
 			return false
 		}

@@ -25,10 +25,6 @@ const (
 	maxHeader = 8 << 20
 )
 
-// owners are the numbers that a layer's files belong to, which layers.json
-// lists.
-type owners map[uint32]struct{}
-
 // untarrer reads one uncompressed layer, creates its files and records its
 // headers for tar-split.
 //
@@ -41,9 +37,9 @@ type untarrer struct {
 	split      *splittar.Reader
 	packer     splitstorage.Packer
 	files      *extractor
-	uids, gids owners
-	count      func() error // called for each entry
-	list       *lister      // nil: the files are not listed
+	uids, gids map[uint32]struct{} // the numbers that files belong to, which layers.json lists
+	count      func() error        // called for each entry
+	list       *lister             // nil: the files are not listed
 	buffer     []byte
 	recorded   int64 // bytes of the stream that the record has, or knows a file for
 }
@@ -78,8 +74,8 @@ func newUntarrer(in io.Reader, to *tree, how manner, record io.Writer, count fun
 		split:  r,
 		packer: splitstorage.NewJSONPacker(record),
 		files:  &extractor{tree: to, manner: how},
-		uids:   make(owners),
-		gids:   make(owners),
+		uids:   map[uint32]struct{}{},
+		gids:   map[uint32]struct{}{},
 		count:  count,
 		buffer: make([]byte, copyBuffer),
 	}
