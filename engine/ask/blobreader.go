@@ -112,7 +112,8 @@ func (r *blobReader) take(p []byte) {
 	err := r.part.Append(p)
 	if err == nil && r.offset-r.looked >= keepPoll {
 		r.looked = r.offset
-		if !roomToKeep(r.keep.w.Root()) {
+		// No more is kept than beside what has to come anyway has room.
+		if disk, diskErr := store.DiskOf(r.keep.w.Root()); diskErr != nil || disk.Free <= disk.Reserve() {
 			err = errors.New("the disk has no room for it")
 		}
 	}

@@ -126,9 +126,3 @@ func (k *Keeper) Interrupted(ctx context.Context, err error) error {
 	}
 	return &InterruptedError{kept, err}
 }
-
-// roomToKeep tells whether the disk has room for more than has to come anyway.
-func roomToKeep(root string) bool {
-	now, err := store.DiskOf(root)
-	return err == nil && now.Free > now.Reserve()
-}

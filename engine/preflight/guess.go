@@ -1,7 +1,6 @@
 package preflight
 
 import (
-	"github.com/mpull/mpull/engine/host"
 	"github.com/mpull/mpull/engine/platform"
 )
 
@@ -21,6 +20,8 @@ const (
 // files, permissions or lies, and says in Certainty how far to trust it.
 func RemoteGuess(claimed platform.Platform, on Host) Result {
 	facts, what := on.Facts(), claim(claimed)
+	ofAnyLevel := claimed
+	ofAnyLevel.Variant = ""
 	h, _ := on.Handler(claimed)
 	r := Result{Host: facts.Platform.String(), Platform: Platforms{Claimed: what}, Emulator: h.Interpreter}
 	end := func(v Verdict, code int, c Certainty, reason, hint string) Result {
@@ -45,7 +46,7 @@ func RemoteGuess(claimed platform.Platform, on Host) Result {
 		return unknown("the binfmt_misc handlers cannot be read: " + facts.Binfmt.Unread)
 	case h.Unsure != "":
 		return unknown(h.Unsure)
-	case sameArchitecture(claimed, facts):
+	case facts.Native(ofAnyLevel):
 		return end(IllegalInstruction, exitIllegal, Unsure, "the image asks for "+what+", the CPU has "+facts.Platform.String(), "")
 	case facts.Binfmt.Hidden:
 		return unknown("the host's handlers were not to be seen when its facts were read")
@@ -55,10 +56,4 @@ func RemoteGuess(claimed platform.Platform, on Host) Result {
 	}
 	return end(ExecFormatError, exitCannotInvoke, Likely, "the host has neither CPU nor handler for "+what,
 		"pull the image for "+machineOf(facts.Platform.String())+", or register an emulator")
-}
-
-// sameArchitecture reports whether only the level keeps p from being native.
-func sameArchitecture(p platform.Platform, f host.Facts) bool {
-	p.Variant = ""
-	return f.Native(p)
 }
