@@ -64,7 +64,7 @@ func OwnIDs() IDTable {
 // or cannot be read: nobody's IDs are hidden then.
 func (t IDTable) whole() bool {
 	fields := strings.Fields(string(t))
-	return len(fields) < 3 || fields[2] == strconv.Itoa(math.MaxUint32)
+	return len(fields) < 3 || fields[2] == strconv.FormatUint(math.MaxUint32, 10)
 }
 
 // AskRecords gives l what tells the opaque directories of a layer, as absolute
