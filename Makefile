@@ -72,7 +72,7 @@ bench: build ## Time mpull against the plain library path and installed peers (r
 KERNELS := ./engine/platform ./engine/host ./engine/preflight ./gc ./store/unpack
 bench-kernels: ## Compare the inner loops with the committed baseline (another machine: other figures)
 	mkdir -p .cache
-	$(GO) test -run '^$$' -bench 'MakePlan|Choose|LocalHost|Check|CRC|Untar' -benchtime 0.2s -count 5 $(KERNELS) > .cache/kernels.txt
+	$(GO) test -run '^$$' -bench 'MakePlan|Choose|LocalHost|Check|Untar' -benchtime 0.2s -count 5 $(KERNELS) > .cache/kernels.txt
 	GOFLAGS= $(GO) run golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da contrib/bench/baseline.txt .cache/kernels.txt
 
 lint: ## Run the linters of .golangci.yml

@@ -129,7 +129,6 @@ type MovedEvent struct {
 	Name  string
 	To    string // image ID
 	Loser *store.Image
-	Entry *store.Displacement
 	Kept  string // the repo@digest name that keeps the loser, "" when none was asked for
 	Fate  Fate   // of the loser: what a prune would do with it now
 }

@@ -20,11 +20,6 @@ import (
 	"github.com/mpull/mpull/store/query"
 )
 
-// LoadOptions bound what a load may take. The zero value sets the defaults.
-type LoadOptions struct {
-	Limits Limits
-}
-
 // Load brings the images of an archive into the store, with the digests and
 // displacement records that they had where Save read them, and gives them their
 // names as a pull does: of several platforms of a name the host's own gets it,
@@ -35,7 +30,7 @@ type LoadOptions struct {
 // name is what messages call the archive. Where in is a file that can be read
 // at any place, it is read where it lies; else it is kept in a file without a
 // name on the store's disk, before anything of the store is locked.
-func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOptions) (results []PullResult, err error) {
+func (e *Engine) Load(ctx context.Context, in io.Reader, name string) (results []PullResult, err error) {
 	file, err := e.seekable(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
@@ -49,7 +44,7 @@ func (e *Engine) Load(ctx context.Context, in io.Reader, name string, o LoadOpti
 	}
 	err = e.write(ctx, func(w *store.Writer, _ *store.Snapshot) error {
 		defer func() { e.appraise(ctx, w, results) }()
-		l := loading{pull: pull{engine: e, s: w.Store, w: w, shared: e.share(w), o: PullOptions{Limits: o.Limits, Command: "load"}}, a: a}
+		l := loading{pull: pull{engine: e, s: w.Store, w: w, shared: e.share(w), o: PullOptions{Command: "load"}}, a: a}
 		if a.Record == nil {
 			results, err = l.foreign(ctx)
 		} else {

@@ -18,7 +18,6 @@ type ManifestDocument struct {
 	MediaType string
 	Digest    digest.Digest // of Blob
 	IsIndex   bool
-	Local     bool // it was read from local storage
 }
 
 // InspectManifest returns the index or manifest of an image. A bare name means
@@ -55,7 +54,7 @@ func (e *Engine) localManifest(s *store.Store, snap *store.Snapshot, input strin
 	if err != nil {
 		return nil, err
 	}
-	m := &ManifestDocument{Blob: blob, MediaType: manifest.GuessMIMEType(blob), Local: true}
+	m := &ManifestDocument{Blob: blob, MediaType: manifest.GuessMIMEType(blob)}
 	m.IsIndex = manifest.MIMETypeIsMultiImage(m.MediaType)
 	m.Digest, err = manifest.Digest(blob)
 	return m, err

@@ -86,7 +86,7 @@ func (e *Engine) tellMoved(ctx context.Context, w *store.Writer, m nameMove, mov
 			return err
 		}
 	}
-	event := &MovedEvent{Name: m.name, To: m.to, Loser: moved.Loser, Entry: moved.Entry, Kept: kept}
+	event := &MovedEvent{Name: m.name, To: m.to, Loser: moved.Loser, Kept: kept}
 	loser, err := w.Lookup(moved.Loser.ID) // with its record, which takes space too
 	switch {
 	case err == nil:

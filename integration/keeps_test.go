@@ -224,7 +224,7 @@ func (k *keeping) archive() (did string, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return did, err
 	}
-	_, err = k.e.Load(k.t.Context(), f, path, engine.LoadOptions{})
+	_, err = k.e.Load(k.t.Context(), f, path)
 	return did, err
 }
 

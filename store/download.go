@@ -31,9 +31,6 @@ type Download struct {
 func (s *Store) Downloads() ([]Download, error) {
 	dir := filepath.Join(s.Root(), DownloadDir)
 	entries, err := readOwnDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for abandoned downloads: %w", err)
 	}

@@ -87,9 +87,12 @@ func makeOwnDir(path string) error {
 	return f.Close()
 }
 
-// readOwnDir lists a directory of mpull's own.
+// readOwnDir lists a directory of mpull's own, which may not be there yet.
 func readOwnDir(path string) ([]fs.DirEntry, error) {
 	f, err := openOwn(path, unix.O_DIRECTORY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -139,9 +138,6 @@ func DeadRunDirs(o Options) ([]string, error) {
 func deadRunDirs(graphRoot string) ([]string, error) {
 	root := filepath.Join(graphRoot, RunDir)
 	entries, err := readOwnDir(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for abandoned containers: %w", err)
 	}

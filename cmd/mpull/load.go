@@ -12,7 +12,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/mpull/mpull/engine"
 	"github.com/mpull/mpull/engine/userfile"
 )
 
@@ -82,7 +81,7 @@ func (p *program) load(ctx context.Context, o loadOptions, file string) (err err
 		return usagef("name an archive, or give one on standard input")
 	}
 	defer runtime.KeepAlive(collectSooner())
-	results, err := e.Load(ctx, in, name, engine.LoadOptions{})
+	results, err := e.Load(ctx, in, name)
 	view.end(results)
 	var told []string
 	for _, r := range results {

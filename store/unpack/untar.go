@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"path"
 	"strings"
@@ -153,11 +154,11 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 		u.uids[uint32(recorded.Uid)] = struct{}{}
 		u.gids[uint32(recorded.Gid)] = struct{}{}
 	}
-	var crc crcISO
+	crc := crc64.New(crc64.MakeTable(crc64.ISO))
 	taken := false
 	listing := u.list.begin(hdr)
 	see := func(p []byte) {
-		crc.add(p)
+		crc.Write(p)
 		if listing != nil {
 			listing.Write(p)
 		}
@@ -175,7 +176,7 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 	listing.end()
 	e := splitstorage.Entry{Type: splitstorage.FileType, Size: recorded.Size}
 	if recorded.Size > 0 {
-		e.Payload = crc.sum()
+		e.Payload = crc.Sum(nil)
 	}
 	e.SetName(recorded.Name)
 	u.recorded += recorded.Size
