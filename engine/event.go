@@ -34,48 +34,43 @@ const (
 
 // Kind tells which of the fields is set, "" when none is.
 func (e Event) Kind() string {
-	switch {
-	case e.Resolved != nil:
-		return KindResolved
-	case e.Layer != nil:
-		return KindLayer
-	case e.Retry != nil:
-		return KindRetry
-	case e.Moved != nil:
-		return KindMoved
-	case e.Check != nil:
-		return KindCheck
-	case e.Note != nil:
-		return KindNote
-	case e.Debug != nil:
-		return KindDebug
-	}
-	return ""
+	kind, _ := e.told()
+	return kind
 }
 
 // String is one line about the event, for a log. What it quotes of registries
 // and images is not made safe for a terminal.
 func (e Event) String() string {
-	kind := e.Kind()
-	switch kind {
-	case KindResolved:
-		r := e.Resolved
-		return fmt.Sprintf("%s: %s for %s, %d layers, %d bytes", kind, r.Reference, r.Platform, r.Layers, r.Bytes)
-	case KindLayer:
-		l := e.Layer
-		return fmt.Sprintf("%s: %s of %s is %s, %d of %d bytes", kind, l.Digest, l.Reference, l.State, l.Offset, l.Size)
-	case KindRetry:
-		return fmt.Sprintf("%s: in %s, %d tries left, after: %v", kind, e.Retry.Wait, e.Retry.Tries, e.Retry.Err)
-	case KindMoved:
-		return fmt.Sprintf("%s: %s is now %s", kind, e.Moved.Name, e.Moved.To)
-	case KindCheck:
-		return fmt.Sprintf("%s: %s is %s: %s", kind, e.Check.Image, e.Check.Verdict, e.Check.Reason)
-	case KindNote:
-		return kind + ": " + e.Note.Text
-	case KindDebug:
-		return kind + ": " + e.Debug.Text
+	kind, text := e.told()
+	if kind == "" {
+		return "nothing"
 	}
-	return "nothing"
+	return kind + ": " + text()
+}
+
+func (e Event) told() (kind string, text func() string) {
+	say := func(format string, args ...any) func() string {
+		return func() string { return fmt.Sprintf(format, args...) }
+	}
+	switch {
+	case e.Resolved != nil:
+		r := e.Resolved
+		return KindResolved, say("%s for %s, %d layers, %d bytes", r.Reference, r.Platform, r.Layers, r.Bytes)
+	case e.Layer != nil:
+		l := e.Layer
+		return KindLayer, say("%s of %s is %s, %d of %d bytes", l.Digest, l.Reference, l.State, l.Offset, l.Size)
+	case e.Retry != nil:
+		return KindRetry, say("in %s, %d tries left, after: %v", e.Retry.Wait, e.Retry.Tries, e.Retry.Err)
+	case e.Moved != nil:
+		return KindMoved, say("%s is now %s", e.Moved.Name, e.Moved.To)
+	case e.Check != nil:
+		return KindCheck, say("%s is %s: %s", e.Check.Image, e.Check.Verdict, e.Check.Reason)
+	case e.Note != nil:
+		return KindNote, say("%s", e.Note.Text)
+	case e.Debug != nil:
+		return KindDebug, say("%s", e.Debug.Text)
+	}
+	return "", nil
 }
 
 // ResolvedEvent says that a reference was read and an instance chosen.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/image/v5/pkg/compression"
@@ -14,7 +15,7 @@ import (
 
 // PutLayers makes the layers of an image present in the store by the library's
 // own path, one after the other: for stores that FetchLayers does not support.
-// Each blob is read three times, and unpacked only once it is known to be what
+// Each blob is read twice, and unpacked only once it is known to be what
 // its DiffID promises, as a layer is found by the DiffIDs of its chain, and to
 // keep to the limits of survey.
 func (w *Writer) PutLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
@@ -35,10 +36,7 @@ func (w *Writer) PutLayers(ctx context.Context, layers []unpack.Layer, open unpa
 }
 
 func (w *Writer) putLayer(ctx context.Context, id, parent string, l unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
-	if err := checkDiffID(ctx, l, open); err != nil {
-		return err
-	}
-	if err := surveyLayer(ctx, l, open, survey); err != nil {
+	if err := vet(ctx, l, open, survey); err != nil {
 		return err
 	}
 	blob, err := open(ctx, l)
@@ -60,15 +58,8 @@ func (w *Writer) putLayer(ctx context.Context, id, parent string, l unpack.Layer
 	return w.readsBack(ctx, layer)
 }
 
-func surveyLayer(ctx context.Context, l unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
-	blob, err := open(ctx, l)
-	if err != nil {
-		return err
-	}
-	return errors.Join(survey.Read(ctx, blob), blob.Close())
-}
-
-func checkDiffID(ctx context.Context, l unpack.Layer, open unpack.Opener) error {
+// vet reads a layer before it is unpacked: to the limits, and against its DiffID.
+func vet(ctx context.Context, l unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
 	blob, err := open(ctx, l)
 	if err != nil {
 		return err
@@ -79,11 +70,15 @@ func checkDiffID(ctx context.Context, l unpack.Layer, open unpack.Opener) error 
 		return err
 	}
 	defer tar.Close()
-	got, err := digest.Canonical.FromReader(tar)
-	if err != nil {
+	sum := digest.Canonical.Digester()
+	seen := io.TeeReader(tar, sum.Hash())
+	if err := survey.Read(ctx, seen); err != nil {
 		return err
 	}
-	if got != l.DiffID {
+	if _, err := io.Copy(io.Discard, seen); err != nil {
+		return err
+	}
+	if got := sum.Digest(); got != l.DiffID {
 		return &unpack.MismatchError{What: "DiffID", Want: l.DiffID.String(), Got: got.String()}
 	}
 	return nil

@@ -12,17 +12,25 @@ import (
 	"time"
 
 	jsoniter "github.com/json-iterator/go"
+	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage/pkg/archive"
 )
 
-// described is an entry of a layer's list.
+// described is an entry of a layer's list, in zstd:chunked's terms. What is left
+// out of JSON is nothing to take anything from.
 type described struct {
-	Type, Name, Linkname, Digest string
-	Size, ChunkSize              int64
-	Mode, DevMajor, DevMinor     int64
-	UID, GID                     int
-	ModTime, AccessTime          time.Time
-	Attributes                   map[string]string // values are in base64
+	Type       string            `json:"type"`
+	Name       string            `json:"name"`
+	Mode       int64             `json:"mode,omitempty"`
+	Size       int64             `json:"size,omitempty"`
+	UID        int               `json:"uid,omitempty"`
+	GID        int               `json:"gid,omitempty"`
+	Attributes map[string]string `json:"xattrs,omitempty"` // values are in base64
+	Digest     digest.Digest     `json:"digest,omitempty"`
+
+	Linkname                      string    `json:"-"`
+	ChunkSize, DevMajor, DevMinor int64     `json:"-"`
+	ModTime, AccessTime           time.Time `json:"-"`
 }
 
 // header is the entry as a tar has it.
@@ -84,7 +92,7 @@ func readDescribed(in *jsoniter.Iterator) (e described) {
 		case "linkname":
 			e.Linkname = in.ReadString()
 		case "digest":
-			e.Digest = in.ReadString()
+			e.Digest = digest.Digest(in.ReadString())
 		case "size":
 			e.Size = in.ReadInt64()
 		case "chunksize":

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-
-	"github.com/opencontainers/go-digest"
 )
 
 // FlatTar is Tar of a layer whose files lie in dir by the digests of what they
@@ -18,12 +16,12 @@ func FlatTar(ctx context.Context, dir, record string, list io.Reader) (io.ReadCl
 		if e.Type != "reg" || e.Digest == "" {
 			return nil
 		}
-		d, err := digest.Parse(e.Digest)
-		if err == nil {
-			hex := d.Encoded()
-			places[path.Clean("/"+e.Name)] = hex[:2] + "/" + hex[2:]
+		if err := e.Digest.Validate(); err != nil {
+			return err
 		}
-		return err
+		hex := e.Digest.Encoded()
+		places[path.Clean("/"+e.Name)] = hex[:2] + "/" + hex[2:]
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the list of its files: %w", err)

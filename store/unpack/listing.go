@@ -25,19 +25,6 @@ import (
 // in storage's pkg/chunked).
 const ListKey = "zstd-chunked-manifest"
 
-// listed is a regular file in such a list, as zstd:chunked layers describe
-// theirs. Other entries of a layer are nothing to take anything from.
-type listed struct {
-	Type   string            `json:"type"`
-	Name   string            `json:"name"`
-	Mode   int64             `json:"mode,omitempty"`
-	Size   int64             `json:"size,omitempty"`
-	UID    int               `json:"uid,omitempty"`
-	GID    int               `json:"gid,omitempty"`
-	Xattrs map[string]string `json:"xattrs,omitempty"`
-	Digest digest.Digest     `json:"digest,omitempty"`
-}
-
 // lister lists the files of a layer by what they hold, as that goes by: the list
 // that a layer brings along is what its maker says, and the library copies files
 // by it without looking at them.
@@ -52,13 +39,13 @@ func (l *lister) begin(hdr *tar.Header) *listing {
 	if l == nil || hdr.Typeflag != tar.TypeReg || hdr.Size == 0 || strings.HasPrefix(path.Base(hdr.Name), archive.WhiteoutPrefix) {
 		return nil
 	}
-	e := listed{Type: "reg", Name: hdr.Name, Mode: hdr.Mode, Size: hdr.Size, UID: hdr.Uid, GID: hdr.Gid}
+	e := described{Type: "reg", Name: hdr.Name, Mode: hdr.Mode, Size: hdr.Size, UID: hdr.Uid, GID: hdr.Gid}
 	for key, value := range hdr.PAXRecords {
 		if name, ok := strings.CutPrefix(key, "SCHILY.xattr."); ok {
-			if e.Xattrs == nil {
-				e.Xattrs = map[string]string{}
+			if e.Attributes == nil {
+				e.Attributes = map[string]string{}
 			}
-			e.Xattrs[name] = base64.StdEncoding.EncodeToString([]byte(value))
+			e.Attributes[name] = base64.StdEncoding.EncodeToString([]byte(value))
 		}
 	}
 	return &listing{sha256.New(), l, e}
@@ -68,7 +55,7 @@ func (l *lister) begin(hdr *tar.Header) *listing {
 type listing struct {
 	hash.Hash
 	to *lister
-	listed
+	described
 }
 
 // end lists the file.
@@ -77,7 +64,7 @@ func (l *listing) end() {
 		return
 	}
 	l.Digest = digest.NewDigest(digest.SHA256, l.Hash)
-	data, err := json.Marshal(l.listed)
+	data, err := json.Marshal(l.described)
 	l.to.err = errors.Join(l.to.err, err)
 	if l.to.out.Len() > 0 {
 		l.to.out.WriteByte(',')
