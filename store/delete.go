@@ -47,8 +47,3 @@ func (d *Deleter) Delete(ctx context.Context, choose func(fresh *Snapshot) (Remo
 	}
 	return done, nil
 }
-
-// DeleteImages deletes images whatever their names are.
-func (d *Deleter) DeleteImages(ctx context.Context, ids ...string) ([]Deletion, error) {
-	return d.Delete(ctx, func(*Snapshot) (Removal, error) { return Removal{Images: ids}, nil })
-}

@@ -93,7 +93,7 @@ func TestDeleteLeavesWhatTheLibraryLeaves(t *testing.T) {
 			t.Run(driver+" keeping "+spared, func(t *testing.T) {
 				ours, theirs := storelab.New(t, storelab.Dir(t), driver), storelab.New(t, storelab.Dir(t), driver)
 				got := deleteFamily(t, ours, spared, func(d *Deleter, ids []string, _ string) []Deletion {
-					done, err := d.DeleteImages(t.Context(), ids...)
+					done, err := deleteImages(t.Context(), d, ids...)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -219,7 +219,7 @@ func TestDeleteSparesWhatOthersMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	done, err := d.DeleteImages(t.Context(), mounted)
+	done, err := deleteImages(t.Context(), d, mounted)
 	if err != nil || len(done) != 1 || !errors.Is(done[0].Err, ErrMounted) {
 		t.Errorf("got %+v, %v", done, err)
 	}
@@ -242,7 +242,7 @@ func TestDeleteKeepsWhatVolatileLayersLieOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := deleter(t, l)
-	if done, err := d.DeleteImages(t.Context(), image); err != nil || done[0].Err != nil {
+	if done, err := deleteImages(t.Context(), d, image); err != nil || done[0].Err != nil {
 		t.Fatalf("got %+v, %v", done, err)
 	}
 	snap, err := d.Snapshot(t.Context())
@@ -279,7 +279,7 @@ func TestDeleteStopsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d := deleter(t, l)
-	done, err := d.DeleteImages(ctx, id)
+	done, err := deleteImages(ctx, d, id)
 	if !errors.Is(err, context.Canceled) || len(done) != 0 {
 		t.Errorf("got %v, %v", done, err)
 	}
@@ -336,7 +336,7 @@ func BenchmarkDelete500Of1000(b *testing.B) {
 		}
 		d := deleter(b, l)
 		b.StartTimer()
-		if done, err := d.DeleteImages(b.Context(), ids...); err != nil || len(done) != 500 {
+		if done, err := deleteImages(b.Context(), d, ids...); err != nil || len(done) != 500 {
 			b.Fatalf("%d deleted: %v", len(done), err)
 		}
 	}

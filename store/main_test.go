@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,4 +81,9 @@ func find(t *testing.T, s *Store, id string) *Image {
 	}
 	t.Fatalf("image %s is not in the snapshot", id)
 	return nil
+}
+
+// deleteImages deletes images whatever their names are.
+func deleteImages(ctx context.Context, d *Deleter, ids ...string) ([]Deletion, error) {
+	return d.Delete(ctx, func(*Snapshot) (Removal, error) { return Removal{Images: ids}, nil })
 }

@@ -205,7 +205,7 @@ func TestDeleteImage(t *testing.T) {
 	}
 	defer d.Close()
 	for i, want := range []bool{false, true} {
-		if done, err := d.DeleteImages(t.Context(), a); err != nil || len(done) != 1 || done[0].Gone != want || done[0].Err != nil {
+		if done, err := deleteImages(t.Context(), d, a); err != nil || len(done) != 1 || done[0].Gone != want || done[0].Err != nil {
 			t.Errorf("deletion %d: %+v, %v", i+1, done, err)
 		}
 	}

@@ -19,12 +19,8 @@ import (
 // its DiffID promises, as a layer is found by the DiffIDs of its chain, and to
 // keep to the limits of survey.
 func (w *Writer) PutLayers(ctx context.Context, layers []unpack.Layer, open unpack.Opener, survey *unpack.Survey) error {
-	diffIDs := make([]digest.Digest, len(layers))
-	for i, l := range layers {
-		diffIDs[i] = l.DiffID
-	}
 	parent := ""
-	for i, id := range unpack.ChainIDs(diffIDs) {
+	for i, id := range unpack.ChainIDs(layers) {
 		if !w.lib.Exists(id) {
 			if err := w.putLayer(ctx, id, parent, layers[i], open, survey); err != nil {
 				return fmt.Errorf("adding layer %d (%s): %w", i+1, layers[i].Digest, err)

@@ -53,7 +53,7 @@ func TestReserveLetsAFullDiskBeEmptied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := again.DeleteImages(t.Context(), doomed)
+	done, err := deleteImages(t.Context(), again, doomed)
 	if err != nil || len(done) != 1 || done[0].Err != nil {
 		t.Errorf("got %+v, %v", done, err)
 	}
@@ -98,7 +98,7 @@ func TestImageOfAReadOnlyStoreIsShadowed(t *testing.T) {
 				t.Errorf("%s, with the store's own gone %t: %+v", what, readOnly, snap.Images)
 			}
 		}
-		done, err := d.DeleteImages(t.Context(), id)
+		done, err := deleteImages(t.Context(), d, id)
 		if err != nil || len(done) != 1 || done[0].Err != nil || done[0].Gone != readOnly {
 			t.Errorf("got %+v, %v", done, err)
 		}

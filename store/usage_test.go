@@ -71,7 +71,7 @@ func TestUsageIsWhatTheDiskGetsBack(t *testing.T) {
 					want += usage.Image(id)
 				}
 				before := taken(t, l.Root)
-				if _, err := d.DeleteImages(t.Context(), ids...); err != nil {
+				if _, err := deleteImages(t.Context(), d, ids...); err != nil {
 					t.Fatal(err)
 				}
 				if got := before - taken(t, l.Root); got != want || want == 0 || usage.Err() != nil {

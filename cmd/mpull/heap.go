@@ -31,7 +31,3 @@ func collectSooner() []byte {
 	debug.SetGCPercent(pullPace)
 	return make([]byte, ballast)
 }
-
-// collectLater has the first garbage collected when there are some megabytes of
-// it. The caller keeps what is returned until its work has ended.
-func collectLater() []byte { return make([]byte, ballast) }

@@ -45,7 +45,7 @@ func BenchmarkLayer(b *testing.B) {
 	needStore(b)
 	layer, size := benchLayer(b, 4000)
 	img := newImage(b, layer)
-	id := chainIDs(img.layers)[0]
+	id := ChainIDs(img.layers)[0]
 	run := func(b *testing.B, put func(storage.Store) error) {
 		store := newStore(b)
 		b.SetBytes(size)

@@ -85,14 +85,13 @@ func (s *stager) stageChunked(ctx context.Context, index int, l Layer) (*graphdr
 	if c == nil || c.Parts == nil || s.spools() || s.ids != nil || l.Annotations[chunkedMark] == "" || !s.listed(ctx) {
 		return nil, nil
 	}
-	var counted tallied
 	is := newListedTree()
 	p := &pieces{ctx: ctx, layer: l, open: c.Parts, onRead: func(n int64) {
 		if s.opts.OnRead != nil {
 			s.opts.OnRead(index, n)
 		}
-		counted.read += n
-	}, judge: func(description [][]byte) error { return s.judge(description, is, &counted) }}
+		is.read += n
+	}, judge: func(description [][]byte) error { return s.judge(description, is) }}
 	output, err := s.assemble(ctx, l, p, is)
 	if err == nil {
 		return output, nil
@@ -106,10 +105,10 @@ func (s *stager) stageChunked(ctx context.Context, index int, l Layer) (*graphdr
 	}
 	// The blob as a whole decides, and is counted instead.
 	c.debug(fmt.Sprintf("layer %s comes whole: %v", l.Digest, err))
-	s.bytes.Add(-counted.bytes)
-	s.entries.Add(-counted.entries)
+	s.bytes.Add(-is.bytes)
+	s.entries.Add(-is.entries)
 	if s.opts.OnRead != nil {
-		s.opts.OnRead(index, -counted.read)
+		s.opts.OnRead(index, -is.read)
 	}
 	return nil, nil
 }
@@ -141,12 +140,9 @@ func (s *stager) assemble(ctx context.Context, l Layer, p *pieces, is *listedTre
 	return output, nil
 }
 
-// tallied is what a layer counts for that may come whole after all.
-type tallied struct{ bytes, entries, read int64 }
-
 // judge refuses a layer by its description: its list and, with that, its
 // tar-split record. Nothing ends the library once it writes a file of zeros.
-func (s *stager) judge(description [][]byte, is *listedTree, counted *tallied) error {
+func (s *stager) judge(description [][]byte, is *listedTree) error {
 	var files, chunks int64
 	err := decoded(description[0], func(r io.Reader) error {
 		return eachListed(r, func(e *described) error {
@@ -154,7 +150,7 @@ func (s *stager) judge(description [][]byte, is *listedTree, counted *tallied) e
 				return fmt.Errorf("its list names a file of %d bytes, with a part of %d", e.Size, e.ChunkSize)
 			}
 			files, chunks = files+e.Size, chunks+e.ChunkSize
-			counted.entries++
+			is.entries++
 			return errors.Join(is.add(e), s.countEntry())
 		})
 	})
@@ -166,16 +162,16 @@ func (s *stager) judge(description [][]byte, is *listedTree, counted *tallied) e
 	if err != nil {
 		return err
 	}
-	counted.bytes = max(files, chunks)
-	if n := s.bytes.Add(counted.bytes); s.opts.MaxBytes > 0 && n > s.opts.MaxBytes {
+	is.bytes = max(files, chunks)
+	if n := s.bytes.Add(is.bytes); s.opts.MaxBytes > 0 && n > s.opts.MaxBytes {
 		return &LimitError{"unpacked bytes", s.opts.MaxBytes}
 	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(s.store.GraphRoot(), &disk); err != nil {
 		return err
 	}
-	if free := disk.Bavail * uint64(disk.Bsize); uint64(counted.bytes) > free {
-		return fmt.Errorf("its files have %d bytes, and %d are free", counted.bytes, free)
+	if free := disk.Bavail * uint64(disk.Bsize); uint64(is.bytes) > free {
+		return fmt.Errorf("its files have %d bytes, and %d are free", is.bytes, free)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func TestJudge(t *testing.T) {
 		if strings.HasPrefix(name, "more") {
 			s.opts = Options{MaxEntries: 10, MaxBytes: 1000}
 		}
-		err := s.judge([][]byte{zstdText(t, c.list), zstdText(t, c.record)}, newListedTree(), &tallied{})
+		err := s.judge([][]byte{zstdText(t, c.list), zstdText(t, c.record)}, newListedTree())
 		if c.refused == "" && err != nil || c.refused != "" && (err == nil || !strings.Contains(err.Error(), c.refused)) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -145,7 +145,7 @@ func TestChunkedInEachSetting(t *testing.T) {
 		plain := second
 		plain.annotations = nil
 		fetchChunked(t, in, whole, plain, nil)
-		id := chainIDs([]Layer{second.layer()})[0]
+		id := ChainIDs([]Layer{second.layer()})[0]
 		compare(t, lines(t, filesOf(parts, id), since), lines(t, filesOf(whole, id), since))
 		compare(t, tarSplit(t, parts, id), tarSplit(t, whole, id))
 	})

@@ -140,6 +140,8 @@ func readTime(in *jsoniter.Iterator) time.Time {
 type listedTree struct {
 	seen  map[string]*tar.Header // by their names, "/" the uppermost; plain for most
 	later []*tar.Header          // what there is to set right
+
+	bytes, entries, read int64 // what the layer counts for, which may come whole after all
 }
 
 // plain is a file without attributes.

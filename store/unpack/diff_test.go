@@ -211,7 +211,7 @@ func sameOnOtherBase(t *testing.T, ours storage.Store, in setting, twin Layer, a
 	if err := img.copyInto(t, library); err != nil {
 		t.Fatal(err)
 	}
-	compare(t, describe(t, ours, since, chainIDs(img.layers)...), describe(t, library, since))
+	compare(t, describe(t, ours, since, ChainIDs(img.layers)...), describe(t, library, since))
 	whole := !slices.ContainsFunc(problems(t, ours), func(p string) bool { return strings.HasPrefix(p, "layer ") })
 	if whole && asked != 0 && !in.mapped || asked > 1 {
 		t.Errorf("the blob was asked for %d times", asked)
@@ -222,7 +222,7 @@ func sameOnOtherBase(t *testing.T, ours storage.Store, in setting, twin Layer, a
 // error can be.
 func assertReadBack(t *testing.T, store storage.Store, img image) {
 	t.Helper()
-	for i, id := range chainIDs(img.layers) {
+	for i, id := range ChainIDs(img.layers) {
 		tar, err := Tar(t.Context(), filesOf(store, id), filepath.Join(store.GraphRoot(), store.GraphDriverName()+"-layers", id+".tar-split.gz"))
 		if err != nil {
 			t.Fatal(err)

@@ -73,7 +73,7 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 	f := &fetcher{
 		stager: &stager{store: store, open: open, opts: opts, chunks: newChunks()},
 		layers: layers,
-		chain:  chainIDs(layers),
+		chain:  ChainIDs(layers),
 		cancel: cancel,
 	}
 	defer f.wait()

@@ -284,7 +284,7 @@ func TestFetchMends(t *testing.T) {
 		return result.Fetched
 	}
 	fetch()
-	for i, id := range chainIDs(img.layers) {
+	for i, id := range ChainIDs(img.layers) {
 		diff := filepath.Join(store.GraphRoot(), "overlay", id, "diff")
 		if err := os.RemoveAll(diff); err != nil {
 			t.Fatal(err)
@@ -339,7 +339,7 @@ func TestFetchTwin(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				metadata, err := driver.Metadata(chainIDs(first.layers)[1])
+				metadata, err := driver.Metadata(ChainIDs(first.layers)[1])
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -364,7 +364,7 @@ func TestFetchParentGone(t *testing.T) { eachWay(t, fetchParentGone) }
 func fetchParentGone(t *testing.T, in setting) {
 	store := in.newStore(t)
 	img := newImage(t, numbered(t, 2)...)
-	ids := chainIDs(img.layers)
+	ids := ChainIDs(img.layers)
 	wait, onIn := onceIn(0)
 	_, err := in.fetch(t.Context(), store, img.layers, func(ctx context.Context, l Layer) (io.ReadCloser, error) {
 		if l.Digest == img.layers[1].Digest {
@@ -562,7 +562,7 @@ func TestApplicableStores(t *testing.T) {
 func TestChainIDs(t *testing.T) {
 	a, b := digest.FromString("a"), digest.FromString("b")
 	want := []string{a.Encoded(), digest.FromString(a.Encoded() + "+" + b.Encoded()).Encoded()}
-	if got := ChainIDs([]digest.Digest{a, b}); fmt.Sprint(got) != fmt.Sprint(want) {
+	if got := ChainIDs([]Layer{{DiffID: a}, {DiffID: b}}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -28,30 +28,19 @@ type Layer struct {
 // a Read in progress return, also from another goroutine.
 type Opener func(ctx context.Context, l Layer) (io.ReadCloser, error)
 
-// ChainIDs returns the ID that the library gives to each layer of an image
-// with these DiffIDs, bottom first (storageImageDestination's layerID in
-// containers/image): the first is the hex of its DiffID, each further one the
-// hex SHA-256 of the ID below, "+" and the hex of its own DiffID.
-func ChainIDs(diffIDs []digest.Digest) []string {
-	ids := make([]string, 0, len(diffIDs))
-	parent := ""
-	for _, d := range diffIDs {
-		id := d.Encoded()
-		if parent != "" {
-			id = digest.Canonical.FromString(parent + "+" + id).Encoded()
+// ChainIDs returns the ID that the library gives to each layer of an image,
+// bottom first (storageImageDestination's layerID in containers/image): the
+// first is the hex of its DiffID, each further one the hex SHA-256 of the ID
+// below, "+" and the hex of its own DiffID.
+func ChainIDs(layers []Layer) (ids []string) {
+	for i, l := range layers {
+		id := l.DiffID.Encoded()
+		if i > 0 {
+			id = digest.Canonical.FromString(ids[i-1] + "+" + id).Encoded()
 		}
 		ids = append(ids, id)
-		parent = id
 	}
 	return ids
-}
-
-func chainIDs(layers []Layer) []string {
-	diffIDs := make([]digest.Digest, len(layers))
-	for i, l := range layers {
-		diffIDs[i] = l.DiffID
-	}
-	return ChainIDs(diffIDs)
 }
 
 // Resumed is what an Opener may return where some of the bytes were kept from
