@@ -240,7 +240,11 @@ func layerSummary(l *engine.LayerEvent, took time.Duration) string {
 	if took < time.Millisecond || l.Size < 0 {
 		return size(max(l.Size, l.Offset))
 	}
-	return fmt.Sprintf("%s in %s, %s/s", size(l.Size), seconds(took), size(int64(float64(l.Size)/took.Seconds())))
+	came, of := l.Size, ""
+	if l.Offset > 0 && l.Offset < l.Size { // it came in parts
+		came, of = l.Offset, " of "+size(l.Size)
+	}
+	return fmt.Sprintf("%s%s in %s, %s/s", size(came), of, seconds(took), size(int64(float64(came)/took.Seconds())))
 }
 
 // seconds prints a duration for people: 0.12s, 3.4s, 2m5s.

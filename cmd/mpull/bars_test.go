@@ -26,6 +26,8 @@ func TestLayerSummary(t *testing.T) {
 		{engine.LayerDone, 2_000_000, 2_000_000, 500 * time.Millisecond, "2MB in 0.50s, 4MB/s"},
 		{engine.LayerDone, 300, 300, 90 * time.Second, "300B in 1m30s, 3B/s"},
 		{engine.LayerDone, 700, -1, time.Second, "700B"},
+		{engine.LayerDone, 200_000, 9_500_000, 2 * time.Second, "200kB of 9.5MB in 2.0s, 100kB/s"},
+		{engine.LayerDone, 0, 9_500_000, 2 * time.Second, "9.5MB in 2.0s, 4.75MB/s"},
 	} {
 		got := layerSummary(&engine.LayerEvent{State: tt.state, Offset: tt.offset, Size: tt.size}, tt.took)
 		if got != tt.want {

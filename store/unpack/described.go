@@ -138,14 +138,11 @@ func readTime(in *jsoniter.Iterator) time.Time {
 // What the list does not tell, as the modes of directories that it does not
 // name, is refused, so that such a layer comes whole.
 type listedTree struct {
-	seen  map[string]*tar.Header // by their names, "/" the uppermost; plain for most
+	seen  map[string]*tar.Header // by their names, "/" the uppermost; nil is a file without attributes
 	later []*tar.Header          // what there is to set right
 
 	bytes, entries, read int64 // what the layer counts for, which may come whole after all
 }
-
-// plain is a file without attributes.
-var plain = &tar.Header{Typeflag: tar.TypeReg} //nolint:gochecknoglobals // a mark, never changed
 
 func newListedTree() *listedTree { return &listedTree{seen: map[string]*tar.Header{}} }
 
@@ -155,14 +152,14 @@ func (t *listedTree) add(e *described) error {
 		return nil
 	}
 	name := path.Clean("/" + e.Name)
-	if t.seen[name] != nil {
+	if _, twice := t.seen[name]; twice {
 		return fmt.Errorf("its list names %q twice", e.Name)
 	}
 	if dir := path.Dir(name); dir != "/" && (t.seen[dir] == nil || t.seen[dir].Typeflag != tar.TypeDir) {
 		return fmt.Errorf("its list names no directory that %q is in", e.Name)
 	}
 	if e.Type == "reg" && len(e.Attributes) == 0 {
-		t.seen[name] = plain
+		t.seen[name] = nil
 		return nil
 	}
 	hdr, err := e.header()
@@ -171,11 +168,10 @@ func (t *listedTree) add(e *described) error {
 	}
 	t.seen[name] = hdr
 	if e.Type == "hardlink" {
-		to := t.seen[path.Clean("/"+e.Linkname)]
-		if to == nil || to.Typeflag != tar.TypeReg {
+		switch to, ok := t.seen[path.Clean("/"+e.Linkname)]; {
+		case !ok || to != nil && to.Typeflag != tar.TypeReg:
 			return fmt.Errorf("%q is a link to no file", e.Name)
-		}
-		if to == plain {
+		case to == nil:
 			return nil
 		}
 	}
