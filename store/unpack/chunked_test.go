@@ -321,3 +321,20 @@ func asChunked(plain []byte) (c chunkedLayer, err error) {
 	err = errors.Join(err, z.Close())
 	return chunkedLayer{blob.Bytes(), blob.Bytes(), annotations, digest.FromBytes(plain)}, err
 }
+
+// FuzzListed reads lists that anybody may have written: whatever is set right
+// afterwards lies in a directory that the list names.
+func FuzzListed(f *testing.F) {
+	f.Add([]byte(`{"version":1,"entries":[{"type":"dir","name":"a/","mode":493},{"type":"symlink","name":"a/b","linkName":"/","uid":7,"modtime":"2021-02-03T04:05:06Z"}]}`))
+	f.Add([]byte(`{"entries":[{"type":"reg","name":"x","xattrs":{"security.capability":"AQ=="}},{"type":"hardlink","name":"y","linkName":"x"},{"type":"char","name":"../n","devMajor":1}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tree := newListedTree()
+		_ = eachListed(bytes.NewReader(data), tree.add) // what it refuses comes whole
+		for _, hdr := range tree.later {
+			dir, _ := split(hdr.Name)
+			if in := tree.seen[dir]; dir != "/" && (in == nil || in.Typeflag != tar.TypeDir) {
+				t.Errorf("%q lies in no directory of the list", hdr.Name)
+			}
+		}
+	})
+}
