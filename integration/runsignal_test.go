@@ -1,9 +1,11 @@
 package integration
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +29,13 @@ func TestRunSignalledAtAnyMoment(t *testing.T) {
 		took := time.Since(started)
 		_ = first.Process.Signal(unix.SIGTERM)
 		first.code(t)
-		seed := uint64(time.Now().UnixNano()) //nolint:gosec // any seed will do
+		seed := uint64(time.Now().UnixNano())      //nolint:gosec // any seed will do
+		mine := fmt.Sprintf("forever\x00%d", seed) // others may run this test too
 		random := rand.New(rand.NewPCG(seed, 0))
 		for range rounds {
 			sig := []unix.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGINT}[random.IntN(3)]
 			moment := time.Duration(random.Int64N(int64(took * 5 / 4)))
-			cmd := m.command("mine", "mpull", "run", "--entrypoint", "forever", "team/try:1")
+			cmd := m.command("mine", "mpull", "run", "--entrypoint", "forever", "team/try:1", strconv.FormatUint(seed, 10))
 			var out strings.Builder
 			cmd.Stdout, cmd.Stderr = &out, &out
 			if err := cmd.Start(); err != nil {
@@ -59,7 +62,7 @@ func TestRunSignalledAtAnyMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, path := range lines {
-			if line, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(line), "forever") {
+			if line, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(line), mine) {
 				t.Errorf("%s still runs: %q", path, line)
 			}
 		}
