@@ -18,9 +18,9 @@ type Compressor struct {
 	New func(w io.Writer) (io.WriteCloser, error)
 }
 
-// Compressors returns those to try for a layer with this media type, the most
-// common first, then the fastest, which is known soonest not to be the one. The output of each depends on its input alone. A layer that is
-// not compressed has one, which does nothing.
+// Compressors returns those to try for a layer with this media type: the most
+// common first, then the fastest, which fails soonest. The output of each depends
+// on its input alone. An uncompressed layer has one, which does nothing.
 func Compressors(mediaType string) []Compressor {
 	switch {
 	case strings.HasSuffix(mediaType, "gzip"):
