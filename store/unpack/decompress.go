@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/mpull/mpull/store/inflate"
 	"go.podman.io/storage/pkg/archive"
 )
 
@@ -31,7 +32,8 @@ func decompress(r io.Reader, room func(window int64) (release func(), err error)
 	case archive.Uncompressed:
 		return io.NopCloser(in), nil
 	case archive.Gzip:
-		return newGzip(in)
+		z, err := inflate.NewReader(in)
+		return io.NopCloser(z), err
 	case archive.Zstd:
 		return newZstd(in, room)
 	default:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 
+	"github.com/mpull/mpull/store/inflate"
 	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"go.podman.io/storage/pkg/archive"
 )
@@ -33,11 +34,10 @@ func eachRecorded(record string, f func(name string) error) error {
 		return err
 	}
 	defer file.Close()
-	plain, err := newGzip(bufio.NewReaderSize(file, copyBuffer))
+	plain, err := inflate.NewReader(bufio.NewReaderSize(file, copyBuffer))
 	if err != nil {
 		return fmt.Errorf("reading the tar-split record %s: %w", record, err)
 	}
-	defer plain.Close()
 	for entries := splitstorage.NewJSONUnpacker(plain); ; {
 		e, err := entries.Next()
 		if errors.Is(err, io.EOF) {

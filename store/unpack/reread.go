@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync/atomic"
 
+	"github.com/mpull/mpull/store/inflate"
 	"github.com/vbatts/tar-split/tar/asm"
 	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"golang.org/x/sys/unix"
@@ -37,7 +38,7 @@ func tarIn(ctx context.Context, dir, record string, place func(name string) stri
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	plain, err := newGzip(bufio.NewReaderSize(f, copyBuffer))
+	plain, err := inflate.NewReader(bufio.NewReaderSize(f, copyBuffer))
 	if err != nil {
 		files.close()
 		return nil, errors.Join(fmt.Errorf("reading the tar-split record: %w", err), f.Close())
@@ -48,7 +49,6 @@ func tarIn(ctx context.Context, dir, record string, place func(name string) stri
 	go func() {
 		defer close(t.done)
 		defer f.Close()
-		defer plain.Close()
 		defer files.close()
 		r := &rereader{tree: files, Unpacker: splitstorage.NewJSONUnpacker(plain), out: holes{out: write}, lossy: &t.lossy, place: place}
 		_ = write.CloseWithError(asm.WriteOutputTarStream(r, r, &r.out)) // always nil

@@ -1,0 +1,8 @@
+// Package inflate decompresses gzip (RFC 1952), about twice as fast as the
+// libraries: half of a big pull's time was theirs. What makes it so: it reads
+// eight bytes at once instead of one, one look into a table gives a length with
+// the number of its extra bits, and matches are copied in words.
+//
+// It accepts what compress/gzip accepts and gives the same bytes; a fuzz target
+// compares the two.
+package inflate
