@@ -38,6 +38,9 @@ func (w *Writer) FetchLayers(ctx context.Context, layers []unpack.Layer, open un
 		Spool: func() (*os.File, error) { return SpoolIn(w.Root()) },
 		Tar:   w.LayerTar, Put: w.putWhole, Room: now.Free,
 	}
+	if w.options.ImageStore == "" {
+		opts.Library.Commit = w.commit
+	}
 	read, tell := make([]int64, len(layers)), opts.OnRead
 	opts.OnRead = func(i int, n int64) {
 		read[i] += n // of one layer, by one goroutine at a time

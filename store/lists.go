@@ -29,9 +29,24 @@ type lists struct {
 
 // lockLists takes the library's locks in the library's order (store.go,
 // writeToAllStores and DeleteImage) and reads the lists. The caller must call
-// release. The library keeps one lock object per path and process: these are
-// its own.
-func (s *Store) lockLists() (l *lists, err error) {
+// release.
+func (s *Store) lockLists() (*lists, error) {
+	p := s.places()
+	return s.lockAndRead(p, slices.Concat(p.layerLocks, p.imageLocks[:1], []string{p.containerLock}, p.imageLocks[1:], []string{p.mountLock}), (*lists).read)
+}
+
+// lockLayers is lockLists of the list of layers alone.
+func (s *Store) lockLayers() (*lists, error) {
+	p := s.places()
+	return s.lockAndRead(p, p.layerLocks, func(l *lists, p places) (err error) {
+		l.layers, err = readTable(p.layers...)
+		return err
+	})
+}
+
+// lockAndRead takes locks and reads what they are for. The library keeps one lock
+// object per path and process: these are its own.
+func (s *Store) lockAndRead(p places, paths []string, read func(*lists, places) error) (l *lists, err error) {
 	l = &lists{store: s}
 	var unlocks []func()
 	l.release = func() {
@@ -44,8 +59,7 @@ func (s *Store) lockLists() (l *lists, err error) {
 			l.release()
 		}
 	}()
-	p := s.places()
-	for _, path := range slices.Concat(p.layerLocks, p.imageLocks[:1], []string{p.containerLock}, p.imageLocks[1:], []string{p.mountLock}) {
+	for _, path := range paths {
 		lock, err := lockfile.GetLockFile(path)
 		if err != nil {
 			return nil, err
@@ -62,7 +76,7 @@ func (s *Store) lockLists() (l *lists, err error) {
 		}
 		unlocks = append(unlocks, lock.Unlock)
 	}
-	return l, l.read(p)
+	return l, read(l, p)
 }
 
 func (l *lists) read(p places) error {

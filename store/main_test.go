@@ -15,6 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	reexec.Register(crashName, deleteAndCrash)
 	reexec.Register(wholeName, makeWholeAndCrash)
+	reexec.Register(commitName, commitAndCrash)
 	testenv.Main(m)
 }
 

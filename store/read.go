@@ -120,7 +120,7 @@ func toLayer(l *storage.Layer) Layer {
 
 // incomplete tells that a layer is being written, or was left by a writer that died.
 func incomplete(l *storage.Layer) bool {
-	flag, _ := l.Flags["incomplete"].(bool)
+	flag, _ := l.Flags[flagIncomplete].(bool)
 	return flag
 }
 

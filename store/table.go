@@ -79,6 +79,18 @@ func (t *table) read(file int) error {
 	return nil
 }
 
+// add adds a record to the first file, in the place of one with its ID.
+func (t *table) add(id string, raw json.RawMessage) (at int) {
+	at, there := t.at[id]
+	if !there {
+		at = len(t.rows)
+		t.at[id] = at
+		t.rows, t.raw, t.from = append(t.rows, row{}), append(t.raw, nil), append(t.from, 0)
+	}
+	t.rows[at], t.raw[at] = row{ID: id}, raw
+	return at
+}
+
 // isName tells whether an ID is safe as the name of a directory.
 func isName(id string) bool {
 	return id != "" && id != "." && id != ".." && !strings.ContainsAny(id, "/\x00")
@@ -116,8 +128,10 @@ func (t *table) save(step func(), locks []*lockfile.LockFile, records []int) err
 	return nil
 }
 
-// markIncomplete sets the flag by which the library knows a layer that is to
-// be removed.
+// flagIncomplete is the flag by which the library knows a layer that is to be removed.
+const flagIncomplete = "incomplete"
+
+// markIncomplete sets that flag.
 func markIncomplete(raw json.RawMessage, old map[string]any) (json.RawMessage, error) {
 	var record map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &record); err != nil {
@@ -125,7 +139,7 @@ func markIncomplete(raw json.RawMessage, old map[string]any) (json.RawMessage, e
 	}
 	flags := map[string]any{}
 	maps.Copy(flags, old)
-	flags["incomplete"] = true
+	flags[flagIncomplete] = true
 	data, err := json.Marshal(flags)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,8 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// apply commits a staged layer, unless another process has done so. Either way
-// the output is used up.
+// alone waits until no other process of ours is between looking and applying:
+// the library replaces the files of a layer that exists already, also under a
+// running container. The lock is not on the staging directory: storage before
+// 1.54 (podman 4) removes that whole when it shuts down. Closing it unlocks.
+func (f *fetcher) alone(ctx context.Context) (io.Closer, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	root, err := os.Open(f.store.GraphRoot())
+	if err != nil {
+		return nil, err
+	}
+	return Flock(ctx, root, unix.LOCK_EX, "another process")
+}
+
+// apply has the library commit a staged layer, unless another process has done
+// so. Either way the output is used up.
 func (f *fetcher) apply(ctx context.Context, i int, from staged) (applied bool, err error) {
 	output := from.DriverWithDifferOutput
 	defer func() {
@@ -23,21 +39,11 @@ func (f *fetcher) apply(ctx context.Context, i int, from staged) (applied bool, 
 			err = errors.Join(err, f.store.CleanupStagedLayer(output))
 		}
 	}()
-	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
-	}
-	// The library replaces the files of a layer that exists already, also
-	// under a running container. Of several processes of ours only one is
-	// between looking and applying. The lock is not on the staging directory:
-	// storage before 1.54 (podman 4) removes that whole when it shuts down.
-	root, err := os.Open(f.store.GraphRoot())
-	if err == nil {
-		root, err = Flock(ctx, root, unix.LOCK_EX, "another process")
-	}
+	lock, err := f.alone(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer root.Close() // unlocks it
+	defer lock.Close()
 	if f.whole(i) {
 		return false, nil
 	}
@@ -45,7 +51,11 @@ func (f *fetcher) apply(ctx context.Context, i int, from staged) (applied bool, 
 	if i > 0 {
 		parent = f.chain[i-1]
 	}
-	if err := f.inherit(output, parent); err != nil {
+	driver, err := f.store.GraphDriver()
+	if err != nil {
+		return false, err
+	}
+	if err := inherit(driver, output, parent); err != nil {
 		return false, f.parentGone(i, err)
 	}
 	if f.store.Exists(f.chain[i]) {

@@ -71,7 +71,7 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	f := &fetcher{
-		stager: &stager{store: store, open: open, opts: opts, chunks: newChunks()},
+		stager: &stager{store: store, open: open, opts: opts, chunks: newChunks(), packers: newPackers()},
 		layers: layers,
 		chain:  ChainIDs(layers),
 		cancel: cancel,
@@ -92,17 +92,20 @@ func Fetch(ctx context.Context, store storage.Store, layers []Layer, open Opener
 	}
 	f.start(ctx, first)
 	result := Result{IDs: f.chain}
-	for i := first; i < len(layers); i++ {
+	for i := first; i < len(layers); {
 		fetched, err := f.finish(ctx, i)
+		for _, came := range fetched {
+			if came {
+				result.Fetched = append(result.Fetched, i)
+			}
+			if opts.OnIn != nil {
+				opts.OnIn(i)
+			}
+			i++
+		}
 		if err != nil {
 			cancel(err)
 			return result, err
-		}
-		if fetched {
-			result.Fetched = append(result.Fetched, i)
-		}
-		if opts.OnIn != nil {
-			opts.OnIn(i)
 		}
 	}
 	return result, nil
@@ -166,15 +169,16 @@ func (f *fetcher) mapIDs(first int) error {
 	if f.spools() {
 		return nil // it will do so itself
 	}
-	uids, gids := f.store.UIDMap(), f.store.GIDMap()
+	uids, gids, elsewhere := f.store.UIDMap(), f.store.GIDMap(), false
 	if first > 0 && first < len(f.chain) {
 		below, err := f.store.Layer(f.chain[first-1])
 		if err != nil {
 			return f.parentGone(first, err)
 		}
-		uids, gids = below.UIDMap, below.GIDMap
+		uids, gids, elsewhere = below.UIDMap, below.GIDMap, below.ReadOnly
 	}
 	if len(uids) == 0 && len(gids) == 0 {
+		f.commits = f.opts.Library != nil && f.opts.Library.Commit != nil && f.opts.Chunked == nil && !elsewhere
 		return nil
 	}
 	driver, err := f.store.GraphDriver()
@@ -227,17 +231,18 @@ func (f *fetcher) stageOne(ctx context.Context, i int) {
 	f.staged[i] <- output
 }
 
-// finish gets layer i into the store, and reports whether this call fetched it.
-func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
+// finish gets layer i into the store, and those after it that are staged by
+// then. It reports for each whether this call fetched it.
+func (f *fetcher) finish(ctx context.Context, i int) ([]bool, error) {
 	c := f.claims[f.chain[i]]
 	for !c.mine {
 		select {
 		case <-c.done:
 		case <-ctx.Done():
-			return false, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 		if f.whole(i) {
-			return false, nil
+			return []bool{false}, nil
 		}
 		// The other call failed: its error is not this one's.
 		id := f.chain[i]
@@ -246,7 +251,7 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 		if c.mine {
 			release, err := f.opts.Group.slot(ctx)
 			if err != nil {
-				return false, context.Cause(ctx)
+				return nil, context.Cause(ctx)
 			}
 			f.staged[i] = make(chan staged, 1)
 			f.stageOne(ctx, i)
@@ -255,7 +260,10 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 	}
 	output, ok := <-f.staged[i]
 	if !ok {
-		return false, context.Cause(ctx)
+		return nil, context.Cause(ctx)
+	}
+	if f.commits {
+		return f.commit(ctx, i, append([]staged{output}, f.alsoStaged(i+1)...))
 	}
 	into := f.apply
 	if f.spools() {
@@ -263,7 +271,27 @@ func (f *fetcher) finish(ctx context.Context, i int) (bool, error) {
 	}
 	applied, err := into(ctx, i, output)
 	f.opts.Group.release(c)
-	return applied && output.fetched, err
+	if err != nil {
+		return nil, err
+	}
+	return []bool{applied && output.fetched}, nil
+}
+
+// alsoStaged takes what is staged of the layers from i on, up to the first that
+// is not.
+func (f *fetcher) alsoStaged(i int) (more []staged) {
+	for ; i < len(f.staged) && f.staged[i] != nil; i++ {
+		select {
+		case output, ok := <-f.staged[i]:
+			if !ok {
+				return more
+			}
+			more = append(more, output)
+		default:
+			return more
+		}
+	}
+	return more
 }
 
 // wait cleans up what was staged and not applied.

@@ -24,6 +24,11 @@ type Library struct {
 	// of the directory that has its files, without reading them, that they are
 	// what the tar says; where it does not, they may be.
 	Put func(ctx context.Context, id, parent string, options *storage.LayerOptions, tar io.Reader, intact func(dir string) bool) error
+	// Commit makes layers of the store out of staged ones, several at once. It
+	// tells for each whether it did, which it does not where the store has the
+	// layer, nor of those from the first on that fails. Nil leaves layers to the
+	// library, one after the other.
+	Commit func(ctx context.Context, layers []*Ready) (made []bool, err error)
 	// Room limits the bytes of all sparse files: what is free on the disk.
 	Room int64
 }

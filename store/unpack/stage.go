@@ -30,8 +30,10 @@ type stager struct {
 	open    Opener
 	opts    Options
 	chunks  *sync.Pool
+	packers *sync.Pool          // of gzip.Writer, for records
 	ids     *idtools.IDMappings // of the owners of files
 	survey  *Survey             // of layers that the library unpacks; nil where the driver stages them
+	commits bool                // staged layers go to Library.Commit
 	bytes   atomic.Int64        // unpacked so far, all layers
 	entries atomic.Int64
 
@@ -165,9 +167,7 @@ func (s *stager) pipe(ctx context.Context, l Layer, feed feed, tee io.Writer, ta
 
 // unpack has a layer unpacked.
 func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out graphdriver.DriverWithDifferOutput, err error) {
-	// tar-split's record, until the library compresses it into the store: not in
-	// memory, because its size is that of all headers of the layer.
-	record, err := Nameless(to.scratch)
+	record, err := s.newRecord(to.scratch)
 	if err != nil {
 		return out, err
 	}
@@ -184,7 +184,10 @@ func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out
 	if err != nil {
 		return out, err
 	}
-	out.Size, out.TarSplit = size, record
+	if out.TarSplit, err = s.finish(record); err != nil {
+		return out, err
+	}
+	out.Size = size
 	out.CompressedDigest, out.UncompressedDigest = l.Digest, l.DiffID
 	if recorded != size {
 		return out, refuse("recording", fmt.Errorf("it ends within its last block: %w", errTorn))
@@ -272,7 +275,7 @@ func (s *stager) countBytes(p []byte) error {
 }
 
 // untar returns how many bytes of the tar are in the record or in a file.
-func (s *stager) untar(tar io.Reader, to target, record *os.File, out *graphdriver.DriverWithDifferOutput) (int64, error) {
+func (s *stager) untar(tar io.Reader, to target, record io.Writer, out *graphdriver.DriverWithDifferOutput) (int64, error) {
 	tree, err := openTree(to.dest)
 	if err != nil {
 		return 0, err
@@ -315,13 +318,9 @@ func same(what string, want digest.Digest, h hash.Hash) error {
 // inherit gives a staged layer without an entry for its root the owner that
 // PutLayer gives it, the one of the layer below. The driver itself takes care
 // of the mode, but where an attribute of the layer below says what was meant.
-func (s *stager) inherit(output *graphdriver.DriverWithDifferOutput, parent string) error {
+func inherit(driver graphdriver.Driver, output *graphdriver.DriverWithDifferOutput, parent string) error {
 	if parent == "" || output.RootDirMode != nil {
 		return nil
-	}
-	driver, err := s.store.GraphDriver()
-	if err != nil {
-		return err
 	}
 	metadata, err := driver.Metadata(parent)
 	if err != nil {
