@@ -14,6 +14,7 @@ import (
 
 	"go.podman.io/storage"
 	graphdriver "go.podman.io/storage/drivers"
+	"go.podman.io/storage/pkg/ioutils"
 	"go.podman.io/storage/pkg/system"
 
 	"github.com/mpull/mpull/store/unpack"
@@ -80,7 +81,7 @@ func (s *Store) commitStepwise(ctx context.Context, driver graphdriver.Driver, l
 			continue
 		}
 		if err == nil {
-			err = layer.Place(driver, records, step)
+			err = errors.Join(layer.Place(driver, records, step), putData(filepath.Join(records, layer.ID), layer.BigData, step))
 			done[i] = err == nil
 		}
 		if done[i] {
@@ -103,13 +104,27 @@ func recordOf(l *unpack.Ready) storage.Layer {
 	return storage.Layer{
 		ID: l.ID, Parent: l.Parent, Created: time.Now().UTC(), Metadata: l.Metadata,
 		CompressedDigest: l.CompressedDigest, UncompressedDigest: l.UncompressedDigest, TOCDigest: l.TOCDigest,
-		UncompressedSize: l.Size, UIDs: l.UIDs, GIDs: l.GIDs, BigDataNames: []string{},
+		UncompressedSize: l.Size, UIDs: l.UIDs, GIDs: l.GIDs, BigDataNames: slices.Sorted(maps.Keys(l.BigData)),
 	}
+}
+
+// putData writes a layer's big data items.
+func putData(dir string, items map[string][]byte, step func()) error {
+	for key, data := range items {
+		step()
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		if err := ioutils.AtomicWriteFile(filepath.Join(dir, bigDataName(key)), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unplace removes what there is of a layer that could not be made.
 func unplace(driver graphdriver.Driver, records, id string) error {
-	err := driver.Remove(id)
+	err := errors.Join(driver.Remove(id), os.RemoveAll(filepath.Join(records, id)))
 	if gone := os.Remove(filepath.Join(records, id+".tar-split.gz")); !errors.Is(gone, fs.ErrNotExist) {
 		err = errors.Join(err, gone)
 	}

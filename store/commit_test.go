@@ -87,12 +87,17 @@ func fewLayers() ([]unpack.Layer, unpack.Opener) {
 // fetchStepwise fetches these layers, with what to call before each change on
 // disk that the commit makes, and what to do before it.
 func fetchStepwise(ctx context.Context, s *Store, step func(), before func([]*unpack.Ready)) (unpack.Result, error) {
+	return fetchListing(ctx, s, nil, step, before)
+}
+
+// fetchListing does so, and lists the files of the layers where chunked says so.
+func fetchListing(ctx context.Context, s *Store, chunked *unpack.Chunked, step func(), before func([]*unpack.Ready)) (unpack.Result, error) {
 	layers, open := fewLayers()
 	driver, err := s.lib.GraphDriver()
 	if err != nil {
 		return unpack.Result{}, err
 	}
-	return unpack.Fetch(ctx, s.lib, layers, open, unpack.Options{Library: &unpack.Library{
+	return unpack.Fetch(ctx, s.lib, layers, open, unpack.Options{Chunked: chunked, Library: &unpack.Library{
 		Commit: func(ctx context.Context, ready []*unpack.Ready) ([]bool, error) {
 			before(ready)
 			return s.commitStepwise(ctx, driver, ready, step)
@@ -102,7 +107,7 @@ func fetchStepwise(ctx context.Context, s *Store, step func(), before func([]*un
 
 func commitAndCrash() {
 	s, step := toCrash()
-	if _, err := fetchStepwise(context.Background(), s, step, func([]*unpack.Ready) {}); err != nil {
+	if _, err := fetchListing(context.Background(), s, &unpack.Chunked{}, step, func([]*unpack.Ready) {}); err != nil {
 		panic(err)
 	}
 }
@@ -181,31 +186,31 @@ func expectLayers(t *testing.T, s *Store, want int) {
 	sane(t, s.lib)
 }
 
-// TestCommitLeavesWhatTheLibraryLeaves fetches the same layers by both ways.
+// TestCommitLeavesWhatTheLibraryLeaves fetches the same layers by both ways, with
+// and without lists of their files.
 func TestCommitLeavesWhatTheLibraryLeaves(t *testing.T) {
 	testenv.Root(t)
-	var found [2][]string
-	for i, byLibrary := range []bool{false, true} {
-		s := deleter(t, storelab.New(t, storelab.Dir(t), "overlay")).Store
-		batches := 0
-		var err error
-		if byLibrary {
+	for name, chunked := range map[string]*unpack.Chunked{"plain": nil, "listed": {}} {
+		t.Run(name, func(t *testing.T) {
+			s := deleter(t, storelab.New(t, storelab.Dir(t), "overlay")).Store
+			commits := 0
+			if _, err := fetchListing(t.Context(), s, chunked, func() {}, func([]*unpack.Ready) { commits++ }); err != nil {
+				t.Fatal(err)
+			}
+			if commits > 2 { // one of them may be staged a moment later
+				t.Errorf("%d commits for layers that were staged at once", commits)
+			}
+			expectLayers(t, s, 4)
+			library := deleter(t, storelab.New(t, storelab.Dir(t), "overlay")).Store
 			layers, open := fewLayers()
-			_, err = unpack.Fetch(t.Context(), s.lib, layers, open, unpack.Options{})
-		} else {
-			_, err = fetchStepwise(t.Context(), s, func() {}, func(ready []*unpack.Ready) { batches++ })
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !byLibrary && batches > 2 { // some may be staged a moment later
-			t.Errorf("%d commits for layers that were staged at once", batches)
-		}
-		expectLayers(t, s, 4)
-		found[i] = describeLayers(t, s)
-	}
-	if !slices.Equal(found[0], found[1]) {
-		t.Errorf("committed:\n%s\nby the library:\n%s", strings.Join(found[0], "\n"), strings.Join(found[1], "\n"))
+			if _, err := unpack.Fetch(t.Context(), library.lib, layers, open, unpack.Options{Chunked: chunked}); err != nil {
+				t.Fatal(err)
+			}
+			got, want := describeLayers(t, s), describeLayers(t, library)
+			if !slices.Equal(got, want) {
+				t.Errorf("committed:\n%s\nby the library:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		})
 	}
 }
 
@@ -226,21 +231,23 @@ func describeLayers(t *testing.T, s *Store) (out []string) {
 		}
 		id := r["id"].(string)
 		out = append(out, string(line), recordText(t, s, id))
-		dir := filepath.Join(s.Root(), "overlay", id)
-		if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			var st unix.Stat_t
-			if err = errors.Join(err, unix.Lstat(path, &st)); err != nil {
-				return err
+		for _, dir := range []string{filepath.Join(s.Root(), "overlay", id), filepath.Join(s.Root(), "overlay-layers", id)} {
+			err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+				var st unix.Stat_t
+				if err = errors.Join(err, unix.Lstat(path, &st)); err != nil {
+					return err
+				}
+				text, _ := os.ReadFile(path) // of directories, nothing
+				switch filepath.Base(path) {
+				case "link", "lower":
+					text = bytes.Repeat([]byte{'-'}, len(text))
+				}
+				out = append(out, fmt.Sprintf("%s %o %d:%d %q", strings.TrimPrefix(path, s.Root()), st.Mode, st.Uid, st.Gid, text))
+				return nil
+			})
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
 			}
-			text, _ := os.ReadFile(path) // of directories, nothing
-			switch filepath.Base(path) {
-			case "link", "lower":
-				text = bytes.Repeat([]byte{'-'}, len(text))
-			}
-			out = append(out, fmt.Sprintf("%s %o %d:%d %q", strings.TrimPrefix(path, dir), st.Mode, st.Uid, st.Gid, text))
-			return nil
-		}); err != nil {
-			t.Fatal(err)
 		}
 	}
 	return out

@@ -226,19 +226,24 @@ func itemSize(img *Image, key string) (int64, error) {
 	return size, nil
 }
 
+// bigDataName is the name of an item's file (makeBigDataBaseName in storage's
+// images.go and layers.go).
+func bigDataName(key string) string {
+	if strings.Trim(key, ".0123456789abcdefghijklmnopqrstuvwxyz") != "" {
+		return "=" + base64.StdEncoding.EncodeToString([]byte(key))
+	}
+	return key
+}
+
 // bigDataFile reads an item's file without the library, which locks the store
 // for each one: half the time of a listing. The file's place and name are part
-// of the format that all versions of the library share (images.go, bigDataPath
-// and makeBigDataBaseName), and it is replaced as a whole. Whatever is not as
-// expected is left to the library.
+// of the format that all versions of the library share, and it is replaced as a
+// whole. Whatever is not as expected is left to the library.
 func (s *Store) bigDataFile(img *Image, key string, size int64) ([]byte, bool) {
 	if img.ReadOnly || s.locked || strings.ContainsRune(img.ID, '/') {
 		return nil, false
 	}
-	name := key
-	if strings.Trim(key, ".0123456789abcdefghijklmnopqrstuvwxyz") != "" {
-		name = "=" + base64.StdEncoding.EncodeToString([]byte(key))
-	}
+	name := bigDataName(key)
 	if strings.ContainsRune(name, '/') {
 		return nil, false
 	}

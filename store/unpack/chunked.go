@@ -131,6 +131,9 @@ func (s *stager) assemble(ctx context.Context, l Layer, p *pieces, is *listedTre
 	if err == nil && output.UncompressedDigest != l.DiffID {
 		err = &MismatchError{"DiffID", l.DiffID.String(), output.UncompressedDigest.String()}
 	}
+	if err == nil {
+		err = s.pack(output)
+	}
 	if err != nil && output != nil && output.Target != "" {
 		err = errors.Join(err, s.store.CleanupStagedLayer(output))
 	}

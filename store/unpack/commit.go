@@ -60,6 +60,28 @@ func (s *stager) finish(r *record) (*os.File, error) {
 	return r.File, r.packer.Close()
 }
 
+// pack compresses a record that the library made, where it will not do so.
+func (s *stager) pack(output *graphdriver.DriverWithDifferOutput) error {
+	from := output.TarSplit
+	if !s.commits || from == nil {
+		return nil
+	}
+	packed, err := s.newRecord(filepath.Dir(output.Target))
+	if err != nil {
+		return err
+	}
+	output.TarSplit = packed.File
+	defer from.Close()
+	if _, err := from.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := io.Copy(packed, from); err != nil {
+		return err
+	}
+	_, err = s.finish(packed)
+	return err
+}
+
 // Ready is a layer that is staged, to become one of the store. Its TarSplit is
 // compressed already.
 type Ready struct {
@@ -98,6 +120,9 @@ func (r *Ready) Place(driver graphdriver.Driver, records string, step func()) er
 
 func (r *Ready) writeRecord(path string) error {
 	from := r.TarSplit
+	if from == nil {
+		return nil
+	}
 	r.TarSplit = nil
 	defer from.Close()
 	if _, err := from.Seek(0, io.SeekStart); err != nil {

@@ -178,7 +178,7 @@ func (f *fetcher) mapIDs(first int) error {
 		uids, gids, elsewhere = below.UIDMap, below.GIDMap, below.ReadOnly
 	}
 	if len(uids) == 0 && len(gids) == 0 {
-		f.commits = f.opts.Library != nil && f.opts.Library.Commit != nil && f.opts.Chunked == nil && !elsewhere
+		f.commits = f.opts.Library != nil && f.opts.Library.Commit != nil && !elsewhere
 		return nil
 	}
 	driver, err := f.store.GraphDriver()
