@@ -97,7 +97,7 @@ func outer(t *testing.T, dir string) {
 func TestBinfmtBelow(t *testing.T) {
 	dir := os.Getenv(stageVar)
 	if dir == "" {
-		t.Skip("part of TestBinfmtInForce")
+		t.Skip("TestBinfmtInForce runs this, in a namespace of its own")
 	}
 	program := filepath.Join(dir, "program")
 	agree(t, "no instance below", program, filepath.Join(dir, "emulator"))

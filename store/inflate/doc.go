@@ -1,5 +1,5 @@
-// Package inflate decompresses gzip (RFC 1952), about twice as fast as the
-// libraries: half of a big pull's time was theirs. What makes it so: it reads
+// Package inflate decompresses gzip (RFC 1952), in a bit more than half the time that
+// the libraries take, of which 40 % of a big pull was. What makes it so: it reads
 // eight bytes at once instead of one, one look into a table gives a length with
 // the number of its extra bits, and matches are copied in words.
 //
