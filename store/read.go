@@ -35,7 +35,6 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	if s.lib == nil {
 		return snap, nil
 	}
-	s.readAhead()
 	list, err := s.lib.MultiList(storage.MultiListOptions{Images: true, Layers: true, Containers: true})
 	if err != nil {
 		return nil, fmt.Errorf("reading the store at %s: %w", s.Root(), err)
@@ -54,16 +53,6 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		return nil, err
 	}
 	return snap, nil
-}
-
-// readAhead has the library read its two long lists at the same time: what asks for
-// both reads one after the other. It finds them in memory then, and reads again
-// what changed in between.
-func (s *Store) readAhead() {
-	var layers sync.WaitGroup
-	layers.Go(func() { _, _ = s.lib.Layer("") }) // there is none of that name: what is wrong, shows later
-	_, _ = s.lib.Image("")
-	layers.Wait()
 }
 
 // Index is a snapshot of the images alone, without what ReadDetails reads of
