@@ -31,7 +31,7 @@ const maxNames = 32 << 20
 // note adds an entry, of which raw are the headers after the padding of the one
 // before.
 func (v *inventory) note(recorded *splittar.Header, raw []byte, padding int64) {
-	hdr, err := parseHeader(raw, padding)
+	hdr, err := parseHeader(raw, padding, recorded)
 	v.known += int64(len(raw)) + recorded.Size
 	if err != nil || hdr.Name != recorded.Name || hdr.Size != recorded.Size || hdr.Typeflag != recorded.Typeflag ||
 		isSparse(recorded.PAXRecords, recorded.Typeflag) || hdr.Size > 0 && hdr.Typeflag != tar.TypeReg {

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	splittar "github.com/vbatts/tar-split/archive/tar"
-	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"go.podman.io/storage/pkg/archive"
 	"golang.org/x/sys/unix"
 )
@@ -32,11 +31,12 @@ const (
 // The library parses a layer twice at the same time, with Go's archive/tar to
 // create files and with tar-split's copy of it to record headers. Here the
 // latter reads the stream, and each header it returns is parsed again by the
-// former, so that a layer which only one of them accepts is refused.
+// former, so that a layer which only one of them accepts is refused. That is
+// spared where there is nothing to disagree about.
 type untarrer struct {
 	in         *headerLimit
 	split      *splittar.Reader
-	packer     splitstorage.Packer
+	record     *recorder
 	files      *extractor
 	uids, gids map[uint32]struct{} // the numbers that files belong to, which layers.json lists
 	count      func() error        // called for each entry
@@ -73,7 +73,7 @@ func newUntarrer(in io.Reader, to *tree, how manner, record io.Writer, count fun
 	return &untarrer{
 		in:     limited,
 		split:  r,
-		packer: splitstorage.NewJSONPacker(record),
+		record: &recorder{out: record, seen: map[string]struct{}{}},
 		files:  &extractor{tree: to, manner: how},
 		uids:   map[uint32]struct{}{},
 		gids:   map[uint32]struct{}{},
@@ -93,7 +93,7 @@ func (u *untarrer) run() error {
 			return refuse("reading tar", err)
 		}
 		raw := u.split.RawBytes()
-		hdr, parseErr := parseHeader(raw, padding)
+		hdr, parseErr := parseHeader(raw, padding, recorded)
 		if (parseErr == nil) != (err == nil) || errors.Is(parseErr, io.EOF) != errors.Is(err, io.EOF) {
 			return refuse("parsing tar header", errors.Join(errParsers, parseErr, err))
 		}
@@ -125,10 +125,33 @@ var (
 )
 
 // parseHeader parses the headers of one entry, which follow the padding of the
-// one before. It returns io.EOF for the end of the archive.
-func parseHeader(raw []byte, padding int64) (*tar.Header, error) {
+// one before. It returns io.EOF for the end of the archive. recorded is what
+// tar-split's parser made of them, nil after an error.
+func parseHeader(raw []byte, padding int64, recorded *splittar.Header) (*tar.Header, error) {
 	raw = raw[min(padding, int64(len(raw))):]
+	if recorded != nil && isPlain(raw) {
+		return &tar.Header{
+			Typeflag: recorded.Typeflag, Name: recorded.Name, Linkname: recorded.Linkname, Size: recorded.Size,
+			Mode: recorded.Mode, Uid: recorded.Uid, Gid: recorded.Gid, ModTime: recorded.ModTime,
+		}, nil
+	}
 	return tar.NewReader(bytes.NewReader(raw)).Next()
+}
+
+// isPlain tells of headers that they are a single one of POSIX's, for a file, a
+// link or a directory, with nothing but digits in its numbers: what everybody
+// reads alike.
+func isPlain(raw []byte) bool {
+	const mode, checksum, kind, link, magic = 100, 148, 156, 157, 257 // offsets (POSIX.1-2024, pax, "ustar Interchange Format")
+	if len(raw) != 512 || string(raw[magic:magic+8]) != "ustar\x0000" || !strings.ContainsRune("0125", rune(raw[kind])) {
+		return false
+	}
+	for _, c := range raw[mode:checksum] {
+		if (c < '0' || c > '7') && c != 0 && c != ' ' {
+			return false
+		}
+	}
+	return raw[kind] != '1' && raw[kind] != '2' && raw[kind] != '5' || strings.Trim(string(raw[124:136]), "0 \x00") == ""
 }
 
 // maxSparse is the largest sparse file that is left to the library's path: a
@@ -174,14 +197,12 @@ func (u *untarrer) entry(hdr *tar.Header, recorded *splittar.Header) error {
 		return err
 	}
 	listing.end()
-	e := splitstorage.Entry{Type: splitstorage.FileType, Size: recorded.Size}
+	var sum []byte
 	if recorded.Size > 0 {
-		e.Payload = crc.Sum(nil)
+		sum = crc.Sum(nil)
 	}
-	e.SetName(recorded.Name)
 	u.recorded += recorded.Size
-	_, err = u.packer.AddEntry(e)
-	return err
+	return u.record.file(recorded.Name, recorded.Size, sum)
 }
 
 // copy writes the rest of the current entry's data to fd, unless that is
@@ -246,6 +267,5 @@ func (u *untarrer) segment(raw []byte) error {
 		return nil
 	}
 	u.recorded += int64(len(raw))
-	_, err := u.packer.AddEntry(splitstorage.Entry{Type: splitstorage.SegmentType, Payload: raw})
-	return err
+	return u.record.segment(raw)
 }
