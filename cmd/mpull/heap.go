@@ -10,7 +10,7 @@ import (
 const (
 	// pullPace is the GOGC of a pull: the heap is collected when it has grown by
 	// so many percent.
-	pullPace = 70
+	pullPace = 50
 	// ballast, in bytes, is part of the heap from the start. Without it a heap of
 	// a few megabytes is collected again and again: five times, for a tenth of the
 	// whole time, in a listing of 1,000 images. Nothing is ever written to it, so
@@ -18,7 +18,7 @@ const (
 	ballast = 10 << 20
 )
 
-// collectSooner collects garbage when there is two thirds of what is in use, not as
+// collectSooner collects garbage when there is half of what is in use, not as
 // much as is in use, which is Go's default. A pull makes the same buffers for each
 // layer: collected at the default pace they double the peak of memory, and that
 // saves little time. The caller keeps what is returned until the pull has ended.

@@ -19,7 +19,8 @@ import (
 // its size is that of all headers of the layer. The library compresses it into
 // the store, where that makes the layer.
 type record struct {
-	*os.File
+	io.Writer
+	file   *os.File
 	packer *gzip.Writer // nil: the library will compress it
 }
 
@@ -36,28 +37,20 @@ func newPackers() *sync.Pool {
 func (s *stager) newRecord(dir string) (*record, error) {
 	file, err := Nameless(dir)
 	if err != nil || !s.commits {
-		return &record{File: file}, err
+		return &record{file, file, nil}, err
 	}
 	packer := s.packers.Get().(*gzip.Writer)
 	packer.Reset(file)
-	return &record{file, packer}, nil
-}
-
-// Write implements io.Writer.
-func (r *record) Write(p []byte) (int, error) {
-	if r.packer != nil {
-		return r.packer.Write(p)
-	}
-	return r.File.Write(p)
+	return &record{packer, file, packer}, nil
 }
 
 // finish ends a record.
 func (s *stager) finish(r *record) (*os.File, error) {
 	if r.packer == nil {
-		return r.File, nil
+		return r.file, nil
 	}
 	defer s.packers.Put(r.packer)
-	return r.File, r.packer.Close()
+	return r.file, r.packer.Close()
 }
 
 // pack compresses a record that the library made, where it will not do so.
@@ -70,7 +63,7 @@ func (s *stager) pack(output *graphdriver.DriverWithDifferOutput) error {
 	if err != nil {
 		return err
 	}
-	output.TarSplit = packed.File
+	output.TarSplit = packed.file
 	defer from.Close()
 	if _, err := from.Seek(0, io.SeekStart); err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 	"io"
 	"testing"
 
-	"github.com/klauspost/compress/gzip"
+	"go.podman.io/storage/pkg/archive"
 )
 
 // TestGateLetsThrough passes every kind of layer through a gate: what comes out
@@ -15,11 +15,17 @@ import (
 func TestGateLetsThrough(t *testing.T) {
 	for _, k := range kinds() {
 		blob := k.blob(t, t.TempDir()).compressed
-		z, err := gzip.NewReader(bytes.NewReader(blob))
+		if archive.DetectCompression(blob) != archive.Gzip {
+			continue
+		}
+		// The library decompresses with pigz where that is installed, which takes garbage
+		// after the end.
+		z, err := archive.DecompressStream(bytes.NewReader(blob))
 		if err != nil {
-			continue // compressed in another way
+			t.Fatal(err)
 		}
 		want, wantErr := io.ReadAll(z)
+		_ = z.Close() // says the same as reading
 		g, err := (&Survey{Room: 1 << 20, MaxBytes: 64 << 20}).Gate(t.Context(), bytes.NewReader(blob))
 		if err != nil {
 			t.Errorf("%s: %v", k.name, err)

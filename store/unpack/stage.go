@@ -173,7 +173,7 @@ func (s *stager) unpack(ctx context.Context, l Layer, to target, feed feed) (out
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, record.Close())
+			err = errors.Join(err, record.file.Close())
 		}
 	}()
 	var recorded int64
