@@ -6,8 +6,9 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/mpull/mpull/store/inflate"
 	"go.podman.io/storage/pkg/archive"
+
+	"github.com/mpull/mpull/store/inflate"
 )
 
 // maxZstdWindow is what the zstd program accepts without being asked for more

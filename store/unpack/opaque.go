@@ -8,9 +8,10 @@ import (
 	"os"
 	"path"
 
-	"github.com/mpull/mpull/store/inflate"
 	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"go.podman.io/storage/pkg/archive"
+
+	"github.com/mpull/mpull/store/inflate"
 )
 
 // OpaqueDirs returns the directories that a layer made opaque, as absolute paths

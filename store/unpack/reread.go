@@ -9,10 +9,11 @@ import (
 	"os"
 	"sync/atomic"
 
-	"github.com/mpull/mpull/store/inflate"
 	"github.com/vbatts/tar-split/tar/asm"
 	splitstorage "github.com/vbatts/tar-split/tar/storage"
 	"golang.org/x/sys/unix"
+
+	"github.com/mpull/mpull/store/inflate"
 )
 
 // Tar opens the tar of a layer of the store, put together again from the
