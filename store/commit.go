@@ -56,7 +56,8 @@ func (s *Store) commitStepwise(ctx context.Context, driver graphdriver.Driver, l
 		if at, there := l.layers.at[layer.ID]; there && l.layers.rows[at].Flags[flagIncomplete] != true {
 			continue
 		}
-		if _, there := l.layers.at[layer.Parent]; !there && layer.Parent != "" {
+		// Whoever opens the store next removes a layer that is marked.
+		if at, there := l.layers.at[layer.Parent]; layer.Parent != "" && (!there || l.layers.rows[at].Flags[flagIncomplete] == true) {
 			return made, fmt.Errorf("it lies on layer %s: %w", layer.Parent, storage.ErrLayerUnknown)
 		}
 		record := recordOf(layer)
@@ -91,7 +92,9 @@ func (s *Store) commitStepwise(ctx context.Context, driver graphdriver.Driver, l
 		}
 	}
 	if driver.SyncMode() == graphdriver.SyncModeFilesystem {
-		err = errors.Join(err, system.Syncfs(records))
+		if syncErr := system.Syncfs(records); syncErr != nil {
+			return made, errors.Join(err, syncErr)
+		}
 	}
 	if saveErr := l.layers.save(step, l.layerLocks, changed); saveErr != nil {
 		return made, errors.Join(err, saveErr)

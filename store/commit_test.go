@@ -343,6 +343,37 @@ func TestCommitBesideOthers(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("half taken away", func(t *testing.T) {
+		s := deleter(t, storelab.New(t, storelab.Dir(t), "overlay")).Store
+		driver, err := s.lib.GraphDriver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		expectLayers(t, s, 0)
+		writeList(t, s, fmt.Sprintf(`[{"id":%q,"flags":{"incomplete":true}}]`, chain[0]))
+		if _, err = s.commitStepwise(t.Context(), driver, []*unpack.Ready{{ID: chain[1], Parent: chain[0]}}, func() { t.Error("something is changed") }); !errors.Is(err, storage.ErrLayerUnknown) {
+			t.Error(err)
+		}
+	})
+	t.Run("made in part, and another one fails", func(t *testing.T) {
+		s := deleter(t, storelab.New(t, storelab.Dir(t), "overlay")).Store
+		driver, err := s.lib.GraphDriver()
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := fetchStepwise(t.Context(), s, func() {}, func(ready []*unpack.Ready) {
+			if len(ready) < 3 {
+				t.Skip("not all were staged at once")
+			}
+			if err := errors.Join(driver.Create(chain[0], "", nil), os.RemoveAll(filepath.Dir(ready[2].Target))); err != nil {
+				t.Error(err)
+			}
+			writeList(t, s, fmt.Sprintf(`[{"id":%q}]`, chain[0]))
+		})
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(fmt.Sprint(err), "layer 3 (") || !slices.Equal(result.Fetched, []int{1}) {
+			t.Errorf("fetched %v, %v", result.Fetched, err)
+		}
+	})
 	t.Run("stopped", func(t *testing.T) {
 		s := deleter(t, storelab.New(t, storelab.Dir(t), "overlay")).Store
 		stop := errors.New("stop")

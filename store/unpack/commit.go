@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -144,7 +143,11 @@ func (f *fetcher) commit(ctx context.Context, i int, layers []staged) (fetched [
 	if err == nil {
 		defer lock.Close()
 		if made, err = f.opts.Library.Commit(ctx, ready); err != nil {
-			err = f.parentGone(i+slices.Index(made, false), err)
+			failed := i
+			for last := i + len(made) - 1; failed < last && (made[failed-i] || f.whole(failed)); {
+				failed++
+			}
+			err = f.parentGone(failed, err)
 		}
 	}
 	for j, l := range layers {
@@ -156,7 +159,7 @@ func (f *fetcher) commit(ctx context.Context, i int, layers []staged) (fetched [
 			err = errors.Join(err, f.store.CleanupStagedLayer(l.DriverWithDifferOutput))
 		}
 		f.opts.Group.release(f.claims[ready[j].ID])
-		if in || err == nil {
+		if in || err == nil || f.whole(i+j) {
 			fetched = append(fetched, in && l.fetched)
 		}
 	}
