@@ -118,6 +118,7 @@ func TestCommitKilledAtEachStep(t *testing.T) {
 	for n := 1; commitKilledAt(t, n); n++ {
 		kills++
 	}
+	t.Logf("%d kills", kills)
 	if kills < 8 {
 		t.Errorf("only %d kills", kills)
 	}
