@@ -71,8 +71,11 @@ func (s *Store) commitStepwise(ctx context.Context, driver graphdriver.Driver, l
 		}
 		rows[i] = l.layers.add(layer.ID, marked)
 	}
+	if len(rows) == 0 {
+		return made, nil
+	}
 	changed := slices.Collect(maps.Values(rows))
-	if err := l.layers.save(step, l.layerLocks, changed); err != nil || len(changed) == 0 {
+	if err := l.layers.save(step, l.layerLocks, changed); err != nil {
 		return made, err
 	}
 	records, done := filepath.Dir(l.layers.files[0]), make([]bool, len(layers))
