@@ -27,7 +27,7 @@ type CheckOptions struct {
 	WorkingDir string            // replaces the config's WorkingDir
 	Env        []string          // added to the config's Env
 	empty      []string          // directories that are mounted empty over those of the image
-	program    bool              // only the program counts, not whether a runtime can mount the image
+	shelf      *preflight.Shelf  // of a listing: only the program counts, not whether a runtime can mount the image
 }
 
 // Check predicts whether a local image starts on the host. Nothing of it is run or
@@ -85,14 +85,14 @@ func (e *Engine) onFiles(s *store.Store, img *store.Image, chain []*store.Layer,
 		command.Bad = fmt.Sprintf("the image has %d layers, and the storage driver %s mounts at most %d", len(dirs), s.Driver(), limit)
 		command.BadHint = "build it with fewer layers (podman build --squash-all), or use a store with --storage-driver vfs"
 	}
-	root, err := preflight.OpenLayers(dirs)
+	root, err := cmp.Or(o.shelf, &preflight.Shelf{}).OpenLayers(dirs)
 	if err != nil {
 		return fmt.Errorf("reading the files of image %s: %w", query.ShortID(img.ID), err)
 	}
 	if s.Driver() == "overlay" {
 		root.AskRecords(e.ids(), func(i int) (map[string]bool, error) { return store.OpaqueDirs(dirs[i]) })
 	}
-	if command.Bad == "" && !o.program {
+	if command.Bad == "" && o.shelf == nil {
 		if command.Bad = preflight.Unmountable(root); command.Bad != "" {
 			command.BadHint = "build the image without it"
 		}
@@ -115,7 +115,7 @@ func commandOf(s *store.Store, img *store.Image, o CheckOptions) (preflight.Comm
 		Env: slices.Concat(start.Env, o.Env), WorkingDir: cmp.Or(o.WorkingDir, start.WorkingDir), User: cmp.Or(o.User, start.User),
 		Claimed: query.PlatformOf(img),
 	}
-	if !o.program {
+	if o.shelf == nil {
 		c.Index = indexPlatform(s, img)
 	}
 	if o.Entrypoint != nil {

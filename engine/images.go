@@ -2,12 +2,10 @@ package engine
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/mpull/mpull/engine/platform"
 	"github.com/mpull/mpull/engine/preflight"
@@ -108,16 +106,19 @@ func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, e
 }
 
 func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []ListedImage {
-	bytes, kin, native := s.view.Sizes(), s.view.Kinship(), e.runs(ctx, st, s)
+	bytes, kin := s.view.Sizes(), s.view.Kinship()
 	parents, containers := s.view.Parents(), s.view.Containers()
-	rows := []ListedImage{}
-	for i, img := range s.images {
+	shelf := &preflight.Shelf{Room: shelfRoom}
+	defer shelf.Close() //nolint:errcheck // nothing was written
+	each := make([]ListedImage, len(s.images))
+	store.Each(context.WithoutCancel(ctx), len(each), func(i int) { // ctx ends what looks at files
+		img := s.images[i]
 		row := ListedImage{
 			ID: img.ID, Id: img.ID, ParentId: parents(img), RepoTags: img.Names, RepoDigests: repoDigests(img),
 			Digest: img.Digest, Platform: img.Platform(), Created: img.Created.Unix(), CreatedAt: time.Unix(img.Created.Unix(), 0).UTC(),
 			Size: bytes.Of(img), VirtualSize: bytes.Of(img), Containers: containers[img.ID], IsManifestList: img.IsList,
 			Names: img.Names, Dangling: kin.Dangling(kin.At(img)), ReadOnly: img.ReadOnly, Digests: img.Digests,
-			History: img.NamesHistory, Displaced: img.Displaced, Schema1: img.Schema1, Native: native[i],
+			History: img.NamesHistory, Displaced: img.Displaced, Schema1: img.Schema1, Native: e.runs(ctx, st, s, img, shelf),
 		}
 		if img.Config != nil {
 			row.Labels, row.Arch, row.Os = img.Config.Labels, img.Config.Architecture, img.Config.OS
@@ -125,6 +126,10 @@ func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []Liste
 		if img.ConfigError != nil {
 			row.Problem = img.ConfigError.Error()
 		}
+		each[i] = row
+	})
+	rows := make([]ListedImage, 0, len(each))
+	for _, row := range each {
 		rows = appendNames(rows, row)
 	}
 	return rows
@@ -143,34 +148,27 @@ func (e *Engine) markPinned(rows []ListedImage) error {
 	return nil
 }
 
-// runs tells of each image whether the host runs it without emulation. That
-// is asked of its program, which may be for another platform than its config
-// says; so the listing says what check does.
-func (e *Engine) runs(ctx context.Context, st *store.Store, s selection) []bool {
-	on, native := e.host(), make([]bool, len(s.images))
-	facts, sizes := on.Facts(), s.view.Sizes()
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, img := range s.images {
-		if img.Config == nil {
-			continue
-		}
-		if native[i] = facts.Native(query.PlatformOf(img)); s.brief {
-			continue
-		}
-		g.Go(func() error {
-			actual := ""
-			err := e.onFiles(st, img, sizes.Layers(img), CheckOptions{program: true}, func(root preflight.RootFS, command preflight.Command) {
-				actual = preflight.Actual(ctx, root, command, on)
-			})
-			if p, wrong := platform.Parse(actual); err == nil && wrong == nil {
-				native[i] = facts.Native(p)
-			}
-			return nil
-		})
+// shelfRoom is how many of the layers that images share stay open during a listing.
+const shelfRoom = 128
+
+// runs tells whether the host runs an image without emulation. That is asked of
+// its program, which may be for another platform than its config says; so the
+// listing says what check does.
+func (e *Engine) runs(ctx context.Context, st *store.Store, s selection, img *store.Image, shelf *preflight.Shelf) bool {
+	if img.Config == nil {
+		return false
 	}
-	_ = g.Wait() // none fails
-	return native
+	on, actual := e.host(), ""
+	facts := on.Facts()
+	if !s.brief {
+		err := e.onFiles(st, img, s.view.Sizes().Layers(img), CheckOptions{shelf: shelf}, func(root preflight.RootFS, command preflight.Command) {
+			actual = preflight.Actual(ctx, root, command, on)
+		})
+		if p, wrong := platform.Parse(actual); err == nil && wrong == nil {
+			return facts.Native(p)
+		}
+	}
+	return facts.Native(query.PlatformOf(img))
 }
 
 // appendNames adds the rows of an image. A digest name has a row only where no

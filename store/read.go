@@ -49,10 +49,9 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		snap.Containers = append(snap.Containers, toContainer(&list.Containers[i]))
 	}
 	snap.Images = s.toImages(list.Images)
-	if err := s.readAllDetails(ctx, snap.Images); err != nil {
-		return nil, err
-	}
-	return snap, nil
+	// A store of a thousand images means a thousand small files.
+	Each(ctx, len(snap.Images), func(i int) { s.ReadDetails(&snap.Images[i]) })
+	return snap, ctx.Err()
 }
 
 // Index is a snapshot of the images alone, without what ReadDetails reads of
@@ -85,24 +84,22 @@ func (s *Store) toImages(list []storage.Image) []Image {
 	return images
 }
 
-// readAllDetails reads the details of images on all processors: a store of a
-// thousand images means a thousand small files.
-func (s *Store) readAllDetails(ctx context.Context, images []Image) error {
+// Each calls f with 0 to n-1 on all processors, until ctx ends.
+func Each(ctx context.Context, n int, f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(images)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(images) {
+				if i >= n {
 					return
 				}
-				s.ReadDetails(&images[i])
+				f(i)
 			}
 		})
 	}
 	wg.Wait()
-	return ctx.Err()
 }
 
 func toLayer(l *storage.Layer) Layer {

@@ -22,6 +22,8 @@ type Dir struct {
 	// recorded lists the directories that the layer made opaque. It is nil where
 	// their marks on disk can be read.
 	recorded func() (map[string]bool, error)
+	asked    sync.Once // for recorded
+	seen     *sync.Map // what entry found, by path; nil when it is not kept
 }
 
 // OpenDir opens the directory dir as a root filesystem.
@@ -31,7 +33,7 @@ func OpenDir(dir string) (*Dir, error) {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	return &Dir{fd: fd, overridden: sync.OnceValue(func() bool {
-		_, err := unix.Getxattr(procFD(fd), overrideXattr, nil)
+		_, err := unix.Getxattr(dir, overrideXattr, nil) // by its name: that is faster than by procFD
 		return err == nil
 	})}, nil
 }
@@ -44,7 +46,17 @@ func (d *Dir) Close() error { return unix.Close(d.fd) }
 // that nothing outside the root is reached even when it changes meanwhile.
 func (d *Dir) open(name string) (int, error) {
 	fd, err := d.fd, error(nil)
-	for part := range strings.SplitSeq(strings.Trim(path.Clean("/"+name), "/"), "/") {
+	below := strings.TrimLeft(path.Clean("/"+name), "/")
+	if strings.Contains(below, "/") { // the kernel does the same at once, unless it is an old one or meets a link
+		how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+		switch fd, err := unix.Openat2(d.fd, below, &how); {
+		case err == nil:
+			return fd, nil
+		case errors.Is(err, unix.ENOENT):
+			return -1, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+	}
+	for part := range strings.SplitSeq(below, "/") {
 		if part == "" {
 			part = "." // the root itself
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path"
@@ -31,24 +32,61 @@ func procFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 // an image do not change. Layers may be used by several goroutines.
 type Layers struct {
 	top []*Dir // uppermost first
+	own []*Dir // those of them that are on no shelf
 
 	merged sync.Map // of a directory's name, the layers that it shows, []*Dir
 }
 
 // OpenLayers opens the directories of the layers, lowest first. Without layers
 // the root is an empty directory.
-func OpenLayers(lowestFirst []string) (*Layers, error) {
+func OpenLayers(lowestFirst []string) (*Layers, error) { return (&Shelf{}).OpenLayers(lowestFirst) }
+
+// A Shelf is for looking at many images: it keeps some of the lower layers, which
+// other images have too, open until it is closed, with what was found in them. The
+// zero value is empty, and keeps none.
+type Shelf struct {
+	Room int // how many it keeps
+
+	mu   sync.Mutex
+	dirs map[string]*Dir
+}
+
+// OpenLayers is OpenLayers with the layers that are on the shelf.
+func (s *Shelf) OpenLayers(lowestFirst []string) (*Layers, error) {
 	l := &Layers{}
-	for _, dir := range slices.Backward(lowestFirst) {
-		d, err := OpenDir(dir)
+	for i, dir := range slices.Backward(lowestFirst) {
+		d, kept, err := s.open(dir, i+1 < len(lowestFirst))
 		if err != nil {
 			return nil, errors.Join(err, l.Close())
 		}
 		l.top = append(l.top, d)
+		if !kept {
+			l.own = append(l.own, d)
+		}
 	}
 	l.merged.Store("/", l.top)
 	return l, nil
 }
+
+// open opens a layer, and puts it on the shelf if it may and there is room.
+func (s *Shelf) open(dir string, may bool) (d *Dir, kept bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d = s.dirs[dir]; d != nil {
+		return d, true, nil
+	}
+	d, err = OpenDir(dir)
+	if kept = err == nil && may && len(s.dirs) < s.Room; kept {
+		if s.dirs == nil {
+			s.dirs = map[string]*Dir{}
+		}
+		d.seen, s.dirs[dir] = &sync.Map{}, d
+	}
+	return d, kept, err
+}
+
+// Close releases the layers on the shelf, with which nothing may be done any more.
+func (s *Shelf) Close() error { return closeAll(slices.Collect(maps.Values(s.dirs))) }
 
 // IDTable is the table of user IDs of a user namespace (user_namespaces(7)), ""
 // where it cannot be read.
@@ -76,16 +114,20 @@ func (l *Layers) AskRecords(own IDTable, opaque func(lowestFirst int) (map[strin
 		return
 	}
 	for i, d := range l.top {
-		if d.marksHidden(own) {
-			d.recorded = sync.OnceValues(func() (map[string]bool, error) { return opaque(len(l.top) - 1 - i) })
-		}
+		d.asked.Do(func() {
+			if d.marksHidden(own) {
+				d.recorded = sync.OnceValues(func() (map[string]bool, error) { return opaque(len(l.top) - 1 - i) })
+			}
+		})
 	}
 }
 
-// Close releases the directories.
-func (l *Layers) Close() error {
+// Close releases the directories that are on no shelf.
+func (l *Layers) Close() error { return closeAll(l.own) }
+
+func closeAll(dirs []*Dir) error {
 	var errs []error
-	for _, d := range l.top {
+	for _, d := range dirs {
 		errs = append(errs, d.Close())
 	}
 	return errors.Join(errs...)
@@ -162,7 +204,7 @@ func lookup(merged []*Dir, at, part string) (found []*Dir, fi FileInfo, err erro
 	}
 	var doubt error // whether what follows is hidden
 	for i, d := range merged {
-		e, removed, err := d.entry(at, part)
+		e, removed, err := d.known(at, part)
 		if err != nil {
 			return nil, fi, err
 		}
@@ -197,6 +239,26 @@ func notThere(at string) error {
 
 // archiveMark begins the names that remove entries in a layer archive.
 const archiveMark = ".wh."
+
+// known is entry, for a layer on a shelf asked once.
+func (d *Dir) known(at, part string) (e *FileInfo, removed bool, err error) {
+	if d.seen == nil {
+		return d.entry(at, part)
+	}
+	type answer struct {
+		e       *FileInfo
+		removed bool
+		err     error
+	}
+	got, ok := d.seen.Load(at)
+	if !ok {
+		e, removed, err = d.entry(at, part)
+		got = answer{e, removed, err}
+		d.seen.Store(at, got)
+	}
+	a := got.(answer)
+	return a.e, a.removed, a.err
+}
 
 // entry looks at one layer. It returns nil when the layer has nothing to say,
 // and removed when it hides what is below.

@@ -53,6 +53,8 @@ func TestLayersArchiveMarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
+	shelf := &Shelf{Room: 1} // for one of the two lower layers
+	defer shelf.Close()
 	machine := host.Facts{Platform: lin("amd64", "")}
 	for name, want := range map[string]Verdict{
 		"/bin/gone": NotFound, "/bin/kept": Native, "/bin/changed": ExecFormatError, "/opaque/old": NotFound, "/opaque/new": Native, "/removed/x": NotFound,
@@ -60,6 +62,16 @@ func TestLayersArchiveMarks(t *testing.T) {
 	} {
 		if r := Check(context.Background(), root, run(name), machine); r.Verdict != want {
 			t.Errorf("%s: %s %s, want %s", name, r.Verdict, r.Reason, want)
+		}
+		again, err := shelf.OpenLayers(dirs) // each time with what was found before
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := Check(context.Background(), again, run(name), machine); r.Verdict != want || len(again.own) != 2 {
+			t.Errorf("%s, with a shelf: %s %s, want %s; %d directories are its own", name, r.Verdict, r.Reason, want, len(again.own))
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 	none, err := OpenLayers(nil)
@@ -145,7 +157,9 @@ func overlayFacts(base string) string {
 	mnt := filepath.Join(base, "m")
 	opts := "userxattr,lowerdir=" + dirs[2] + ":" + dirs[1] + ":" + dirs[0]
 	must(unix.Mount("overlay", mnt, "overlay", 0, opts))
-	layers, err := OpenLayers(dirs)
+	shelf := Shelf{Room: len(dirs)}
+	defer shelf.Close()
+	layers, err := shelf.OpenLayers(dirs)
 	must(err)
 	mounted, err := OpenDir(mnt)
 	must(err)
