@@ -83,7 +83,9 @@ func (e *Engine) note(format string, args ...any) {
 
 // read opens the store, takes one snapshot, and hands both to f.
 func (e *Engine) read(ctx context.Context, f func(*store.Store, *store.Snapshot) error) (err error) {
-	s, err := store.Open(e.config.Store)
+	options := e.config.Store
+	options.Ahead = true
+	s, err := store.Open(options)
 	if err != nil {
 		return err
 	}

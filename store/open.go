@@ -31,6 +31,7 @@ type Options struct {
 	// storage.conf, for a Root it does not name, or CRI-O's configuration says.
 	ImageStore string
 	CRIO       *crio.Source // CRI-O's configuration; nil means none
+	Ahead      bool         // a Snapshot follows: Open reads configs while the library reads its lists
 	Sync       bool         // sync a layer's files to disk before the layer counts as complete (overlay only)
 }
 
@@ -39,11 +40,12 @@ type Options struct {
 type Store struct {
 	lib       storage.Store // nil when there is no store yet and it was opened for reading
 	options   types.StoreOptions
-	reading   bool     // opened by Open: nothing is mounted, so Close has nothing to undo
-	locked    bool     // read as an additional image store, as it cannot be changed
-	temp      string   // directory made up for a reader, "" for none; removed by Close
-	configs   sync.Map // image ID to Config: what images are, read once
-	composefs sync.Map // a layer's directory to bool: whether its files are in composefs form
+	reading   bool      // opened by Open: nothing is mounted, so Close has nothing to undo
+	locked    bool      // read as an additional image store, as it cannot be changed
+	temp      string    // directory made up for a reader, "" for none; removed by Close
+	ahead     *sync.Map // what readAhead finds, nil when nothing is read ahead
+	configs   sync.Map  // image ID to Config: what images are, read once
+	composefs sync.Map  // a layer's directory to bool: whether its files are in composefs form
 }
 
 // ErrReadOnly is returned by Writer and Deleter of a store whose files cannot
@@ -67,7 +69,16 @@ func Open(o Options) (*Store, error) {
 	if unix.Access(options.GraphRoot, unix.W_OK) != nil || !whole(options) {
 		return openReadOnly(options)
 	}
-	return openReading(options)
+	if !o.Ahead {
+		return openReading(options)
+	}
+	ahead := &sync.Map{}
+	go readAhead(filepath.Join(options.GraphRoot, options.GraphDriverName+"-images"), ahead)
+	s, err := openReading(options)
+	if err == nil {
+		s.ahead = ahead
+	}
+	return s, err
 }
 
 // openReading opens a whole store. A reader mounts nothing, so that it has

@@ -255,17 +255,22 @@ func (s *Store) bigDataFile(img *Image, key string, size int64) ([]byte, bool) {
 // readExactly reads a small regular file of a known size with three system
 // calls; os.ReadFile makes ten, to find out that it cannot be polled.
 func readExactly(path string, size int) ([]byte, bool) {
+	blob, ok := readSmall(path, make([]byte, size+1))
+	return blob, ok && len(blob) == size
+}
+
+// readSmall reads a file that is smaller than buf into it.
+func readSmall(path string, buf []byte) ([]byte, bool) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, false
 	}
 	defer unix.Close(fd)
-	blob := make([]byte, size+1)
-	n, err := unix.Read(fd, blob)
-	if err != nil || n != size {
+	n, err := unix.Read(fd, buf)
+	if err != nil || n == len(buf) {
 		return nil, false
 	}
-	return blob[:n], true
+	return buf[:n], true
 }
 
 // Manifest returns a manifest kept with an image: the one with digest d (its own

@@ -1,11 +1,16 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -35,6 +40,12 @@ func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
 	if known, ok := s.configs.Load(img.ID); ok {
 		return known.(Config), nil
 	}
+	_, err := itemSize(img, "sha256:"+img.ID)
+	if err == nil && s.ahead != nil {
+		if known, ok := s.ahead.Load(img.ID); ok {
+			return known.(Config), nil
+		}
+	}
 	blob, err := configBlob(img, item)
 	if err != nil {
 		return Config{}, err
@@ -47,6 +58,27 @@ func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
 		s.configs.Store(img.ID, config)
 	}
 	return config, nil
+}
+
+// readAhead reads the configs in the folder of images, each of which must have the
+// digest that its place says: which images there are is not known yet.
+func readAhead(dir string, configs *sync.Map) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return
+	}
+	defer folder.Close()
+	ids, _ := folder.Readdirnames(-1)
+	buf := make([]byte, 64<<10) // a longer one can wait
+	for _, id := range ids {
+		blob, ok := readSmall(filepath.Join(dir, id, bigDataName("sha256:"+id)), buf)
+		if sum := sha256.Sum256(blob); !ok || hex.EncodeToString(sum[:]) != id {
+			continue
+		}
+		if config, err := parseConfig(blob); err == nil {
+			configs.Store(id, config)
+		}
+	}
 }
 
 func parseConfig(blob []byte) (Config, error) {
