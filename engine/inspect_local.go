@@ -186,6 +186,9 @@ func repoTags(img *store.Image) []string {
 // repoDigests lists each repository of an image with each of its manifests'
 // digests, sorted.
 func repoDigests(img *store.Image) []string {
+	if len(img.Names) == 0 {
+		return []string{}
+	}
 	of := slices.DeleteFunc(append(slices.Clone(img.Digests), img.Digest), func(d digest.Digest) bool { return d.Validate() != nil })
 	digests := []string{}
 	for _, name := range img.Names {

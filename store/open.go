@@ -334,6 +334,6 @@ func (s *Store) PartialPulls() map[string]string {
 }
 
 func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
+	var st unix.Stat_t
+	return !errors.Is(unix.Lstat(path, &st), fs.ErrNotExist)
 }
