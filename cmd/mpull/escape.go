@@ -13,6 +13,9 @@ import (
 // or line of a terminal: control characters, characters that turn the writing
 // direction or break the line, and invalid UTF-8 become visible escapes.
 func escape(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || steers(r) }) {
+		return s // as nearly all are
+	}
 	var b strings.Builder
 	escapeTo(&b, s, "")
 	return b.String()

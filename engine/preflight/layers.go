@@ -68,15 +68,19 @@ func (s *Shelf) OpenLayers(lowestFirst []string) (*Layers, error) {
 	return l, nil
 }
 
-// open opens a layer, and puts it on the shelf if it may and there is room.
-func (s *Shelf) open(dir string, may bool) (d *Dir, kept bool, err error) {
+// open opens a layer, and puts it on the shelf if it is a lower one and there is room.
+func (s *Shelf) open(dir string, lower bool) (d *Dir, kept bool, err error) {
+	if !lower {
+		d, err = OpenDir(dir)
+		return d, false, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d = s.dirs[dir]; d != nil {
 		return d, true, nil
 	}
 	d, err = OpenDir(dir)
-	if kept = err == nil && may && len(s.dirs) < s.Room; kept {
+	if kept = err == nil && len(s.dirs) < s.Room; kept {
 		if s.dirs == nil {
 			s.dirs = map[string]*Dir{}
 		}
