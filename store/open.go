@@ -40,12 +40,12 @@ type Options struct {
 type Store struct {
 	lib       storage.Store // nil when there is no store yet and it was opened for reading
 	options   types.StoreOptions
-	reading   bool      // opened by Open: nothing is mounted, so Close has nothing to undo
-	locked    bool      // read as an additional image store, as it cannot be changed
-	temp      string    // directory made up for a reader, "" for none; removed by Close
-	ahead     *sync.Map // what readAhead finds, nil when nothing is read ahead
-	configs   sync.Map  // image ID to Config: what images are, read once
-	composefs sync.Map  // a layer's directory to bool: whether its files are in composefs form
+	reading   bool     // opened by Open: nothing is mounted, so Close has nothing to undo
+	locked    bool     // read as an additional image store, as it cannot be changed
+	temp      string   // directory made up for a reader, "" for none; removed by Close
+	ahead     *ahead   // what readAhead finds, nil when nothing is read ahead
+	configs   sync.Map // image ID to Config: what images are, read once
+	composefs sync.Map // a layer's directory to bool: whether its files are in composefs form
 }
 
 // ErrReadOnly is returned by Writer and Deleter of a store whose files cannot
@@ -72,7 +72,7 @@ func Open(o Options) (*Store, error) {
 	if !o.Ahead {
 		return openReading(options)
 	}
-	ahead := &sync.Map{}
+	ahead := &ahead{}
 	go readAhead(filepath.Join(options.GraphRoot, options.GraphDriverName+"-images"), ahead)
 	s, err := openReading(options)
 	if err == nil {

@@ -49,6 +49,9 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		snap.Containers = append(snap.Containers, toContainer(&list.Containers[i]))
 	}
 	snap.Images = s.toImages(list.Images)
+	if s.ahead != nil {
+		s.ahead.enough.Store(true)
+	}
 	// A store of a thousand images means a thousand small files.
 	Each(ctx, len(snap.Images), func(i int) { s.ReadDetails(&snap.Images[i]) })
 	return snap, ctx.Err()

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -30,13 +29,13 @@ func TestReadAhead(t *testing.T) {
 	if err := unix.Mkfifo(at(pipe), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var configs sync.Map
-	readAhead(dir, &configs)
-	if c, ok := configs.Load(id); !ok || c.(Config).Architecture != "amd64" {
+	var a ahead
+	readAhead(dir, &a)
+	if c, ok := a.configs.Load(id); !ok || c.(Config).Architecture != "amd64" {
 		t.Errorf("the config is %v", c)
 	}
 	for _, id := range []string{other, pipe} {
-		if c, ok := configs.Load(id); ok {
+		if c, ok := a.configs.Load(id); ok {
 			t.Errorf("%s is taken for %v", id, c)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -42,7 +43,7 @@ func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
 	}
 	_, err := itemSize(img, "sha256:"+img.ID)
 	if err == nil && s.ahead != nil {
-		if known, ok := s.ahead.Load(img.ID); ok {
+		if known, ok := s.ahead.configs.Load(img.ID); ok {
 			return known.(Config), nil
 		}
 	}
@@ -60,9 +61,15 @@ func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
 	return config, nil
 }
 
+// ahead is what readAhead read, and whether that is enough.
+type ahead struct {
+	configs sync.Map // image ID to Config
+	enough  atomic.Bool
+}
+
 // readAhead reads the configs in the folder of images, each of which must have the
 // digest that its place says: which images there are is not known yet.
-func readAhead(dir string, configs *sync.Map) {
+func readAhead(dir string, a *ahead) {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return
@@ -71,12 +78,15 @@ func readAhead(dir string, configs *sync.Map) {
 	ids, _ := folder.Readdirnames(-1)
 	buf := make([]byte, 64<<10) // a longer one can wait
 	for _, id := range ids {
+		if a.enough.Load() {
+			return
+		}
 		blob, ok := readSmall(filepath.Join(dir, id, bigDataName("sha256:"+id)), buf)
 		if sum := sha256.Sum256(blob); !ok || hex.EncodeToString(sum[:]) != id {
 			continue
 		}
 		if config, err := parseConfig(blob); err == nil {
-			configs.Store(id, config)
+			a.configs.Store(id, config)
 		}
 	}
 }
