@@ -142,7 +142,8 @@ func hints() []hinted {
 // TestHints follows each hint, and asks the kernel then.
 func TestHints(t *testing.T) {
 	testenv.Root(t)
-	testenv.Need(t, "unshare", "chroot", "sed")
+	testenv.Need(t, "chroot", "sed")
+	testenv.Unshares(t, "--mount")
 	machine := host.Local()
 	if machine.Facts().Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")

@@ -114,7 +114,8 @@ func tooHigh(file []byte) []byte {
 // its loader does in a chroot.
 func TestLibraries(t *testing.T) {
 	testenv.Root(t)
-	testenv.Need(t, "gcc", "unshare", "chroot", "ldconfig")
+	testenv.Need(t, "gcc", "chroot", "ldconfig")
+	testenv.Unshares(t, "--mount")
 	if machine := host.Local(); machine.Facts().Platform.Architecture != "amd64" {
 		t.Skip("the programs of this test are for amd64")
 	}

@@ -3,6 +3,7 @@ package faults
 import (
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -178,15 +179,22 @@ func TestCredentialsStay(t *testing.T) {
 		w := challenge(reg, `Basic realm="x"`)
 		logIn(b, reg.Host)
 		other := &witness{}
-		store := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		store := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 			other.note(req)
 			req.Header.Set("Authorization", basic())
 			reg.ServeHTTP(rw, req)
 		}))
+		listener, err := net.Listen("tcp", "127.0.0.2:0") // another host, without a name that had to be found
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = store.Listener.Close() // the one that comes with it
+		store.Listener = listener
+		store.Start()
 		t.Cleanup(store.Close)
 		reg.Fault(func(rw http.ResponseWriter, req *http.Request) {
 			if strings.Contains(req.URL.Path, "/blobs/") && strings.HasPrefix(req.Host, "127.0.0.1") {
-				http.Redirect(rw, req, strings.Replace(store.URL, "127.0.0.1", "localhost", 1)+req.URL.Path, http.StatusTemporaryRedirect)
+				http.Redirect(rw, req, store.URL+req.URL.Path, http.StatusTemporaryRedirect)
 			}
 		})
 		b.Must("pull", "--retry", "0", "--tls-verify=false", reg.Host+"/app:1")

@@ -258,8 +258,8 @@ func TestTransports(t *testing.T) {
 	}
 }
 
-// TestRootless runs the look-ups as a user who has no store, no policy.json,
-// no home and no right to a user namespace.
+// TestRootless runs the look-ups as a user who has no store, no home, no right to
+// a user namespace, and a policy.json only for what a pull would do.
 func TestRootless(t *testing.T) {
 	testenv.Root(t)
 	testenv.Need(t, "setpriv")
@@ -273,7 +273,7 @@ func TestRootless(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "mpull")
-	for from, to := range map[string]string{testenv.Binary(): program, filepath.Join(b.dir, "registries.conf"): filepath.Join(dir, "registries.conf")} {
+	for from, to := range map[string]string{testenv.Binary(): program, filepath.Join(b.dir, "registries.conf"): filepath.Join(dir, "registries.conf"), filepath.Join(b.dir, "policy.json"): filepath.Join(dir, "policy.json")} {
 		data, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)
@@ -284,6 +284,9 @@ func TestRootless(t *testing.T) {
 	}
 	before := listing(t, dir)
 	run := func(args ...string) ([]byte, error) {
+		if args[0] == "pull" {
+			args = append([]string{"--policy-file", filepath.Join(dir, "policy.json")}, args...)
+		}
 		line := append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", program, "--root", dir + "/root", "--runroot", dir + "/run", "--registries-conf", dir + "/registries.conf"}, args...)
 		cmd := exec.Command("setpriv", line...)
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_RUNTIME_DIR=" + dir}

@@ -147,7 +147,8 @@ type layout struct {
 }
 
 func newLayout(t *testing.T) *layout {
-	testenv.Need(t, "unshare", "setpriv", "chroot")
+	testenv.Need(t, "setpriv", "chroot")
+	testenv.Unshares(t, "--mount")
 	bed := testbed.New(t, testenv.Binary())
 	l := &layout{node: filepath.Join(bed.Dir, "node")}
 	bed.Root, bed.RunRoot = filepath.Join(l.node, "var/lib/containers/storage"), filepath.Join(l.node, "run/containers/storage")

@@ -41,6 +41,7 @@ func TestBinfmtInForce(t *testing.T) {
 // isolated runs a test of this program in user and mount namespaces of its own.
 func isolated(t *testing.T, dir, name string) {
 	t.Helper()
+	testenv.Unshares(t, "--user", "--map-root-user", "--mount")
 	cmd := exec.Command("/proc/self/exe", "-test.run", "^"+name+"$", "-test.v")
 	cmd.Env = append(os.Environ(), stageVar+"="+dir)
 	kernelcases.Isolate(cmd)

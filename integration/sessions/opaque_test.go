@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -71,6 +72,7 @@ func layered(t *testing.T, layers ...map[string][]byte) v1.Image {
 // lies in no such directory is known.
 func TestOpaqueOfRoot(t *testing.T) {
 	testenv.Root(t)
+	testenv.Unshares(t, "--user", "--map-root-user", "--mount")
 	program := testimage.Program(runtime.GOARCH)
 	registry := testregistry.New()
 	defer registry.Close()
@@ -85,7 +87,11 @@ func TestOpaqueOfRoot(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	store := []string{testenv.Binary(), "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "overlay", "--tls-verify=false"}
+	policy := filepath.Join(dir, "policy.json")
+	if err := os.WriteFile(policy, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	store := []string{testenv.Binary(), "--policy-file", policy, "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "overlay", "--tls-verify=false"}
 	run := func(argv ...string) string {
 		out, err := exec.Command(argv[0], argv[1:]...).Output()
 		var exit *exec.ExitError

@@ -140,6 +140,7 @@ func afterRootsPodman(t *testing.T) bool {
 	if err == nil && info.Mode().Perm()&1 == 0 && absent == nil || os.Getenv(inside) != "" {
 		return true
 	}
+	testenv.Unshares(t, "--mount")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -325,6 +326,7 @@ func TestRootWithoutCapabilities(t *testing.T) {
 // TestNoUserNamespaces: where they are switched off, one line says so and what
 // mends it.
 func TestNoUserNamespaces(t *testing.T) {
+	testenv.Unshares(t, "--user", "--map-root-user", "--mount")
 	s := newSession(t)
 	s.clear()
 	script := `echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --reuid "$1" --regid "$1" --clear-groups -- "$2" pull -q "$3"`
@@ -343,6 +345,7 @@ func TestNoUserNamespaces(t *testing.T) {
 // TestNoProc: where /proc is not mounted, or the kernel makes no user namespace
 // because of a chroot, one line says so and what mends it.
 func TestNoProc(t *testing.T) {
+	testenv.Unshares(t, "--user", "--map-root-user", "--mount")
 	s := newSession(t)
 	s.clear()
 	const end = `exec env -C / chroot --userspec="$1:$1" "$D" "$2" pull -q "$3"`

@@ -7,6 +7,7 @@
 package testenv
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -167,6 +168,17 @@ func Need(t testing.TB, programs ...string) {
 		if _, err := exec.LookPath(p); err != nil {
 			Missing(t, p+" is not installed")
 		}
+	}
+}
+
+// Unshares ends a test that starts programs in new namespaces, which the flags of
+// unshare(1) name, where there are none, as Missing does: in a chroot, / is no
+// mount that could be kept from others, and the kernel makes no user namespace.
+func Unshares(t testing.TB, flags ...string) {
+	t.Helper()
+	Need(t, "unshare")
+	if out, err := exec.Command("unshare", append(flags, "true")...).CombinedOutput(); err != nil {
+		Missing(t, fmt.Sprintf("no new namespaces here (%s): %s", strings.Join(flags, " "), bytes.TrimSpace(out)))
 	}
 }
 
