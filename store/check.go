@@ -87,7 +87,7 @@ func checkFiles(options types.StoreOptions, driver string, lock func(path string
 	if len(found) > 0 || !exists(options.GraphRoot) {
 		return found, nil
 	}
-	return lookOver(p, driver, (&Store{options: options}).deleting(), lock)
+	return lookOver(p, driver, additionalStores(options.GraphDriverOptions), (&Store{options: options}).deleting(), lock)
 }
 
 // checkJSON reads a file that holds one JSON array of records with IDs, or

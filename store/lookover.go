@@ -51,6 +51,7 @@ func Contradictions(o Options) error {
 type lookover struct {
 	p                          places
 	driver                     string
+	additional                 []string // roots of additional stores
 	journal                    map[string]bool
 	layers, images, containers *table
 	found                      []Damage
@@ -59,8 +60,8 @@ type lookover struct {
 // lookOver reads directories before lists: what a list names is in it before
 // its directory is made. It looks twice where something is odd: the second
 // time nobody is just deleting.
-func lookOver(p places, driver string, journal map[string]bool, lockOf func(path string) (*lockfile.LockFile, error)) ([]Damage, error) {
-	l := &lookover{p: p, driver: driver, journal: journal}
+func lookOver(p places, driver string, additional []string, journal map[string]bool, lockOf func(path string) (*lockfile.LockFile, error)) ([]Damage, error) {
+	l := &lookover{p: p, driver: driver, additional: additional, journal: journal}
 	if err := l.look(); err != nil || len(l.found) == 0 {
 		return nil, err
 	}
@@ -147,7 +148,10 @@ func (l *lookover) lostLists(layerDirs map[string]string) {
 				l.add(DamagedFile, l.p.layers[0], fmt.Sprintf("it does not list layer %s of image %s, which is here: %s", top, l.images.rows[i].ID, path), false)
 				return
 			}
-			if state != "" && written(l.p.layerLocks[0]) {
+			elsewhere := slices.ContainsFunc(l.additional, func(root string) bool {
+				return exists(filepath.Join(root, l.driver, top)) || exists(filepath.Join(root, l.driver, "dir", top)) // overlay, vfs
+			})
+			if state != "" && written(l.p.layerLocks[0]) && !elsewhere {
 				l.add(DamagedFile, l.p.layers[0], fmt.Sprintf("it %s, but image %s has layers", state, l.images.rows[i].ID), false)
 				return
 			}

@@ -1,10 +1,14 @@
 package faults
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"golang.org/x/sys/unix"
 
 	"github.com/mpull/mpull/integration/testbed"
@@ -108,6 +112,20 @@ func TestAdditionalStore(t *testing.T) {
 	}
 	b.Must(option, "rmi", id)
 	b.Must(option, "prune", "--force")
+	// An image of its own that has all its layers there: the list of layers may be
+	// missing, though podman has written the lock.
+	twin, err := mutate.Config(imageOf(t, layers[0]), v1.Config{User: "7"})
+	if err = errors.Join(err, reg.PushImage("twin:1", twin)); err != nil {
+		t.Fatal(err)
+	}
+	other := newBed(t)
+	other.Must(option, "pull", "--tls-verify=false", reg.Host+"/twin:1")
+	list := filepath.Join(other.Root, "overlay-layers")
+	if err := errors.Join(os.RemoveAll(filepath.Join(list, "layers.json")), os.WriteFile(filepath.Join(list, "layers.lock"), []byte("written"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	other.Must(option, "doctor")
+	other.Must(option, "prune", "--force")
 	if v := sound(t, base, true); v.Names[reg.Host+"/base:1"] == "" || v.Unreferenced > 0 {
 		t.Errorf("the additional store was changed: %+v", v)
 	}
