@@ -12,13 +12,13 @@
 #   - a clone with new namespaces (EINVAL): tests that ask the kernel by tracing
 #     a child in a user namespace skip themselves
 #   - run: runtimes are programs of this machine
-# The test that kills a child at each step takes too long: $slow below.
+# The tests that kill a child at each step take too long: $slow below.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ -n "${GOFLAGS:-}" ] || . ./.envrc
 [ $# -gt 0 ] || set -- arm/v7 arm64 s390x
-packages=(./engine/platform ./engine/host ./engine/preflight ./gc ./store/query ./store)
-slow='^TestDeleteKilledAtEachStep$'
+packages=(./engine/platform ./engine/host ./engine/preflight ./gc ./store/inflate ./store/query ./store)
+slow='^Test(Delete|Commit)KilledAtEachStep$'
 work=.cache/emulated
 
 if [ "${MPULL_EMULATED:-}" = "" ]; then
