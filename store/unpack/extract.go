@@ -45,6 +45,9 @@ func (x *extractor) extract(hdr *tar.Header, write contents) error {
 	}
 	parent, err := x.openMaking(dir, x.ids.RootPair())
 	whiteout := x.opaque != "" && !isRoot && strings.HasPrefix(base, archive.WhiteoutPrefix)
+	if name := strings.TrimPrefix(base, archive.WhiteoutPrefix); whiteout && (name == "" || name == "." || name == "..") {
+		return errors.New("whiteout without a name")
+	}
 	if errors.Is(err, unix.ENOTDIR) && whiteout && base != archive.WhiteoutOpaqueDir {
 		return nil // some tools whiteout "foo" and then "foo/bar"
 	}
@@ -85,10 +88,6 @@ func (x *extractor) whiteout(hdr *tar.Header, dir string, e entry) error {
 		return unix.Fsetxattr(e.parent, x.opaque, []byte{'y'}, 0)
 	}
 	e.base = strings.TrimPrefix(e.base, archive.WhiteoutPrefix)
-	switch e.base {
-	case "", ".", "..":
-		return errors.New("whiteout without a name")
-	}
 	if err := unix.Mknodat(e.parent, e.base, unix.S_IFCHR, 0); err != nil {
 		return err
 	}
