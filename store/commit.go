@@ -85,9 +85,12 @@ func (s *Store) commitStepwise(ctx context.Context, driver graphdriver.Driver, l
 			continue
 		}
 		if err == nil {
-			err = errors.Join(layer.Place(driver, records, step), putData(filepath.Join(records, layer.ID), layer.BigData, step))
-			done[i] = err == nil
+			err = layer.Place(driver, records, step)
 		}
+		if err == nil {
+			err = putData(filepath.Join(records, layer.ID), layer.BigData, step)
+		}
+		done[i] = err == nil
 		if done[i] {
 			l.layers.raw[at] = whole[i]
 		} else if unplace(driver, records, layer.ID) == nil { // else it stays in the list, marked
