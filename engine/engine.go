@@ -83,9 +83,7 @@ func (e *Engine) note(format string, args ...any) {
 
 // read opens the store, takes one snapshot, and hands both to f.
 func (e *Engine) read(ctx context.Context, f func(*store.Store, *store.Snapshot) error) (err error) {
-	options := e.config.Store
-	options.Ahead = true
-	s, err := store.Open(options)
+	s, err := store.Open(e.config.Store)
 	if err != nil {
 		return err
 	}

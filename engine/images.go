@@ -21,6 +21,7 @@ type ListOptions struct {
 	Names   []string // only images that the user means by one of these; nil means all
 	Sort    string   // created, id, repository, size or tag; "" means created
 	Brief   bool     // Native is what configs say: no program is looked at
+	Table   bool     // ParentId, RepoDigests and Containers, which no table has, are left empty
 }
 
 // ListedImage is one image of a listing. Field names are stable: templates
@@ -80,13 +81,13 @@ func (e *Engine) Images(ctx context.Context, o ListOptions) (rows []ListedImage,
 
 // selection is the context in which images are selected and shown.
 type selection struct {
-	images []*store.Image
-	view   *query.View
-	brief  bool
+	images       []*store.Image
+	view         *query.View
+	brief, table bool
 }
 
 func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, error) {
-	s := selection{view: e.view(snap), brief: o.Brief}
+	s := selection{view: e.view(snap), brief: o.Brief, table: o.Table}
 	wanted, err := s.view.Select(o.Names)
 	if err != nil {
 		return s, err
@@ -107,19 +108,26 @@ func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, e
 
 func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []ListedImage {
 	bytes, kin := s.view.Sizes(), s.view.Kinship()
-	parents, containers := s.view.Parents(), s.view.Containers()
+	kinOf := func(*ListedImage, *store.Image) {}
+	if !s.table {
+		parents, containers := s.view.Parents(), s.view.Containers()
+		kinOf = func(row *ListedImage, img *store.Image) {
+			row.ParentId, row.RepoDigests, row.Containers = parents(img), repoDigests(img), containers[img.ID]
+		}
+	}
 	shelf := &preflight.Shelf{Room: shelfRoom}
 	defer shelf.Close() //nolint:errcheck // nothing was written
 	each := make([]ListedImage, len(s.images))
 	store.Each(context.WithoutCancel(ctx), len(each), func(i int) { // ctx ends what looks at files
 		img := s.images[i]
 		row := ListedImage{
-			ID: img.ID, Id: img.ID, ParentId: parents(img), RepoTags: img.Names, RepoDigests: repoDigests(img),
+			ID: img.ID, Id: img.ID, RepoTags: img.Names,
 			Digest: img.Digest, Platform: img.Platform(), Created: img.Created.Unix(), CreatedAt: time.Unix(img.Created.Unix(), 0).UTC(),
-			Size: bytes.Of(img), VirtualSize: bytes.Of(img), Containers: containers[img.ID], IsManifestList: img.IsList,
+			Size: bytes.Of(img), VirtualSize: bytes.Of(img), IsManifestList: img.IsList,
 			Names: img.Names, Dangling: kin.Dangling(kin.At(img)), ReadOnly: img.ReadOnly, Digests: img.Digests,
 			History: img.NamesHistory, Displaced: img.Displaced, Schema1: img.Schema1, Native: e.runs(ctx, st, s, img, shelf),
 		}
+		kinOf(&row, img)
 		if img.Config != nil {
 			row.Labels, row.Arch, row.Os = img.Config.Labels, img.Config.Architecture, img.Config.OS
 		}

@@ -189,7 +189,7 @@ func repoDigests(img *store.Image) []string {
 	if len(img.Names) == 0 {
 		return []string{}
 	}
-	of := slices.DeleteFunc(slices.Compact(append(slices.Clone(img.Digests), img.Digest)), func(d digest.Digest) bool { return d.Validate() != nil })
+	of := slices.DeleteFunc(slices.Compact(append(slices.Clone(img.Digests), img.Digest)), func(d digest.Digest) bool { return d == "" })
 	digests := []string{}
 	for _, name := range img.Names {
 		ref, err := reference.ParseNormalizedNamed(name)

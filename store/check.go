@@ -112,8 +112,11 @@ func checkJSON(path string) error {
 // reads all of the store. What another process is just writing may look
 // damaged: believe it only behind the exclusive lock.
 func (s *Store) Check(ctx context.Context) ([]Damage, error) {
-	if s.lib == nil {
+	if !s.Exists() {
 		return nil, nil
+	}
+	if _, err := s.library(); err != nil {
+		return nil, err
 	}
 	report, err := s.check(ctx)
 	if err != nil {

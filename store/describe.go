@@ -63,10 +63,14 @@ func ownerOf(dir string) string {
 // LowerDir, WorkDir, and MergedDir when the layer is mounted). It is nil for
 // an image without layers. Nothing is mounted.
 func (s *Store) DriverData(img *Image) (map[string]string, error) {
-	if s.lib == nil || img.TopLayer == "" {
+	if !s.Exists() || img.TopLayer == "" {
 		return nil, nil
 	}
-	driver, err := s.lib.GraphDriver()
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	driver, err := lib.GraphDriver()
 	if err != nil {
 		return nil, fmt.Errorf("opening the storage driver: %w", err)
 	}
@@ -74,7 +78,7 @@ func (s *Store) DriverData(img *Image) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading where layer %s lies: %w", img.TopLayer, err)
 	}
-	if mounted, err := s.lib.Mounted(img.TopLayer); err != nil || mounted == 0 {
+	if mounted, err := lib.Mounted(img.TopLayer); err != nil || mounted == 0 {
 		delete(data, "MergedDir") // it exists while the layer is mounted
 	}
 	return data, nil

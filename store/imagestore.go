@@ -94,7 +94,7 @@ func (s *Store) removeLayer(remove func(id string) (func() error, error)) func(i
 // cannot be told. The library writes it at each pull, also of an image that is
 // here already.
 func (s *Store) Touched(img *Image) time.Time {
-	if s.lib == nil || img.ReadOnly {
+	if !s.Exists() || img.ReadOnly {
 		return time.Time{}
 	}
 	info, err := os.Stat(filepath.Join(s.ImageRoot(), s.Driver()+"-images", img.ID, storage.ImageDigestBigDataKey))

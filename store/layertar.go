@@ -47,7 +47,7 @@ func (s *Store) layerRecord(id string) string {
 }
 
 func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) {
-	if s.lib == nil {
+	if !s.Exists() {
 		return nil, storage.ErrLayerUnknown
 	}
 	dir, err := s.layerDir(id)
@@ -66,14 +66,22 @@ func (s *Store) layerTar(ctx context.Context, id string) (io.ReadCloser, error) 
 	// A layer without a record, or of a driver that keeps no plain directories:
 	// what the library makes of it need not be what it was made from.
 	none := archive.Uncompressed
-	return s.lib.Diff("", id, &storage.DiffOptions{Compression: &none})
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	return lib.Diff("", id, &storage.DiffOptions{Compression: &none})
 }
 
 // flatTar reads a layer of a store with composefs. The library would mount it
 // for that, and fail at the end of all to take the mount's directory away. It
 // returns nothing of any other layer.
 func (s *Store) flatTar(ctx context.Context, id, record string) (_ io.ReadCloser, err error) {
-	driver, err := s.lib.GraphDriver()
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	driver, err := lib.GraphDriver()
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +89,7 @@ func (s *Store) flatTar(ctx context.Context, id, record string) (_ io.ReadCloser
 	if err != nil || metadata["UpperDir"] == "" {
 		return nil, err
 	}
-	list, err := s.lib.LayerBigData(id, unpack.ListKey)
+	list, err := lib.LayerBigData(id, unpack.ListKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -97,7 +105,7 @@ func (s *Store) flatTar(ctx context.Context, id, record string) (_ io.ReadCloser
 func (s *Store) layerDir(id string) (string, error) {
 	switch s.Driver() {
 	case "overlay":
-		driver, err := s.lib.GraphDriver()
+		driver, err := s.graphDriver()
 		if err != nil {
 			return "", err
 		}
@@ -130,7 +138,10 @@ func (s *Store) inRoots(names ...string) string {
 
 // roots are the graph roots that the open store reads from.
 func (s *Store) roots() []string {
-	roots := []string{s.lib.GraphRoot(), s.options.GraphRoot}
+	roots := []string{s.options.GraphRoot}
+	if s.locked {
+		roots = []string{s.lib.GraphRoot(), s.options.GraphRoot}
+	}
 	if s.options.ImageStore != "" {
 		roots = append(roots, s.options.ImageStore)
 	}

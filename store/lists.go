@@ -98,7 +98,7 @@ func (l *lists) read(p places) error {
 }
 
 func (s *Store) places() places {
-	return placesOf(s.options.GraphRoot, s.options.RunRoot, s.options.ImageStore, s.Driver(), s.lib != nil && s.lib.TransientStore())
+	return placesOf(s.options.GraphRoot, s.options.RunRoot, s.options.ImageStore, s.Driver(), s.options.TransientStore)
 }
 
 // snapshot makes a Snapshot of the lists. What lies in additional stores,

@@ -118,7 +118,11 @@ func (w *Writer) lockNames(ctx context.Context) (*os.File, error) {
 
 // image reads one image, with its config, by ID or name.
 func (s *Store) image(idOrName string) (*Image, error) {
-	li, err := s.lib.Image(idOrName)
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	li, err := lib.Image(idOrName)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +135,7 @@ func (s *Store) image(idOrName string) (*Image, error) {
 // details. An unknown one is an error of IsGone's kind. For more than one
 // image take a Snapshot.
 func (s *Store) Lookup(name string) (*Image, error) {
-	if s.lib == nil {
+	if !s.Exists() {
 		return nil, fmt.Errorf("looking up %s: %w", name, storage.ErrImageUnknown)
 	}
 	img, err := s.image(name)

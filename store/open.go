@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"go.podman.io/storage"
+	graphdriver "go.podman.io/storage/drivers"
 	"go.podman.io/storage/types"
 	"golang.org/x/sys/unix"
 
@@ -31,19 +32,17 @@ type Options struct {
 	// storage.conf, for a Root it does not name, or CRI-O's configuration says.
 	ImageStore string
 	CRIO       *crio.Source // CRI-O's configuration; nil means none
-	Ahead      bool         // a Snapshot follows: Open reads configs while the library reads its lists
 	Sync       bool         // sync a layer's files to disk before the layer counts as complete (overlay only)
 }
 
 // Store is an open containers/storage store. Its methods are safe for
 // concurrent use. Close must be called.
 type Store struct {
-	lib       storage.Store // nil when there is no store yet and it was opened for reading
+	lib       storage.Store // nil when there is no store yet and it was opened for reading, and as library says
+	late      *sync.Mutex   // guards lib and temp of a store that Open found; nil for others
 	options   types.StoreOptions
-	reading   bool     // opened by Open: nothing is mounted, so Close has nothing to undo
 	locked    bool     // read as an additional image store, as it cannot be changed
 	temp      string   // directory made up for a reader, "" for none; removed by Close
-	ahead     *ahead   // what readAhead finds, nil when nothing is read ahead
 	configs   sync.Map // image ID to Config: what images are, read once
 	composefs sync.Map // a layer's directory to bool: whether its files are in composefs form
 }
@@ -54,7 +53,8 @@ var ErrReadOnly = errors.New("the store is read-only")
 
 // Open opens a store for reading. It creates nothing: where no store is, the
 // Store behaves as an empty one. A store on a read-only file system is opened
-// the way containers/storage opens an additional image store.
+// the way containers/storage opens an additional image store. Any other is opened
+// by the library when something first needs that.
 func Open(o Options) (*Store, error) {
 	options, err := o.resolve()
 	if err != nil {
@@ -69,16 +69,34 @@ func Open(o Options) (*Store, error) {
 	if unix.Access(options.GraphRoot, unix.W_OK) != nil || !whole(options) {
 		return openReadOnly(options)
 	}
-	if !o.Ahead {
-		return openReading(options)
+	return &Store{options: options, late: &sync.Mutex{}}, nil
+}
+
+// library returns the library's store, which it opens first where Open left that
+// for later.
+func (s *Store) library() (storage.Store, error) {
+	if s.late == nil {
+		return s.lib, nil
 	}
-	ahead := &ahead{}
-	go readAhead(filepath.Join(options.GraphRoot, options.GraphDriverName+"-images"), ahead)
-	s, err := openReading(options)
-	if err == nil {
-		s.ahead = ahead
+	s.late.Lock()
+	defer s.late.Unlock()
+	if s.lib == nil {
+		opened, err := openReading(s.options)
+		if err != nil {
+			return nil, err
+		}
+		s.lib, s.temp = opened.lib, opened.temp
 	}
-	return s, err
+	return s.lib, nil
+}
+
+// graphDriver returns the library's storage driver.
+func (s *Store) graphDriver() (graphdriver.Driver, error) {
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	return lib.GraphDriver()
 }
 
 // openReading opens a whole store. A reader mounts nothing, so that it has
@@ -99,7 +117,7 @@ func openReading(options types.StoreOptions) (s *Store, err error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(temp))
 	}
-	s.reading, s.options.RunRoot, s.temp = true, options.RunRoot, temp
+	s.temp = temp
 	return s, nil
 }
 
@@ -218,7 +236,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	var err error
-	if !s.reading {
+	if s.late == nil { // a reader mounts nothing, so there is nothing to undo
 		_, err = s.lib.Shutdown(false)
 	}
 	if errors.Is(err, storage.ErrLayerUsedByContainer) {
@@ -237,14 +255,14 @@ func (s *Store) RunRoot() string { return s.options.RunRoot }
 // Driver returns the name of the storage driver: that of the open store, else
 // what the options name, "" when nothing is open and nothing is named.
 func (s *Store) Driver() string {
-	if s.lib == nil {
+	if s.late != nil || s.lib == nil {
 		return s.options.GraphDriverName
 	}
 	return s.lib.GraphDriverName()
 }
 
 // Exists tells whether there is a store at all.
-func (s *Store) Exists() bool { return s.lib != nil }
+func (s *Store) Exists() bool { return s.late != nil || s.lib != nil }
 
 // ReadOnly tells whether the store was found not to be writable.
 func (s *Store) ReadOnly() bool { return s.locked }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,10 +33,17 @@ const maxConfig = 4 << 20
 // ConfigError set; it never makes the snapshot fail.
 func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 	snap := &Snapshot{TakenAt: time.Now()}
-	if s.lib == nil {
+	if !s.Exists() {
 		return snap, nil
 	}
-	list, err := s.lib.MultiList(storage.MultiListOptions{Images: true, Layers: true, Containers: true})
+	if read, ok := s.readLists(ctx); ok {
+		return read, ctx.Err()
+	}
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	list, err := lib.MultiList(storage.MultiListOptions{Images: true, Layers: true, Containers: true})
 	if err != nil {
 		return nil, fmt.Errorf("reading the store at %s: %w", s.Root(), err)
 	}
@@ -49,9 +57,6 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 		snap.Containers = append(snap.Containers, toContainer(&list.Containers[i]))
 	}
 	snap.Images = s.toImages(list.Images)
-	if s.ahead != nil {
-		s.ahead.enough.Store(true)
-	}
 	// A store of a thousand images means a thousand small files.
 	Each(ctx, len(snap.Images), func(i int) { s.ReadDetails(&snap.Images[i]) })
 	return snap, ctx.Err()
@@ -61,10 +66,14 @@ func (s *Store) Snapshot(ctx context.Context) (*Snapshot, error) {
 // each: enough to find one, in a store of thousands.
 func (s *Store) Index() (*Snapshot, error) {
 	snap := &Snapshot{TakenAt: time.Now()}
-	if s.lib == nil {
+	if !s.Exists() {
 		return snap, nil
 	}
-	list, err := s.lib.MultiList(storage.MultiListOptions{Images: true})
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	list, err := lib.MultiList(storage.MultiListOptions{Images: true})
 	if err != nil {
 		return nil, fmt.Errorf("reading the store at %s: %w", s.Root(), err)
 	}
@@ -73,18 +82,23 @@ func (s *Store) Index() (*Snapshot, error) {
 }
 
 func (s *Store) toImages(list []storage.Image) []Image {
-	images := make([]Image, 0, len(list))
-	seen := make(map[string]bool, len(list))
+	images := make([]Image, len(list))
 	for i := range list {
-		if seen[list[i].ID] {
-			continue // the record in the writable store shadows a read-only one
-		}
-		seen[list[i].ID] = true
-		img := toImage(&list[i])
-		img.ReadOnly = img.ReadOnly || s.locked
-		images = append(images, img)
+		images[i] = toImage(&list[i])
+		images[i].ReadOnly = images[i].ReadOnly || s.locked
 	}
-	return images
+	return unshadowed(images)
+}
+
+// unshadowed leaves out what a record of a store before, the writable one first,
+// shadows.
+func unshadowed(images []Image) []Image {
+	seen := make(map[string]bool, len(images))
+	return slices.DeleteFunc(images, func(img Image) bool {
+		shadowed := seen[img.ID]
+		seen[img.ID] = true
+		return shadowed
+	})
 }
 
 // Each calls f with 0 to n-1 on all processors, until ctx ends.
@@ -114,7 +128,7 @@ func toLayer(l *storage.Layer) Layer {
 		ID: l.ID, Parent: l.Parent, Created: l.Created,
 		CompressedDigest: l.CompressedDigest, UncompressedDigest: l.UncompressedDigest, TOCDigest: l.TOCDigest,
 		CompressedSize: l.CompressedSize, UncompressedSize: size,
-		ReadOnly: l.ReadOnly, Incomplete: incomplete(l),
+		ReadOnly: l.ReadOnly, Listed: slices.Contains(l.BigDataNames, unpack.ListKey), Incomplete: incomplete(l),
 	}
 }
 
@@ -200,7 +214,11 @@ func (s *Store) bigData(img *Image, key string) ([]byte, error) {
 	if blob, ok := s.bigDataFile(img, key, size); ok {
 		return blob, nil
 	}
-	return s.lib.ImageBigData(img.ID, key)
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	return lib.ImageBigData(img.ID, key)
 }
 
 // bigDataAlone is bigData without the library, whose locks are taken.
@@ -240,19 +258,26 @@ func bigDataName(key string) string {
 // of the format that all versions of the library share, and it is replaced as a
 // whole. Whatever is not as expected is left to the library.
 func (s *Store) bigDataFile(img *Image, key string, size int64) ([]byte, bool) {
-	if img.ReadOnly || s.locked || strings.ContainsRune(img.ID, '/') {
+	if s.locked || strings.ContainsRune(img.ID, '/') {
 		return nil, false
 	}
 	name := bigDataName(key)
 	if strings.ContainsRune(name, '/') {
 		return nil, false
 	}
-	if s.options.ImageStore != "" { // the library looks there first, too
-		if blob, ok := readExactly(filepath.Join(s.options.ImageStore, s.lib.GraphDriverName()+"-images", img.ID, name), int(size)); ok {
+	roots := []string{s.options.GraphRoot}
+	switch {
+	case img.ReadOnly:
+		roots = additionalStores(s.options.GraphDriverOptions)
+	case s.options.ImageStore != "": // the library looks there first, too
+		roots = []string{s.options.ImageStore, s.options.GraphRoot}
+	}
+	for _, root := range roots {
+		if blob, ok := readExactly(filepath.Join(root, s.Driver()+"-images", img.ID, name), int(size)); ok {
 			return blob, true
 		}
 	}
-	return readExactly(filepath.Join(s.options.GraphRoot, s.lib.GraphDriverName()+"-images", img.ID, name), int(size))
+	return nil, false
 }
 
 // readExactly reads a small regular file of a known size with three system
@@ -280,7 +305,7 @@ func readSmall(path string, buf []byte) ([]byte, bool) {
 // or the index it came from), or the image's own for "". Image.Digest is the
 // index's where the image came from one.
 func (s *Store) Manifest(img *Image, d digest.Digest) ([]byte, error) {
-	if s.lib == nil {
+	if !s.Exists() {
 		return nil, storage.ErrImageUnknown
 	}
 	key := storage.ImageDigestBigDataKey
@@ -299,7 +324,7 @@ func (s *Store) Manifest(img *Image, d digest.Digest) ([]byte, error) {
 
 // ConfigBlob returns the image's config, byte for byte.
 func (s *Store) ConfigBlob(img *Image) ([]byte, error) {
-	if s.lib == nil {
+	if !s.Exists() {
 		return nil, storage.ErrImageUnknown
 	}
 	return configBlob(img, s.bigData)

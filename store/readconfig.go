@@ -1,18 +1,14 @@
 package store
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
 	imgspecv1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -41,12 +37,6 @@ func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
 	if known, ok := s.configs.Load(img.ID); ok {
 		return known.(Config), nil
 	}
-	_, err := itemSize(img, "sha256:"+img.ID)
-	if err == nil && s.ahead != nil {
-		if known, ok := s.ahead.configs.Load(img.ID); ok {
-			return known.(Config), nil
-		}
-	}
 	blob, err := configBlob(img, item)
 	if err != nil {
 		return Config{}, err
@@ -61,53 +51,38 @@ func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
 	return config, nil
 }
 
-// ahead is what readAhead read, and whether that is enough.
-type ahead struct {
-	configs sync.Map // image ID to Config
-	enough  atomic.Bool
+// configFile is what is read of a config (OCI image specification, config.md).
+type configFile struct {
+	Created      *time.Time `json:"created"`
+	OS           string     `json:"os"`
+	OSVersion    string     `json:"os.version"`
+	Architecture string     `json:"architecture"`
+	Variant      string     `json:"variant"`
+	Config       struct {
+		Labels map[string]string `json:"Labels"`
+		Start
+	} `json:"config"`
+	RootFS struct {
+		DiffIDs []digest.Digest `json:"diff_ids"`
+	} `json:"rootfs"`
+	History []imgspecv1.History `json:"history"`
 }
 
-// readAhead reads the configs in the folder of images, each of which must have the
-// digest that its place says: which images there are is not known yet.
-func readAhead(dir string, a *ahead) {
-	folder, err := os.Open(dir)
-	if err != nil {
-		return
+// decodeConfig decodes with the decoder that the library has for its lists, in a
+// third of the time. What that one refuses, or takes though it is no JSON (control
+// characters, invalid UTF-8), encoding/json judges.
+func decodeConfig(blob []byte) (c configFile, err error) {
+	odd := func(r rune) bool { return r < ' ' || r == utf8.RuneError }
+	if bytes.IndexFunc(blob, odd) < 0 && decoder().Unmarshal(blob, &c) == nil {
+		return c, nil
 	}
-	defer folder.Close()
-	ids, _ := folder.Readdirnames(-1)
-	buf := make([]byte, 64<<10) // a longer one can wait
-	for _, id := range ids {
-		if a.enough.Load() {
-			return
-		}
-		blob, ok := readSmall(filepath.Join(dir, id, bigDataName("sha256:"+id)), buf)
-		if sum := sha256.Sum256(blob); !ok || hex.EncodeToString(sum[:]) != id {
-			continue
-		}
-		if config, err := parseConfig(blob); err == nil {
-			a.configs.Store(id, config)
-		}
-	}
+	c = configFile{}
+	err = json.Unmarshal(blob, &c)
+	return c, err
 }
 
 func parseConfig(blob []byte) (Config, error) {
-	var c struct {
-		Created      *time.Time `json:"created"`
-		OS           string     `json:"os"`
-		OSVersion    string     `json:"os.version"`
-		Architecture string     `json:"architecture"`
-		Variant      string     `json:"variant"`
-		Config       struct {
-			Labels map[string]string `json:"Labels"`
-			Start
-		} `json:"config"`
-		RootFS struct {
-			DiffIDs []digest.Digest `json:"diff_ids"`
-		} `json:"rootfs"`
-		History []imgspecv1.History `json:"history"`
-	}
-	err := json.Unmarshal(blob, &c)
+	c, err := decodeConfig(blob)
 	if err != nil && !ofStart(err) {
 		return Config{}, err
 	}

@@ -12,7 +12,7 @@ import (
 // Reference returns an image of the store as the image library reads it. name
 // is the name under which it was found, "" for none.
 func (s *Store) Reference(img *Image, name string) (types.ImageReference, error) {
-	if s.lib == nil {
+	if !s.Exists() {
 		return nil, fmt.Errorf("looking up %s: %w", img.ID, storage.ErrImageUnknown)
 	}
 	var named reference.Named
@@ -22,5 +22,9 @@ func (s *Store) Reference(img *Image, name string) (types.ImageReference, error)
 			return nil, fmt.Errorf("reading the name %q of image %s: %w", name, img.ID, err)
 		}
 	}
-	return storagetransport.Transport.NewStoreReference(s.lib, named, img.ID)
+	lib, err := s.library()
+	if err != nil {
+		return nil, err
+	}
+	return storagetransport.Transport.NewStoreReference(lib, named, img.ID)
 }

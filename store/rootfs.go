@@ -17,7 +17,7 @@ import (
 // (vfs) has one. chain is the image's layers, uppermost first, for who has them
 // from a snapshot; nil asks the driver, which takes longer.
 func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
-	if s.lib == nil || img.TopLayer == "" {
+	if !s.Exists() || img.TopLayer == "" {
 		return nil, fmt.Errorf("image %s has no layers: %w", img.ID, storage.ErrLayerUnknown)
 	}
 	switch s.Driver() {
@@ -26,7 +26,7 @@ func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finding the files of image %s: %w", img.ID, err)
 		}
-		if slices.ContainsFunc(dirs, s.isComposefs) {
+		if s.composed(dirs, chain) {
 			return nil, fmt.Errorf("the files of image %s are in composefs form and cannot be read without a mount", img.ID)
 		}
 		slices.Reverse(dirs)
@@ -37,6 +37,17 @@ func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
 		}
 	}
 	return nil, errors.New("the files of images of the storage driver " + s.Driver() + " cannot be read without a mount")
+}
+
+// composed tells whether a layer of an image has its files in composefs form. Only
+// one that was fetched by a list of its files can.
+func (s *Store) composed(dirs []string, chain []*Layer) bool {
+	for i, dir := range dirs {
+		if (chain == nil || chain[i].Listed) && s.isComposefs(dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // isComposefs tells whether a layer's directory has its files in composefs form.
@@ -66,7 +77,7 @@ func (s *Store) overlayDirs(img *Image, chain []*Layer) (dirs []string, err erro
 	if len(chain) > 0 {
 		return dirs, nil
 	}
-	driver, err := s.lib.GraphDriver()
+	driver, err := s.graphDriver()
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func (p *program) images(ctx context.Context, o imagesOptions, names []string) e
 	if err != nil {
 		return err
 	}
-	list := engine.ListOptions{All: o.all, Sort: o.sort, Names: names, Brief: o.quiet, Filters: filters}
+	list := engine.ListOptions{All: o.all, Sort: o.sort, Names: names, Brief: o.quiet, Table: o.format == "", Filters: filters}
 	if o.tree {
 		return p.imageTree(ctx, o, list)
 	}

@@ -224,15 +224,8 @@ func (s *walkState) stat(p string) (FileInfo, *fault) {
 // step looks one part up in the directory reached. It returns its path, and the
 // target when it is a link.
 func (s *walkState) step(part string, last bool) (next, target string, f *fault) {
-	dir, f := s.stat(s.dir)
-	if f != nil {
+	if f := s.searchable(); f != nil {
 		return "", "", f
-	}
-	if !dir.Type.IsDir() {
-		return "", "", &fault{errno: unix.ENOTDIR, at: s.dir, why: "is not a directory"}
-	}
-	if !s.cred.may(dir, 1) {
-		return "", "", &fault{errno: unix.EACCES, at: s.dir, why: "the directory may not be searched"}
 	}
 	switch {
 	case part == ".":
@@ -247,19 +240,41 @@ func (s *walkState) step(part string, last bool) (next, target string, f *fault)
 	if f != nil || fi.Type != fs.ModeSymlink {
 		return next, "", f
 	}
-	target, f = s.follow(next, fi, dir, last)
+	target, f = s.follow(next, fi, last)
 	return next, target, f
 }
 
+// searchable tells why nothing can be looked up in the directory reached.
+func (s *walkState) searchable() *fault {
+	if s.dir == "/" && s.cred.uid == 0 {
+		return nil // always a directory, and root may search each: nothing to ask
+	}
+	dir, f := s.stat(s.dir)
+	switch {
+	case f != nil:
+		return f
+	case !dir.Type.IsDir():
+		return &fault{errno: unix.ENOTDIR, at: s.dir, why: "is not a directory"}
+	case !s.cred.may(dir, 1):
+		return &fault{errno: unix.EACCES, at: s.dir, why: "the directory may not be searched"}
+	}
+	return nil
+}
+
 // follow reads a link, as pick_link and may_follow_link of fs/namei.c.
-func (s *walkState) follow(p string, fi, dir FileInfo, last bool) (string, *fault) {
+func (s *walkState) follow(p string, fi FileInfo, last bool) (string, *fault) {
 	s.links++
 	if s.links > maxLinks {
 		return "", &fault{errno: unix.ELOOP, at: s.name, why: "leads through more than 40 links"}
 	}
-	sticky := dir.Perm&0o1002 == 0o1002
-	if last && s.protectedSymlink && sticky && fi.UID != s.cred.uid && fi.UID != dir.UID {
-		return "", &fault{errno: unix.EACCES, at: p, why: "a link of another user in a sticky directory (fs.protected_symlinks)"}
+	if last && s.protectedSymlink && fi.UID != s.cred.uid {
+		dir, f := s.stat(s.dir)
+		if f != nil {
+			return "", f
+		}
+		if dir.Perm&0o1002 == 0o1002 && fi.UID != dir.UID {
+			return "", &fault{errno: unix.EACCES, at: p, why: "a link of another user in a sticky directory (fs.protected_symlinks)"}
+		}
 	}
 	target, err := s.root.Readlink(p)
 	if err != nil {
