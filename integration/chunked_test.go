@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 	"github.com/mpull/mpull/integration/testenv"
 	"github.com/mpull/mpull/integration/testimage"
 	"github.com/mpull/mpull/integration/testregistry"
+	"github.com/mpull/mpull/store"
 )
 
 // puller is a store on which an image that lists its files (zstd:chunked) is
@@ -378,6 +380,17 @@ func TestSaveOfComposefs(t *testing.T) {
 		t.Fatalf("the layers are %v, %v", found, err)
 	}
 	p.mpull(nil, "doctor")
+	s, err := store.Open(store.Options{Root: p.roots.Graph(), RunRoot: p.roots.Run(), Driver: "overlay"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap, err := s.Snapshot(t.Context())
+	if err = errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if unlisted := slices.ContainsFunc(snap.Layers, func(l store.Layer) bool { return !l.Listed }); unlisted || len(snap.Layers) != 2 {
+		t.Errorf("layers without a list, which are taken for plain directories: %+v", snap.Layers)
+	}
 	archive := filepath.Join(t.TempDir(), "saved.tar")
 	p.mpull(nil, "save", "-o", archive, p.ref("1"))
 	id := p.imageID("1")
