@@ -30,7 +30,7 @@ func TestWaitingForALock(t *testing.T) {
 		{"mpull-names.lock", "flock", "pull -q team/try:1"},
 		{"vfs-layers/layers.lock", "lockf", "rmi team/many:1"},
 		{"vfs-images/images.lock", "lockf", "images"},
-		{"storage.lock", "lockf", "images"},
+		{"storage.lock", "lockf", "rmi team/many:1"},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			holder := exec.Command("python3", "-c", script, filepath.Join(root, c.file), c.kind)
