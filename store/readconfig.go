@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,8 +71,8 @@ type configFile struct {
 // third of the time. What that one refuses, or takes though it is no JSON (control
 // characters, invalid UTF-8), encoding/json judges.
 func decodeConfig(blob []byte) (c configFile, err error) {
-	odd := func(r rune) bool { return r < ' ' || r == utf8.RuneError }
-	if bytes.IndexFunc(blob, odd) < 0 && decoder().Unmarshal(blob, &c) == nil {
+	control := slices.ContainsFunc(blob, func(b byte) bool { return b < ' ' })
+	if !control && utf8.Valid(blob) && decoder().Unmarshal(blob, &c) == nil {
 		return c, nil
 	}
 	c = configFile{}

@@ -80,22 +80,36 @@ func (d *Dir) open(name string) (int, error) {
 
 // Lstat implements RootFS.
 func (d *Dir) Lstat(name string) (FileInfo, error) {
-	if name == "/" {
-		return d.fstat(d.fd, name)
-	}
-	fd, err := d.open(name)
+	st, err := d.stat(name)
 	if err != nil {
 		return FileInfo{}, err
 	}
-	defer unix.Close(fd)
-	return d.fstat(fd, name)
+	return d.info(name, &st)
 }
 
-func (d *Dir) fstat(fd int, name string) (FileInfo, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+// stat is lstat(2). What lies in the root itself needs no descriptor for it.
+func (d *Dir) stat(name string) (st unix.Stat_t, err error) {
+	switch dir, below := path.Split(path.Clean("/" + name)); {
+	case below == "":
+		err = unix.Fstat(d.fd, &st)
+	case dir == "/":
+		err = unix.Fstatat(d.fd, below, &st, unix.AT_SYMLINK_NOFOLLOW)
+	default:
+		fd, err := d.open(name)
+		if err != nil {
+			return st, err
+		}
+		defer unix.Close(fd)
+		return st, unix.Fstat(fd, &st)
 	}
+	if err != nil {
+		err = &fs.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	return st, err
+}
+
+// info describes an entry as the container sees it.
+func (d *Dir) info(name string, st *unix.Stat_t) (FileInfo, error) {
 	fi := FileInfo{
 		Type: fileType(st.Mode),
 		Perm: st.Mode & 0o7777,
@@ -106,9 +120,13 @@ func (d *Dir) fstat(fd int, name string) (FileInfo, error) {
 	if !d.overridden() {
 		return fi, nil
 	}
-	fi, err := override(fd, fi)
+	fd, err := d.open(name)
 	if err != nil {
-		return fi, &fs.PathError{Op: "stat", Path: name, Err: err}
+		return fi, err
+	}
+	defer unix.Close(fd)
+	if fi, err = override(fd, fi); err != nil {
+		return fi, &fs.PathError{Op: "lstat", Path: name, Err: err}
 	}
 	return fi, nil
 }
@@ -156,7 +174,11 @@ func (d *Dir) Open(name string) (File, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	fi, err := d.fstat(fd, name)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	fi, err := d.info(name, &st)
 	if err != nil {
 		return nil, err
 	}

@@ -267,9 +267,9 @@ func (d *Dir) known(at, part string) (e *FileInfo, removed bool, err error) {
 // entry looks at one layer. It returns nil when the layer has nothing to say,
 // and removed when it hides what is below.
 func (d *Dir) entry(at, part string) (e *FileInfo, removed bool, err error) {
-	fd, err := d.open(at)
+	st, err := d.stat(at)
 	if errors.Is(err, fs.ErrNotExist) {
-		_, err := d.Lstat(path.Join(path.Dir(at), archiveMark+part))
+		_, err := d.stat(path.Join(path.Dir(at), archiveMark+part))
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG) {
 			return nil, false, nil
 		}
@@ -278,18 +278,13 @@ func (d *Dir) entry(at, part string) (e *FileInfo, removed bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, false, fmt.Errorf("looking at %s: %w", at, err)
-	}
 	if st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == 0 {
 		return nil, true, nil
 	}
-	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0 && xattr(fd, "whiteout") != "" {
+	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0 && d.mark(at, "whiteout") != "" {
 		return nil, true, nil
 	}
-	fi, err := d.fstat(fd, at)
+	fi, err := d.info(at, &st)
 	return &fi, false, err
 }
 
@@ -298,12 +293,17 @@ func (d *Dir) opaque(at string) bool {
 	if _, err := d.Lstat(path.Join(at, archiveMark+archiveMark+".opq")); err == nil {
 		return true
 	}
+	return d.mark(at, "opaque") == "y"
+}
+
+// mark reads a mark of overlayfs on an entry, "" where it has none.
+func (d *Dir) mark(at, mark string) string {
 	fd, err := d.open(at)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer unix.Close(fd)
-	return xattr(fd, "opaque") == "y"
+	return xattr(fd, mark)
 }
 
 // mayHide says why it is not known whether a directory without a readable mark
