@@ -21,7 +21,7 @@ type ListOptions struct {
 	Names   []string // only images that the user means by one of these; nil means all
 	Sort    string   // created, id, repository, size or tag; "" means created
 	Brief   bool     // Native is what configs say: no program is looked at
-	Table   bool     // ParentId, RepoDigests and Containers, which no table has, are left empty
+	Table   bool     // ParentId, RepoDigests, Containers and Dangling, which no table has, are left empty
 }
 
 // ListedImage is one image of a listing. Field names are stable: templates
@@ -107,34 +107,34 @@ func (e *Engine) selectImages(snap *store.Snapshot, o ListOptions) (selection, e
 }
 
 func (e *Engine) rows(ctx context.Context, st *store.Store, s selection) []ListedImage {
-	bytes, kin := s.view.Sizes(), s.view.Kinship()
+	bytes := s.view.Sizes()
 	kinOf := func(*ListedImage, *store.Image) {}
 	if !s.table {
-		parents, containers := s.view.Parents(), s.view.Containers()
+		kin, parents, containers := s.view.Kinship(), s.view.Parents(), s.view.Containers()
 		kinOf = func(row *ListedImage, img *store.Image) {
 			row.ParentId, row.RepoDigests, row.Containers = parents(img), repoDigests(img), containers[img.ID]
+			row.Dangling = kin.Dangling(kin.At(img))
 		}
 	}
 	shelf := &preflight.Shelf{Room: shelfRoom}
 	defer shelf.Close() //nolint:errcheck // nothing was written
 	each := make([]ListedImage, len(s.images))
 	store.Each(context.WithoutCancel(ctx), len(each), func(i int) { // ctx ends what looks at files
-		img := s.images[i]
-		row := ListedImage{
+		img, row := s.images[i], &each[i]
+		*row = ListedImage{
 			ID: img.ID, Id: img.ID, RepoTags: img.Names,
 			Digest: img.Digest, Platform: img.Platform(), Created: img.Created.Unix(), CreatedAt: time.Unix(img.Created.Unix(), 0).UTC(),
 			Size: bytes.Of(img), VirtualSize: bytes.Of(img), IsManifestList: img.IsList,
-			Names: img.Names, Dangling: kin.Dangling(kin.At(img)), ReadOnly: img.ReadOnly, Digests: img.Digests,
+			Names: img.Names, ReadOnly: img.ReadOnly, Digests: img.Digests,
 			History: img.NamesHistory, Displaced: img.Displaced, Schema1: img.Schema1, Native: e.runs(ctx, st, s, img, shelf),
 		}
-		kinOf(&row, img)
+		kinOf(row, img)
 		if img.Config != nil {
 			row.Labels, row.Arch, row.Os = img.Config.Labels, img.Config.Architecture, img.Config.OS
 		}
 		if img.ConfigError != nil {
 			row.Problem = img.ConfigError.Error()
 		}
-		each[i] = row
 	})
 	rows := make([]ListedImage, 0, len(each))
 	for _, row := range each {

@@ -43,7 +43,7 @@ type Store struct {
 	options   types.StoreOptions
 	locked    bool     // read as an additional image store, as it cannot be changed
 	temp      string   // directory made up for a reader, "" for none; removed by Close
-	configs   sync.Map // image ID to Config: what images are, read once
+	configs   sync.Map // image ID to *Config: what images are, read once and never changed
 	composefs sync.Map // a layer's directory to bool: whether its files are in composefs form
 }
 

@@ -24,25 +24,26 @@ func (s *Store) readConfig(img *Image, item items) (*Config, error) {
 	}
 	p := config.Claim()
 	if p.Variant == "" && (p.Architecture == "arm" || p.Architecture == "arm64") || !p.Complete() || p.OS == "windows" && p.OSVersion == "" {
-		p = p.CompletedBy(indexed(img, item))
-		config.OS, config.Architecture, config.Variant, config.OSVersion = p.OS, p.Architecture, p.Variant, p.OSVersion
+		p, completed := p.CompletedBy(indexed(img, item)), *config
+		completed.OS, completed.Architecture, completed.Variant, completed.OSVersion = p.OS, p.Architecture, p.Variant, p.OSVersion
+		return &completed, nil
 	}
-	return &config, nil
+	return config, nil
 }
 
 // parsedConfig reads an image's config once: its digest is the image's ID, so
 // what was read stays right.
-func (s *Store) parsedConfig(img *Image, item items) (Config, error) {
+func (s *Store) parsedConfig(img *Image, item items) (*Config, error) {
 	if known, ok := s.configs.Load(img.ID); ok {
-		return known.(Config), nil
+		return known.(*Config), nil
 	}
 	blob, err := configBlob(img, item)
 	if err != nil {
-		return Config{}, err
+		return nil, err
 	}
 	config, err := parseConfig(blob)
 	if err != nil {
-		return Config{}, fmt.Errorf("reading the config of image %s: %w", img.ID, err)
+		return nil, fmt.Errorf("reading the config of image %s: %w", img.ID, err)
 	}
 	if _, ok := img.BigData["sha256:"+img.ID]; ok { // else the manifest names it
 		s.configs.Store(img.ID, config)
@@ -80,13 +81,13 @@ func decodeConfig(blob []byte) (c configFile, err error) {
 	return c, err
 }
 
-func parseConfig(blob []byte) (Config, error) {
+func parseConfig(blob []byte) (*Config, error) {
 	c, err := decodeConfig(blob)
 	if err != nil && !ofStart(err) {
-		return Config{}, err
+		return nil, err
 	}
 	p := platform.Platform{OS: c.OS, Architecture: c.Architecture, Variant: c.Variant, OSVersion: c.OSVersion}.Canonical()
-	config := Config{
+	config := &Config{
 		OS: p.OS, Architecture: p.Architecture, Variant: p.Variant, OSVersion: p.OSVersion,
 		Labels: c.Config.Labels, DiffIDs: c.RootFS.DiffIDs, History: make([]History, len(c.History)),
 		Start: c.Config.Start, StartError: err,

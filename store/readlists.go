@@ -53,7 +53,9 @@ func (s *Store) readLists(ctx context.Context) (*Snapshot, bool) {
 		snap.Images, soundImages = append(snap.Images, found...), soundImages && ok
 	}
 	beside.Wait()
-	snap.Images = unshadowed(snap.Images)
+	if len(images) > 1 {
+		snap.Images = unshadowed(snap.Images)
+	}
 	return snap, soundLayers && soundContainers && soundImages
 }
 
@@ -113,8 +115,11 @@ func (s *Store) imagesOf(ctx context.Context, l *list) ([]Image, bool) {
 		images[i] = toImage(&record)
 		s.ReadDetails(&images[i])
 	})
-	sound := ok && !unsound.Load() && !repeated(images, func(img *Image) (string, []string) { return img.ID, img.Names })
-	return images, sound || ctx.Err() != nil
+	before := newUnique(len(images))
+	for i := range images {
+		ok = ok && before.add(images[i].ID, images[i].Names)
+	}
+	return images, ok && !unsound.Load() || ctx.Err() != nil
 }
 
 // isSHA256 tells that a digest is a valid one of the kind that nearly all are.
@@ -123,71 +128,71 @@ func isSHA256(d digest.Digest) bool {
 	return ok && isHexID(hex)
 }
 
-func (s *Store) layersOf(lists []*list, mounts *list) (layers []Layer, ok bool) {
-	points, ok := decode[row](mounts)
-	if !ok {
-		return nil, false
-	}
+func (s *Store) layersOf(lists []*list, mounts *list) (layers []Layer, sound bool) {
 	counts := s.mountPoints()
-	for i := range points {
-		counts[points[i].ID] = max(counts[points[i].ID], points[i].Count)
-	}
+	sound = decode(mounts, func(r *row) bool {
+		counts[r.ID] = max(counts[r.ID], r.Count)
+		return true
+	})
 	for _, l := range lists {
-		records, ok := decode[storage.Layer](l)
-		if !ok || repeated(records, func(l *storage.Layer) (string, []string) { return l.ID, l.Names }) {
-			return nil, false
-		}
-		for i := range records {
-			layer := toLayer(&records[i])
-			if layer.Incomplete && !l.readOnly {
-				return nil, false // the library removes it
-			}
-			layer.ReadOnly, layer.Mounts = l.readOnly, counts[layer.ID]
+		before := newUnique(0)
+		sound = sound && decode(l, func(r *storage.Layer) bool {
+			layer := toLayer(r)
+			layer.ReadOnly, layer.Mounts = l.readOnly, counts[r.ID]
 			layers = append(layers, layer)
-		}
+			return before.add(r.ID, r.Names) && (l.readOnly || !layer.Incomplete) // which the library removes
+		})
 	}
-	return layers, true
+	return layers, sound
 }
 
-func containersOf(l *list) (containers []Container, ok bool) {
-	records, ok := decode[storage.Container](l)
-	for i := range records {
-		containers = append(containers, toContainer(&records[i]))
-	}
-	return containers, ok && !repeated(records, func(c *storage.Container) (string, []string) { return c.ID, c.Names })
+func containersOf(l *list) (containers []Container, sound bool) {
+	before := newUnique(0)
+	sound = decode(l, func(r *storage.Container) bool {
+		containers = append(containers, toContainer(r))
+		return before.add(r.ID, r.Names)
+	})
+	return containers, sound
 }
 
 // decoder is the one that the library has for its lists.
 func decoder() jsoniter.API { return jsoniter.ConfigCompatibleWithStandardLibrary }
 
-func decode[T any](l *list) (records []T, ok bool) {
+// decode hands each record of a list to take, until that or the list is unsound. The
+// record is the same one each time: a thousand of the library's take a megabyte.
+func decode[T any](l *list, take func(*T) bool) (sound bool) {
+	record := new(T)
 	for _, data := range l.data {
-		var some []T
-		if len(data) > 0 && decoder().Unmarshal(data, &some) != nil {
-			return nil, false
+		raw, ok := split(data)
+		for i := 0; ok && i < len(raw); i++ {
+			*record = *new(T)
+			ok = decoder().Unmarshal(raw[i], record) == nil && take(record)
 		}
-		records = append(records, some...)
+		if !ok {
+			return false
+		}
 	}
-	return records, true
+	return true
 }
 
-// repeated tells whether two records have one ID or one name, or one has no ID.
-func repeated[T any](records []T, of func(*T) (id string, names []string)) bool {
-	ids, taken := make(map[string]bool, len(records)), make(map[string]bool, len(records))
-	for i := range records {
-		id, names := of(&records[i])
-		if id == "" || ids[id] {
-			return true
-		}
-		ids[id] = true
-		for _, name := range names {
-			if taken[name] {
-				return true
-			}
-			taken[name] = true
-		}
+// unique is what may be in a list once.
+type unique struct{ ids, names map[string]bool }
+
+func newUnique(n int) unique { return unique{make(map[string]bool, n), make(map[string]bool, n)} }
+
+// add tells whether neither an ID nor a name was there before.
+func (u unique) add(id string, names []string) bool {
+	if id == "" || u.ids[id] {
+		return false
 	}
-	return false
+	u.ids[id] = true
+	for _, name := range names {
+		if u.names[name] {
+			return false
+		}
+		u.names[name] = true
+	}
+	return true
 }
 
 // split cuts a JSON list of objects into those, so that several processors decode

@@ -11,11 +11,12 @@ const (
 	// pullPace is the GOGC of a pull: the heap is collected when it has grown by
 	// so many percent.
 	pullPace = 50
-	// ballast, in bytes, is part of the heap from the start. Without it a heap of
-	// a few megabytes is collected again and again: five times, for a tenth of the
-	// whole time, in a listing of 1,000 images. Nothing is ever written to it, so
-	// that it takes no memory.
-	ballast = 10 << 20
+	// ballast, in bytes, is part of the heap of a pull from the start, listBallast
+	// of a listing's. Without it a heap of a few megabytes is collected again and
+	// again: five times, for a tenth of the whole time, in a listing of 1,000
+	// images. Nothing is ever written to it, so that it takes no memory.
+	ballast     = 10 << 20
+	listBallast = 16 << 20
 )
 
 // collectSooner collects garbage when there is half of what is in use, not as

@@ -90,7 +90,7 @@ func (p *program) images(ctx context.Context, o imagesOptions, names []string) e
 	if _, err := query.ParseSort(o.sort); err != nil {
 		return usagef("%v", err)
 	}
-	defer runtime.KeepAlive(make([]byte, ballast))
+	defer runtime.KeepAlive(make([]byte, listBallast))
 	rows, err := p.engine(nil).Images(ctx, list)
 	if err != nil {
 		return err
