@@ -83,14 +83,18 @@ func readAll(lists []*list) error {
 		lock.RLock()
 		defer lock.Unlock()
 	}
-	for _, l := range lists {
-		for _, path := range l.files {
-			data, err := os.ReadFile(path)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			l.data = append(l.data, data)
+	errs := make([]error, len(lists))
+	Each(context.Background(), len(lists), func(i int) { errs[i] = lists[i].read() })
+	return errors.Join(errs...)
+}
+
+func (l *list) read() error {
+	for _, path := range l.files {
+		data, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
+		l.data = append(l.data, data)
 	}
 	return nil
 }

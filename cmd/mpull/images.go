@@ -80,7 +80,7 @@ func (p *program) images(ctx context.Context, o imagesOptions, names []string) e
 	if err != nil {
 		return err
 	}
-	list := engine.ListOptions{All: o.all, Sort: o.sort, Names: names, Brief: o.quiet, Table: o.format == "", Filters: filters}
+	list := engine.ListOptions{All: o.all, Sort: o.sort, Names: names, Brief: o.quiet, Filters: filters}
 	if o.tree {
 		return p.imageTree(ctx, o, list)
 	}
@@ -90,6 +90,7 @@ func (p *program) images(ctx context.Context, o imagesOptions, names []string) e
 	if _, err := query.ParseSort(o.sort); err != nil {
 		return usagef("%v", err)
 	}
+	list.Table = o.format == ""
 	defer runtime.KeepAlive(make([]byte, listBallast))
 	rows, err := p.engine(nil).Images(ctx, list)
 	if err != nil {
