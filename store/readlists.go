@@ -30,7 +30,7 @@ func (s *Store) readLists(ctx context.Context) (*Snapshot, bool) {
 	layers, images := []*list{{lock: p.layerLocks[0], files: p.layers}}, []*list{{lock: p.imageLocks[0], files: p.images}}
 	for _, root := range additionalStores(s.options.GraphDriverOptions) {
 		p := placesOf(root, "", "", s.Driver(), false)
-		layers = append(layers, &list{lock: p.layerLocks[0], files: p.layers[:1], readOnly: true})
+		layers = append(layers, &list{lock: p.layerLocks[0], files: p.layers, readOnly: true})
 		images = append(images, &list{lock: p.imageLocks[0], files: p.images, readOnly: true})
 	}
 	containers, mounts := &list{lock: p.containerLock, files: p.containers}, &list{lock: p.mountLock, files: []string{p.mounts}}
