@@ -30,7 +30,8 @@ func sharedLab(t *testing.T, driver string) Options {
 	}
 	nameless := l.Image(storelab.Spec{Parent: both, Empty: 1, Arch: "arm", Variant: "v7", Labels: map[string]string{`a"\`: "}]"}})
 	l.List([]string{"localhost/list:1"}, both, nameless)
-	mounted, unmounted := l.Container("mounted", both), l.Container("unmounted", nameless)
+	mounted := l.Container("mounted", both)
+	l.Container("unmounted", nameless)
 	if _, err := l.Lib.Mount(mounted, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func sharedLab(t *testing.T, driver string) Options {
 			t.Error(err)
 		}
 	})
-	_ = unmounted
+
 	return Options{Root: l.Root, RunRoot: l.RunRoot, Driver: driver, DriverOptions: []string{driver + ".imagestore=" + shared}}
 }
 
@@ -64,8 +65,8 @@ func reader(t *testing.T, o Options) *Store {
 	return s
 }
 
-// comparable is a snapshot without what differs from one look to the next.
-func comparable(snap *Snapshot) *Snapshot {
+// leveled is a snapshot without what differs from one look to the next.
+func leveled(snap *Snapshot) *Snapshot {
 	snap.TakenAt = time.Time{}
 	for i := range snap.Images {
 		slices.Sort(snap.Images[i].Digests) // the library's order is that of a map
@@ -94,7 +95,7 @@ func TestListsWithoutTheLibrary(t *testing.T) {
 			if len(want.Images) != 4 || len(want.Containers) != 2 || !slices.ContainsFunc(want.Layers, func(l Layer) bool { return l.Mounts > 0 }) {
 				t.Errorf("the store has %d images, %d containers, and layers %+v", len(want.Images), len(want.Containers), want.Layers)
 			}
-			if got, want := comparable(got), comparable(want); !reflect.DeepEqual(got, want) {
+			if got, want := leveled(got), leveled(want); !reflect.DeepEqual(got, want) {
 				t.Errorf("got %s\nwant %s", shown(t, got), shown(t, want))
 			}
 		})
@@ -119,8 +120,8 @@ func TestUnsoundListsAreTheLibrarys(t *testing.T) {
 	l.Container("c", id)
 	l.Container("d", id)
 	twice := func(list string) string { return list[:len(list)-1] + "," + list[1:] }
-	replace := func(old, new string) func(string) string {
-		return func(list string) string { return strings.Replace(list, old, new, 1) }
+	replace := func(from, to string) func(string) string {
+		return func(list string) string { return strings.Replace(list, from, to, 1) }
 	}
 	for name, tt := range map[string]struct {
 		file  string
@@ -178,7 +179,7 @@ func TestUnsoundListsAreTheLibrarys(t *testing.T) {
 			if (err == nil) != (refused == nil) {
 				t.Fatalf("got %v, the library says %v", err, refused)
 			}
-			if err == nil && !reflect.DeepEqual(comparable(got), comparable(want)) {
+			if err == nil && !reflect.DeepEqual(leveled(got), leveled(want)) {
 				t.Errorf("got %s\nwant %s", shown(t, got), shown(t, want))
 			}
 		})
