@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ import (
 // other and makes indexes of each: that took half the time of a listing. What is not
 // as in a sound store is left to the library, which mends it or says what is wrong.
 func (s *Store) readLists(ctx context.Context) (*Snapshot, bool) {
-	if s.late == nil || s.options.ImageStore != "" {
+	if s.late == nil || s.options.ImageStore != "" || slices.ContainsFunc(s.options.GraphDriverOptions, s.isForLibrary) {
 		return nil, false
 	}
 	snap := &Snapshot{TakenAt: time.Now()}
@@ -59,6 +60,24 @@ func (s *Store) readLists(ctx context.Context) (*Snapshot, bool) {
 	return snap, soundLayers && soundContainers && soundImages
 }
 
+// isForLibrary tells of a driver option that the library has to judge (parseOptions
+// in its overlay.go), as its value may be wrong or it may be none.
+func (s *Store) isForLibrary(option string) bool {
+	key, value, ok := strings.Cut(option, "=")
+	if !ok {
+		return true
+	}
+	switch key[strings.LastIndexByte(key, '.')+1:] {
+	case "mountopt":
+		return s.Driver() != "overlay"
+	case "mount_program":
+		return s.Driver() != "overlay" || !exists(value)
+	case "imagestore", "additionalimagestore":
+		return slices.ContainsFunc(strings.Split(value, ","), func(root string) bool { return !filepath.IsAbs(root) })
+	}
+	return true
+}
+
 // list is one of a store's lists: the library's lock for it, its files, and what is
 // in them.
 type list struct {
@@ -72,6 +91,9 @@ type list struct {
 // store.go), reads the files and lets the locks go.
 func readAll(lists []*list) error {
 	for _, l := range lists {
+		if !exists(l.lock) { // the library would make it, and its folder
+			return fs.ErrNotExist
+		}
 		get := lockfile.GetLockFile
 		if l.readOnly {
 			get = lockfile.GetROLockFile

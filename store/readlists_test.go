@@ -186,6 +186,29 @@ func TestUnsoundListsAreTheLibrarys(t *testing.T) {
 	}
 }
 
+// TestDriverOptionsAreTheLibrarys checks that a wrong driver option is said also by
+// what needs no driver.
+func TestDriverOptionsAreTheLibrarys(t *testing.T) {
+	l := storelab.New(t, storelab.Dir(t), "overlay")
+	l.Image(storelab.Spec{Names: []string{"localhost/a:1"}, Layers: [][]int{{10}}})
+	program := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(program, nil, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for option, wrong := range map[string]bool{
+		"overlay.mountopt=nodev": false, "overlay.mount_program=" + program: false, "overlay.ignore_chown_errors=true": false,
+		"overlay.mount_program=/nowhere": true, "overlay.bogus=1": true, "overlay.size=much": true, "overlay.imagestore=here": true,
+		"overlay.imagestore=/nowhere": true, "overlay.ignore_chown_errors=maybe": true, "mountopt": true,
+	} {
+		root := filepath.Join(storelab.Dir(t), "root") // of one that it knows the library would take no other options
+		copyTree(t, l.Root, root)
+		s := reader(t, Options{Root: root, RunRoot: root + "-run", Driver: "overlay", DriverOptions: []string{option}})
+		if snap, err := s.Snapshot(t.Context()); (err != nil) != wrong || err == nil && len(snap.Images) != 1 {
+			t.Errorf("%s: %v", option, err)
+		}
+	}
+}
+
 // TestListsAreReadBehindLocks checks that a snapshot waits for who changes a list.
 func TestListsAreReadBehindLocks(t *testing.T) {
 	s, o := testStore(t)
