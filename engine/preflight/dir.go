@@ -89,18 +89,18 @@ func (d *Dir) Lstat(name string) (FileInfo, error) {
 
 // stat is lstat(2). What lies in the root itself needs no descriptor for it.
 func (d *Dir) stat(name string) (st unix.Stat_t, err error) {
-	switch dir, below := path.Split(path.Clean("/" + name)); {
-	case below == "":
-		err = unix.Fstat(d.fd, &st)
-	case dir == "/":
-		err = unix.Fstatat(d.fd, below, &st, unix.AT_SYMLINK_NOFOLLOW)
-	default:
-		fd, err := d.open(name)
-		if err != nil {
+	fd := d.fd
+	dir, in := path.Split(path.Clean("/" + name))
+	if dir != "/" {
+		if fd, err = d.open(name); err != nil {
 			return st, err
 		}
 		defer unix.Close(fd)
-		return st, unix.Fstat(fd, &st)
+	}
+	if dir != "/" || in == "" {
+		err = unix.Fstat(fd, &st)
+	} else {
+		err = unix.Fstatat(fd, in, &st, unix.AT_SYMLINK_NOFOLLOW)
 	}
 	if err != nil {
 		err = &fs.PathError{Op: "lstat", Path: name, Err: err}
