@@ -172,7 +172,7 @@ func (e *Engine) runs(ctx context.Context, st *store.Store, s selection, img *st
 		err := e.onFiles(st, img, s.view.Sizes().Layers(img), CheckOptions{shelf: shelf}, func(root preflight.RootFS, command preflight.Command) {
 			actual = preflight.Actual(ctx, root, command, on)
 		})
-		if p, wrong := platform.Parse(actual); actual != "" && err == nil && wrong == nil {
+		if p, wrong := platform.Parse(actual); err == nil && wrong == nil {
 			return facts.Native(p)
 		}
 	}

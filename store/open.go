@@ -38,7 +38,7 @@ type Options struct {
 // Store is an open containers/storage store. Its methods are safe for
 // concurrent use. Close must be called.
 type Store struct {
-	lib       storage.Store // nil when there is no store yet and it was opened for reading, and as library says
+	lib       storage.Store // nil where no store is yet, and until library opens one that is only read
 	late      *sync.Mutex   // guards lib and temp of a store that Open found; nil for others
 	options   types.StoreOptions
 	locked    bool     // read as an additional image store, as it cannot be changed

@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"go.podman.io/storage"
 	"go.podman.io/storage/pkg/lockfile"
+	"golang.org/x/sys/unix"
 )
 
 // readLists makes a Snapshot without the library, which reads one list after the
@@ -28,14 +29,14 @@ func (s *Store) readLists(ctx context.Context) (*Snapshot, bool) {
 	}
 	snap := &Snapshot{TakenAt: time.Now()}
 	p := s.places()
-	layers, images := []*list{{lock: p.layerLocks[0], files: p.layers}}, []*list{{lock: p.imageLocks[0], files: p.images}}
+	layers, images := []*source{{lock: p.layerLocks[0], files: p.layers}}, []*source{{lock: p.imageLocks[0], files: p.images}}
 	for _, root := range additionalStores(s.options.GraphDriverOptions) {
 		p := placesOf(root, "", "", s.Driver(), false)
-		layers = append(layers, &list{lock: p.layerLocks[0], files: p.layers, readOnly: true})
-		images = append(images, &list{lock: p.imageLocks[0], files: p.images, readOnly: true})
+		layers = append(layers, &source{lock: p.layerLocks[0], files: p.layers, readOnly: true})
+		images = append(images, &source{lock: p.imageLocks[0], files: p.images, readOnly: true})
 	}
-	containers, mounts := &list{lock: p.containerLock, files: p.containers}, &list{lock: p.mountLock, files: []string{p.mounts}}
-	all := slices.Concat(layers, images, []*list{containers})
+	containers, mounts := &source{lock: p.containerLock, files: p.containers}, &source{lock: p.mountLock, files: []string{p.mounts}}
+	all := slices.Concat(layers, images, []*source{containers})
 	if exists(mounts.lock) { // a reboot takes it, and all mounts
 		all = append(all, mounts)
 	}
@@ -64,23 +65,25 @@ func (s *Store) readLists(ctx context.Context) (*Snapshot, bool) {
 // in its overlay.go), as its value may be wrong or it may be none.
 func (s *Store) isForLibrary(option string) bool {
 	key, value, ok := strings.Cut(option, "=")
-	if !ok {
-		return true
+	if _, own, dotted := strings.Cut(key, "."); dotted {
+		key = own // overlay.mountopt
 	}
-	switch key[strings.LastIndexByte(key, '.')+1:] {
-	case "mountopt":
-		return s.Driver() != "overlay"
-	case "mount_program":
-		return s.Driver() != "overlay" || !exists(value)
-	case "imagestore", "additionalimagestore":
+	switch overlay := s.Driver() == "overlay"; {
+	case !ok:
+		return true
+	case key == "mountopt":
+		return !overlay
+	case key == "mount_program":
+		return !overlay || unix.Access(value, unix.F_OK) != nil
+	case key == "imagestore", key == "additionalimagestore" && overlay:
 		return slices.ContainsFunc(strings.Split(value, ","), func(root string) bool { return !filepath.IsAbs(root) })
 	}
 	return true
 }
 
-// list is one of a store's lists: the library's lock for it, its files, and what is
-// in them.
-type list struct {
+// source is what one of a store's lists is read from: the library's lock for it, its
+// files, and what was in them.
+type source struct {
 	lock     string
 	files    []string
 	readOnly bool // of an additional store
@@ -89,7 +92,7 @@ type list struct {
 
 // readAll takes the locks of all lists, in the library's order (type store in its
 // store.go), reads the files and lets the locks go.
-func readAll(lists []*list) error {
+func readAll(lists []*source) error {
 	for _, l := range lists {
 		if !exists(l.lock) { // the library would make it, and its folder
 			return fs.ErrNotExist
@@ -110,7 +113,7 @@ func readAll(lists []*list) error {
 	return errors.Join(errs...)
 }
 
-func (l *list) read() error {
+func (l *source) read() error {
 	for _, path := range l.files {
 		data, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -123,7 +126,7 @@ func (l *list) read() error {
 
 // imagesOf decodes images and reads their details: a thousand of them mean a
 // thousand small files.
-func (s *Store) imagesOf(ctx context.Context, l *list) ([]Image, bool) {
+func (s *Store) imagesOf(ctx context.Context, l *source) ([]Image, bool) {
 	records, ok := split(l.data[0])
 	images := make([]Image, len(records))
 	var unsound atomic.Bool
@@ -154,7 +157,7 @@ func isSHA256(d digest.Digest) bool {
 	return ok && isHexID(hex)
 }
 
-func (s *Store) layersOf(lists []*list, mounts *list) (layers []Layer, sound bool) {
+func (s *Store) layersOf(lists []*source, mounts *source) (layers []Layer, sound bool) {
 	counts := s.mountPoints()
 	sound = decode(mounts, func(r *row) bool {
 		counts[r.ID] = max(counts[r.ID], r.Count)
@@ -172,7 +175,7 @@ func (s *Store) layersOf(lists []*list, mounts *list) (layers []Layer, sound boo
 	return layers, sound
 }
 
-func containersOf(l *list) (containers []Container, sound bool) {
+func containersOf(l *source) (containers []Container, sound bool) {
 	before := newUnique(0)
 	sound = decode(l, func(r *storage.Container) bool {
 		containers = append(containers, toContainer(r))
@@ -186,13 +189,13 @@ func decoder() jsoniter.API { return jsoniter.ConfigCompatibleWithStandardLibrar
 
 // decode hands each record of a list to take, until that or the list is unsound. The
 // record is the same one each time: a thousand of the library's take a megabyte.
-func decode[T any](l *list, take func(*T) bool) (sound bool) {
-	record := new(T)
+func decode[T any](l *source, take func(*T) bool) (sound bool) {
+	var record, blank T
 	for _, data := range l.data {
 		raw, ok := split(data)
 		for i := 0; ok && i < len(raw); i++ {
-			*record = *new(T)
-			ok = decoder().Unmarshal(raw[i], record) == nil && take(record)
+			record = blank
+			ok = decoder().Unmarshal(raw[i], &record) == nil && take(&record)
 		}
 		if !ok {
 			return false
@@ -251,8 +254,11 @@ func trim(data []byte) []byte { return bytes.Trim(data, " \t\r\n") }
 // object returns the length of the JSON object that data begins with, 0 where there
 // is none.
 func object(data []byte) int {
+	if len(data) == 0 || data[0] != '{' {
+		return 0
+	}
 	depth := 0
-	for i := 0; i < len(data) && data[0] == '{'; i++ {
+	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '"':
 			n := quoted(data[i:])

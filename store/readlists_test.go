@@ -197,7 +197,7 @@ func TestDriverOptionsAreTheLibrarys(t *testing.T) {
 	}
 	for option, wrong := range map[string]bool{
 		"overlay.mountopt=nodev": false, "overlay.mount_program=" + program: false, "overlay.ignore_chown_errors=true": false,
-		"overlay.mount_program=/nowhere": true, "overlay.bogus=1": true, "overlay.size=much": true, "overlay.imagestore=here": true,
+		"overlay.mount_program=/nowhere": true, "overlay.bogus=1": true, "overlay.bogus.mountopt=nodev": true, "overlay.size=much": true, "overlay.imagestore=here": true,
 		"overlay.imagestore=/nowhere": true, "overlay.ignore_chown_errors=maybe": true, "mountopt": true,
 	} {
 		root := filepath.Join(storelab.Dir(t), "root") // of one that it knows the library would take no other options

@@ -40,10 +40,10 @@ func (s *Store) LayerDirs(img *Image, chain []*Layer) ([]string, error) {
 }
 
 // composed tells whether a layer of an image has its files in composefs form. Only
-// one that was fetched by a list of its files can.
+// one that was fetched by the list of its files can, which is kept with it.
 func (s *Store) composed(dirs []string, chain []*Layer) bool {
 	for i, dir := range dirs {
-		if (chain == nil || chain[i].Listed) && s.isComposefs(dir) {
+		if (len(chain) == 0 || chain[i].Listed) && s.isComposefs(dir) {
 			return true
 		}
 	}

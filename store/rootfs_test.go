@@ -22,6 +22,7 @@ func TestComposed(t *testing.T) {
 		"listed":    {[]string{b, a}, []*Layer{{}, {Listed: true}}, true},
 		"unlisted":  {[]string{b, a}, []*Layer{{Listed: true}, {}}, false},
 		"unknown":   {[]string{b, a}, nil, true},
+		"empty":     {[]string{b, a}, []*Layer{}, true},
 		"plain":     {[]string{b}, nil, false},
 		"no layers": {nil, nil, false},
 	} {

@@ -107,7 +107,7 @@ type Layer struct {
 	CompressedSize     int64         // bytes; 0 when not known
 	UncompressedSize   int64         // bytes of the tar stream; -1 when not known
 	ReadOnly           bool          // held by an additional, read-only image store
-	Listed             bool          // the list of its files is kept with it: it was fetched in parts
+	Listed             bool          // the list of its files is kept with it
 	Incomplete         bool          // being written, or left by a writer that died
 	Mounts             int           // how often it is mounted, by whichever tool; 0 when not
 }

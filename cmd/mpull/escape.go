@@ -23,23 +23,18 @@ func escape(s string) string {
 
 // escapeTo writes s to b, with the control characters in keep left as they are.
 func escapeTo(b *strings.Builder, s, keep string) {
-	written := 0
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
-		shown := ""
 		switch {
 		case r == utf8.RuneError && n <= 1:
-			shown = fmt.Sprintf(`\x%02x`, s[i])
+			fmt.Fprintf(b, `\x%02x`, s[i])
 		case steers(r) && (r >= utf8.RuneSelf || strings.IndexByte(keep, byte(r)) < 0):
-			shown = escapeRune(r)
+			b.WriteString(escapeRune(r))
+		default:
+			b.WriteString(s[i : i+n])
 		}
 		i += n
-		if shown != "" {
-			b.WriteString(s[written:i-n] + shown)
-			written = i
-		}
 	}
-	b.WriteString(s[written:])
 }
 
 // steers tells whether a character does something to a terminal other than
